@@ -1,0 +1,223 @@
+"""The queue between ingestion and the workers; the only module that knows a Redis key.
+
+push (ingestion) → buffer → claim (worker) → batch, under a lease → finish. A claimed batch never
+changes: it is retried or finished as a whole, under its id. Every verb is one atomic round trip, and
+a lost wake-up is harmless: `neglected` finds what waits.
+"""
+
+import logging
+import uuid
+from typing import NamedTuple
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue as RqQueue
+from rq.serializers import JSONSerializer
+
+from shared import scripts
+from shared.errors import Unavailable
+from shared.event import decode_event
+from shared.push import PushScript
+from shared.settings import Settings, masked
+
+log = logging.getLogger(__name__)
+
+DRAIN_JOB = "worker.jobs.drain"
+PERIODIC_QUEUE = "periodic"
+JOB_TIMEOUT_SECONDS = 300
+FAILED_JOB_TTL_SECONDS = 86_400
+# A worker that stops renewing is taken for dead after this; its batch is adopted.
+LEASE_MS = 30_000
+# How long the queue believes that somebody drains, after the last claim.
+AWAKE_MS = 2_000
+HALT_MS = 30_000
+# Connecting and answering together stay below the second within which ingestion answers 503.
+CONNECT_TIMEOUT_SECONDS = 0.3
+PUSH_TIMEOUT_SECONDS = 0.5
+
+CONNECTION_FAULTS = (redis.ConnectionError, redis.TimeoutError)
+
+
+class Batch(NamedTuple):
+    """Events claimed together; `payloads` are encoded events in the order of arrival."""
+
+    id: str
+    payloads: list[bytes]
+
+
+class Backlog(NamedTuple):
+    """What is in Redis at one moment. `oldest_received_at` is in ms, None where nothing waits."""
+
+    accepted: int
+    queued: int
+    processing: int
+    failed_batches: int
+    oldest_received_at: int | None
+    batch_ids: list[str]
+
+
+class EventQueue:
+    """Events on their way from the door to the database.
+
+    Any method may raise Unavailable (Redis is away or refuses writes for now).
+    """
+
+    def __init__(self, settings: Settings, *, timeout_seconds: float = 10) -> None:
+        self.address = masked(settings.redis_address)
+        self.redis = connect(settings, timeout_seconds)
+        self.rq = rq_queue(settings.redis_queue_name, self.redis)
+        prefix = settings.redis_key
+        self.batch_prefix = f"{prefix}:batch:"
+        self.buffer = f"{prefix}:buffer"
+        self.accepted = f"{prefix}:accepted"
+        self.awake = f"{prefix}:awake"
+        self.batches = f"{prefix}:batches"
+        self.failures = f"{prefix}:failures"
+        self.halted = f"{prefix}:halted"
+        self.batch_size = settings.batch_size
+        self.max_backlog = settings.max_backlog
+        self._push = PushScript(
+            self.redis,
+            scripts.PUSH,
+            keys=(self.buffer, self.accepted, self.awake, self.rq.key),
+            args=(settings.batch_size, settings.max_backlog),
+            looks=settings.ingestion_threads == 1,
+        )
+        register = self.redis.register_script
+        self._claim = register(scripts.CLAIM)
+        self._lease = register(scripts.LEASE)
+        self._leave = register(scripts.LEAVE)
+        self._neglected = register(scripts.NEGLECTED)
+        self._snapshot = register(scripts.SNAPSHOT)
+
+    def push(self, events: list[bytes]) -> int:
+        """Append encoded events, all or none; returns how many wait now.
+
+        Raises Unavailable at the backlog's limit (`backlog_full`) and with Redis away.
+        Once this returns, the events are in Redis.
+        """
+        try:
+            length, wanted = self._push(events)
+        except CONNECTION_FAULTS as error:
+            raise Unavailable("queue_unavailable", f"the queue is unreachable: {error}") from error
+        except redis.ResponseError as error:  # out of memory, loading, read-only replica
+            raise Unavailable("queue_unavailable", f"the queue takes no writes: {error}") from error
+        if wanted < 0:
+            raise Unavailable(
+                "backlog_full",
+                f"{length} events wait already (MAX_BACKLOG is {self.max_backlog}); try again later",
+                retry_after_seconds=5,
+            )
+        if wanted:
+            self.wake_or_leave_to_sweep()
+        return int(length)
+
+    def wake_or_leave_to_sweep(self) -> None:
+        """Enqueue a job; if that fails the event is in Redis all the same, and a sweep finds it."""
+        try:
+            self.wake()
+        except redis.RedisError as error:
+            log.warning("no job enqueued, the next sweep will: %s", error)
+
+    def wake(self) -> None:
+        """Enqueue one RQ job that says: something waits."""
+        self.rq.enqueue(
+            DRAIN_JOB,
+            job_timeout=JOB_TIMEOUT_SECONDS,
+            result_ttl=0,
+            failure_ttl=FAILED_JOB_TTL_SECONDS,
+            description="drain",
+        )
+
+    def claim(self) -> Batch | None:
+        """The oldest unowned batch, or a new one cut from the buffer; None where nothing waits."""
+        found = self._claim(
+            keys=[self.buffer, self.batches, self.awake, self.halted],
+            args=[self.batch_prefix, uuid.uuid4().hex, self.batch_size, LEASE_MS, AWAKE_MS],
+        )
+        return Batch(found[0].decode(), found[1]) if found else None
+
+    def renew(self, batch_id: str) -> None:
+        """Keep the batch for another LEASE_MS."""
+        self._lease(keys=[self.batches], args=[batch_id, LEASE_MS])
+
+    def release(self, batch_id: str) -> None:
+        """Give the batch back, so that any worker may adopt it at once."""
+        self._lease(keys=[self.batches], args=[batch_id, -1])
+
+    def finish(self, batch_id: str) -> None:
+        """Forget the batch: its transaction has committed. Running twice does nothing."""
+        with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(self.batch_prefix + batch_id)
+            pipeline.zrem(self.batches, batch_id)
+            pipeline.hdel(self.failures, batch_id)
+            pipeline.execute()
+
+    def halt(self, batch_id: str) -> None:
+        """Give the batch back and let nobody claim anything for HALT_MS."""
+        with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.hincrby(self.failures, batch_id, 1)
+            pipeline.set(self.halted, batch_id, px=HALT_MS)
+            pipeline.zadd(self.batches, {batch_id: 0}, xx=True)
+            pipeline.execute()
+
+    def leave(self) -> bool:
+        """Say that this worker stops draining; False where something arrived meanwhile."""
+        return bool(self._leave(keys=[self.buffer, self.awake]))
+
+    def neglected(self) -> bool:
+        """Whether something waits while nobody drains and no job is on its way."""
+        keys = [self.buffer, self.batches, self.awake, self.halted, self.rq.key]
+        return bool(self._neglected(keys=keys))
+
+    def snapshot(self) -> Backlog:
+        """What is in Redis right now, read in one step."""
+        accepted, queued, processing, failed, ids, heads = self._snapshot(
+            keys=[self.buffer, self.accepted, self.batches, self.failures],
+            args=[self.batch_prefix],
+        )
+        arrivals = [moment for head in heads if (moment := arrival(head)) is not None]
+        return Backlog(
+            accepted,
+            queued,
+            processing,
+            failed,
+            min(arrivals, default=None),
+            [batch_id.decode() for batch_id in ids],
+        )
+
+
+def arrival(payload: bytes) -> int | None:
+    """When this queued event arrived, in ms; None for a payload that cannot be read."""
+    try:
+        return decode_event(payload).received_at
+    except msgspec.MsgspecError:
+        return None
+
+
+def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
+    """A client that never repeats a command by itself: a push repeated blindly counts twice."""
+    return redis.Redis.from_url(
+        settings.redis_address,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
+        socket_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        client_name="footfall",
+    )
+
+
+def rq_queue(name: str, client: "redis.Redis") -> RqQueue:
+    """An RQ queue whose jobs are JSON: a pickle would let whoever writes to Redis run code."""
+    return RqQueue(name, connection=client, serializer=JSONSerializer)
+
+
+def check_durability(client: "redis.Redis") -> str | None:
+    """Why this Redis may lose what it acknowledged, or None where it keeps it."""
+    if client.info("persistence").get("aof_enabled") != 1:
+        return "Redis has no append-only file: set `appendonly yes`, or a restart loses events"
+    policy = client.info("memory").get("maxmemory_policy")
+    if policy != "noeviction":
+        return f"Redis evicts keys ({policy}): set `maxmemory-policy noeviction`"
+    return None

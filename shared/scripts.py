@@ -1,0 +1,96 @@
+"""The Lua that makes each verb of the queue one atomic round trip.
+
+Every script reads the server's own clock, so that machines with different clocks agree on leases.
+"""
+
+NOW_MS = """
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+"""
+
+# Returns {length after the push, 1 if a job should be enqueued}, or {length, -1} where the backlog
+# is at its limit and nothing was pushed. A job is wanted when nobody drains, and again each time
+# the buffer grows past a multiple of the batch size; never while one already waits in RQ.
+PUSH = """
+local buffer, accepted, awake, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local batch_size, max_backlog = tonumber(ARGV[1]), tonumber(ARGV[2])
+local before = redis.call('LLEN', buffer)
+if before >= max_backlog then return {before, -1} end
+local after = redis.call('RPUSH', buffer, unpack(ARGV, 3))
+redis.call('INCRBY', accepted, after - before)
+local wanted = redis.call('EXISTS', awake) == 0
+  or math.floor(after / batch_size) > math.floor(before / batch_size)
+if wanted and redis.call('LLEN', rq_queue) == 0 then return {after, 1} end
+return {after, 0}
+"""
+
+# Returns {batch_id, {events}}, or {} where there is nothing to do. A batch whose lease has run out
+# comes first: it is older than anything in the buffer. RPUSH goes in slices because Lua's unpack
+# holds about 8,000 values.
+CLAIM = (
+    NOW_MS
+    + """
+local buffer, batches, awake, halted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix, new_id = ARGV[1], ARGV[2]
+local batch_size, lease_ms, awake_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+if redis.call('EXISTS', halted) == 1 then return {} end
+redis.call('SET', awake, 1, 'PX', awake_ms)
+local id = redis.call('ZRANGEBYSCORE', batches, '-inf', now_ms, 'LIMIT', 0, 1)[1]
+if not id then
+  local waiting = redis.call('LLEN', buffer)
+  if waiting == 0 then return {} end
+  id = new_id
+  if waiting <= batch_size then
+    redis.call('RENAME', buffer, prefix .. id)
+  else
+    for first = 0, batch_size - 1, 1000 do
+      local last = math.min(first + 1000, batch_size) - 1
+      redis.call('RPUSH', prefix .. id, unpack(redis.call('LRANGE', buffer, first, last)))
+    end
+    redis.call('LTRIM', buffer, batch_size, -1)
+  end
+end
+redis.call('ZADD', batches, now_ms + lease_ms, id)
+return {id, redis.call('LRANGE', prefix .. id, 0, -1)}
+"""
+)
+
+# XX: a batch that somebody else finished meanwhile must not come back as an empty one.
+LEASE = (
+    NOW_MS
+    + """
+return redis.call('ZADD', KEYS[1], 'XX', 'CH', now_ms + tonumber(ARGV[2]), ARGV[1])
+"""
+)
+
+# Returns 1 if the caller may go: the buffer is empty, and the next push will ask for a job.
+LEAVE = """
+if redis.call('LLEN', KEYS[1]) > 0 then return 0 end
+redis.call('DEL', KEYS[2])
+return 1
+"""
+
+# Returns 1 if something waits, nobody drains and no job is on its way.
+NEGLECTED = (
+    NOW_MS
+    + """
+local buffer, batches, awake, halted, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+if redis.call('EXISTS', halted) == 1 or redis.call('LLEN', rq_queue) > 0 then return 0 end
+if redis.call('ZCOUNT', batches, '-inf', now_ms) > 0 then return 1 end
+if redis.call('LLEN', buffer) > 0 and redis.call('EXISTS', awake) == 0 then return 1 end
+return 0
+"""
+)
+
+# Returns {accepted, queued, processing, failed batches, {batch ids}, {first event of each list}}.
+SNAPSHOT = """
+local buffer, accepted, batches, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ids = redis.call('ZRANGE', batches, 0, -1)
+local processing, heads = 0, {redis.call('LINDEX', buffer, 0) or nil}
+for _, id in ipairs(ids) do
+  processing = processing + redis.call('LLEN', ARGV[1] .. id)
+  heads[#heads + 1] = redis.call('LINDEX', ARGV[1] .. id, 0) or nil
+end
+return {tonumber(redis.call('GET', accepted) or 0), redis.call('LLEN', buffer), processing,
+        redis.call('HLEN', failures), ids, heads}
+"""

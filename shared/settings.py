@@ -1,0 +1,268 @@
+"""Every setting of every process: name, meaning, default, bounds.
+
+A process builds one frozen `Settings` in its entry point and passes it down. All problems are
+reported at once. `NAME_FILE` may name a file that holds the value of `NAME`, for secrets.
+"""
+
+import dataclasses
+import hashlib
+import ipaddress
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from dotenv import dotenv_values
+
+from shared.errors import BadSetting
+
+# A Unix socket's path has 108 bytes on Linux, 104 on macOS, terminator included.
+MAX_SOCKET_PATH_BYTES = 100
+
+
+def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
+    """A dataclass field that knows how it is read and what the README says of it."""
+    return dataclasses.field(
+        default=default, metadata={"description": description, "parse": parse}
+    )
+
+
+def text(value: str) -> str:
+    return value
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `low` to `high`, both included."""
+
+    def parse(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise ValueError(f"must be a whole number from {low} to {high}") from None
+        if not low <= number <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return number
+
+    return parse
+
+
+def boolean(value: str) -> bool:
+    lowered = value.lower()
+    if lowered in {"1", "true", "yes", "on"}:
+        return True
+    if lowered in {"", "0", "false", "no", "off"}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        lowered = value.lower()
+        if lowered not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return lowered
+
+    return parse
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        scheme = urlsplit(value).scheme
+        if value and scheme not in schemes:
+            raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}://")
+        return value
+
+    return parse
+
+
+def names(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def key_name(value: str) -> str:
+    if not value or len(value) > 64 or not all(c.isalnum() or c in "-_.:" for c in value):
+        raise ValueError("must be 1 to 64 letters, digits or - _ . :")
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of one process, checked."""
+
+    data_dir: Path = setting(
+        Path("data"), "Directory of the embedded Valkey and the SQLite file.", Path
+    )
+    database_url: str = setting(
+        "",
+        "Database, as `mysql://user:password@host:3306/name` (MariaDB, MySQL, TiDB) or "
+        "`sqlite:////path/file.db`. Empty: SQLite in `DATA_DIR`.",
+        url("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql", "sqlite"),
+    )
+    database_ca_path: str = setting(
+        "",
+        "File with the certificate authority of the database's TLS; also read as `TIDB_CA_PATH`. "
+        "Set: TLS with a verified host name.",
+        text,
+    )
+    force_ssl: bool = setting(
+        False,
+        "Refuse a database connection without TLS; without a CA file the system's are used.",
+        boolean,
+    )
+    redis_url: str = setting(
+        "",
+        "Redis or Valkey, as `redis://host:6379/0` (`rediss://` for TLS, `unix://` for a "
+        "socket). Empty: an embedded Valkey in `DATA_DIR`, append-only file on.",
+        url("redis", "rediss", "unix"),
+    )
+    redis_key: str = setting(
+        "footfall", "Prefix of every key Footfall itself writes to Redis.", key_name
+    )
+    redis_queue_name: str = setting(
+        "events",
+        "RQ queue of the event workers. Two installations on one Redis need different values of "
+        "this and of `REDIS_KEY`.",
+        key_name,
+    )
+    ingestion_host: str = setting("127.0.0.1", "Address ingestion listens on.", text)
+    ingestion_port: int = setting(8000, "Port ingestion listens on.", integer(1, 65535))
+    ingestion_server: str = setting(
+        "granian", "Server of ingestion: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
+    )
+    ingestion_processes: int = setting(
+        1, "Processes of the ingestion server on this machine.", integer(1, 256)
+    )
+    ingestion_threads: int = setting(
+        1,
+        "Requests each ingestion process handles at a time. 1 is fastest with Redis near by; take 8 "
+        "or more where Redis is across a network, or where clients that send slowly are not "
+        "buffered by a proxy in front.",
+        integer(1, 256),
+    )
+    reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)
+    reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))
+    reporting_processes: int = setting(
+        1, "Processes of the reporting server on this machine.", integer(1, 256)
+    )
+    workers: int = setting(
+        1, "Event workers that `make run` and `make worker` start on this machine.", integer(1, 256)
+    )
+    batch_size: int = setting(2000, "Most events in one database transaction.", integer(1, 10_000))
+    max_backlog: int = setting(
+        1_000_000,
+        "Events that may wait in Redis; above it ingestion answers 503 until workers catch up.",
+        integer(1, 1_000_000_000),
+    )
+    dedupe_days: int = setting(
+        7, "Days for which a caller's `event_id` is remembered; within them it counts once.",
+        integer(1, 365),
+    )
+    default_site_id: str = setting("", "Site of events that name none. Empty: they are refused.", text)
+    api_auth: str = setting(
+        "", "Key that reporting (and with `INGEST_AUTH` ingestion) asks for. Empty: open.", text
+    )
+    ingest_auth: bool = setting(
+        False, "Ask for `API_AUTH` on ingestion's POST routes as well.", boolean
+    )
+    country_header: str = setting(
+        "",
+        "Request header with the visitor's two-letter country, set by a CDN or proxy, "
+        "e.g. `CF-IPCountry`.",
+        text,
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (), "Origins that browsers may post from, separated by commas. Empty: any.", names
+    )
+    log_level: str = setting(
+        "info",
+        "`debug`, `info`, `warning` or `error`.",
+        one_of("debug", "info", "warning", "error"),
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Settings from `.env` (if present) and the environment, which wins.
+
+        Raises BadSetting with one line for each setting that cannot be used.
+        """
+        if environ is None:
+            environ = {k: v for k, v in dotenv_values(".env").items() if v} | dict(os.environ)
+        values: dict[str, object] = {}
+        problems: list[str] = []
+        for field in dataclasses.fields(cls):
+            try:
+                found = read(environ, field.name.upper())
+                if found is not None:
+                    values[field.name] = field.metadata["parse"](found)
+            except (ValueError, OSError) as error:
+                problems.append(f"{field.name.upper()}: {error}")
+        if problems:
+            raise BadSetting("\n".join(problems))
+        settings = cls(**values)  # type: ignore[arg-type]  # each parser returns its field's type
+        settings.check_together()
+        return settings
+
+    def check_together(self) -> None:
+        """Refuse settings that are each fine and together make no sense."""
+        if self.ingest_auth and not self.api_auth:
+            raise BadSetting("INGEST_AUTH: is on, but API_AUTH is empty; set API_AUTH to a key")
+        if self.ingestion_port == self.reporting_port and self.ingestion_host == self.reporting_host:
+            raise BadSetting(
+                f"REPORTING_PORT: {self.reporting_port} is INGESTION_PORT too; change one of them"
+            )
+
+    @property
+    def redis_address(self) -> str:
+        """URL of the Redis in use: `REDIS_URL`, or the embedded Valkey's socket."""
+        return self.redis_url or f"unix://{quote(str(self.valkey_socket))}"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """Socket of the embedded Valkey; outside `DATA_DIR` only where that path is too long."""
+        socket = self.data_dir.resolve() / "valkey" / "valkey.sock"
+        if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
+            return socket
+        digest = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"footfall-{os.getuid()}-{digest}.sock"
+
+    @property
+    def database_address(self) -> str:
+        """URL of the database in use: `DATABASE_URL`, or SQLite under `DATA_DIR`."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'footfall.db'}"
+
+
+def read(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of `name`, of the file that `name_FILE` names, or None where neither is set."""
+    aliases = (name, "TIDB_CA_PATH") if name == "DATABASE_CA_PATH" else (name,)
+    for alias in aliases:
+        if environ.get(alias):
+            return environ[alias].strip()
+        if environ.get(f"{alias}_FILE"):
+            return Path(environ[f"{alias}_FILE"]).read_text(encoding="utf-8").strip()
+    return None
+
+
+def masked(address: str) -> str:
+    """A URL fit for a log: its password, if any, replaced by asterisks."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a service that listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def as_markdown_table() -> str:
+    """The README's settings table."""
+    lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
+    for field in dataclasses.fields(Settings):
+        default = field.default
+        shown = "" if default in ("", ()) else f"`{str(default).lower() if default in (True, False) and isinstance(default, bool) else default}`"
+        lines.append(f"| `{field.name.upper()}` | {shown} | {field.metadata['description']} |")
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""What both HTTP services have in common: JSON errors, health, metrics, and the API's description."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flask
+from flask import Flask, Response, jsonify, render_template_string
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
+from prometheus_client.registry import REGISTRY, Collector
+from werkzeug.exceptions import HTTPException
+
+from shared.errors import InvalidInput, Unavailable
+
+DOCS_PAGE = Path(__file__).with_name("docs_page.html")
+# The page has its styles inline and no script at all.
+DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+Described = tuple[Response, int]
+
+
+def error_answer(status: int, code: str, message: str, field: str | None = None) -> Described:
+    body = {"status": "error", "code": code, "error": message}
+    if field is not None:
+        body["field"] = field
+    return jsonify(body), status
+
+
+def answer_invalid_input(error: InvalidInput) -> Described:
+    return error_answer(error.status, error.code, error.message, error.field)
+
+
+def answer_unavailable(error: Unavailable) -> Described:
+    response, status = error_answer(503, error.code, error.message)
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response, status
+
+
+def answer_http_exception(error: HTTPException) -> Response:
+    """Flask's own errors (404, 405, a bug's 500) in the shape of ours, their headers kept."""
+    code = (error.name or "error").lower().replace(" ", "_")
+    response = error.get_response()
+    body = {"status": "error", "code": code, "error": error.description}
+    response.set_data(flask.json.dumps(body))
+    response.content_type = "application/json"
+    assert isinstance(response, Response)
+    return response
+
+
+def metrics_text(collectors: CollectorRegistry) -> bytes:
+    """Prometheus text: this service's counters, summed over its processes, and `collectors`."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # prometheus_client's own variable
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry) + generate_latest(collectors)
+
+
+def add_common_routes(
+    app: Flask, openapi: dict[str, Any], ready: Callable[[], None], collector: Collector
+) -> None:
+    """Health, readiness, metrics and documentation.
+
+    `ready` raises Unavailable with the reason; `collector` reads what Redis or SQL know.
+    """
+    collectors = CollectorRegistry()
+    collectors.register(collector)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the contract's order
+    app.register_error_handler(InvalidInput, answer_invalid_input)
+    app.register_error_handler(Unavailable, answer_unavailable)
+    app.register_error_handler(HTTPException, answer_http_exception)
+
+    @app.get("/health")
+    def health() -> Response:
+        return jsonify({"status": "ok"})
+
+    @app.get("/ready")
+    def readiness() -> Response:
+        ready()
+        return jsonify({"status": "ready"})
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(metrics_text(collectors), content_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json")
+    def openapi_json() -> Response:
+        return jsonify(openapi)
+
+    @app.get("/docs")
+    def docs() -> Response:
+        page = render_template_string(DOCS_PAGE.read_text(encoding="utf-8"), spec=openapi)
+        return Response(page, headers={"Content-Security-Policy": DOCS_POLICY})
