@@ -1,14 +1,11 @@
 """Start ingestion: `python -m ingestion`, on Granian or gunicorn."""
 
-import os
-import sys
-import tempfile
-
-from shared.errors import BadSetting
-from shared.process import configure_logging, warn_if_open
+from shared.process import share_metrics, start, warn_if_open
 from shared.settings import Settings
 
 GRACE_SECONDS = 5
+# Under gunicorn a thread is busy for as long as a client takes to send, so one is never enough.
+MIN_GUNICORN_THREADS = 4
 
 
 def load_app() -> object:
@@ -19,14 +16,9 @@ def load_app() -> object:
 
 
 def main() -> None:
-    try:
-        settings = Settings.from_env()
-    except BadSetting as error:
-        sys.exit(f"footfall: {error}")
-    configure_logging(settings.log_level)
+    settings = start("ingestion")
     warn_if_open("ingestion", settings.ingestion_host, settings.api_auth)
-    if settings.ingestion_processes > 1:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="footfall-metrics-")
+    share_metrics(settings.ingestion_processes)
     if settings.ingestion_server == "granian":
         serve_with_granian(settings)
     else:
@@ -54,7 +46,16 @@ def serve_with_granian(settings: Settings) -> None:
 
 
 def serve_with_gunicorn(settings: Settings) -> None:
-    raise NotImplementedError
+    from shared import gunicorn_server
+
+    gunicorn_server.serve(
+        load_app,
+        host=settings.ingestion_host,
+        port=settings.ingestion_port,
+        processes=settings.ingestion_processes,
+        threads=max(MIN_GUNICORN_THREADS, settings.ingestion_threads),
+        level=settings.log_level,
+    )
 
 
 if __name__ == "__main__":

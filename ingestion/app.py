@@ -10,9 +10,11 @@ from ingestion.body import Payload
 from ingestion.cors import PREFLIGHT, cors_headers
 from ingestion.door import Door
 from ingestion.openapi import OPENAPI
+from ingestion.schema import PAGE_NAMES
 from ingestion.telemetry import BacklogCollector
 from shared.clock import now_ms
 from shared.errors import InvalidInput, Unavailable
+from shared.event import MAX_TEXT
 from shared.queue import EventQueue, check_durability
 from shared.settings import Settings
 from shared.web import add_common_routes
@@ -88,10 +90,11 @@ def add_event_routes(app: Ingestion) -> None:
 def outcome_of_pixel(door: Door) -> str:
     """Count the event an image request stands for; returns `accepted` or the error's code."""
     fields: dict[str, Any] = {name: value for name, value in request.args.items() if value}
-    referrer = request.headers.get("Referer")
+    referrer = request.headers.get("Referer", "")[:MAX_TEXT]
     if referrer:
         # The page that shows the image is what was viewed, unless the image says otherwise.
-        fields.setdefault("path", referrer)
+        if not fields.keys() & PAGE_NAMES:
+            fields["path"] = referrer
         fields.setdefault("referrer", referrer)
     try:
         door.accept(Payload([fields], False), door.visit(request.environ), may_hold_nul=True)

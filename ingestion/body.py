@@ -4,11 +4,14 @@ import gzip
 import io
 import zlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENTS = 1000
@@ -18,7 +21,7 @@ decode_json = msgspec.json.Decoder().decode
 
 
 class Payload(NamedTuple):
-    """The decoded events of a request. An element that is an InvalidInput is a line that was none."""
+    """The decoded events of a request; an InvalidInput stands for a line that was none."""
 
     events: list[object]
     is_batch: bool
@@ -27,18 +30,37 @@ class Payload(NamedTuple):
 def read_body(environ: Mapping[str, Any]) -> bytes:
     """The request's body, decompressed. Raises InvalidInput (413, 415, 400)."""
     length = environ.get("CONTENT_LENGTH")
-    if length and length.isdigit():
-        if int(length) > MAX_BODY_BYTES:
-            raise too_large()
-        body = environ["wsgi.input"].read(int(length))
+    if length:
+        body = read_sized(environ["wsgi.input"], length)
     elif environ.get("wsgi.input_terminated"):
-        body = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
+        body = read_at_most(environ["wsgi.input"], MAX_BODY_BYTES + 1)
     else:
         body = b""
     if len(body) > MAX_BODY_BYTES:
         raise too_large()
     encoding = environ.get("HTTP_CONTENT_ENCODING")
     return body if not encoding else decompressed(body, encoding.strip().lower())
+
+
+def read_sized(stream: "SupportsRead[bytes]", length: str) -> bytes:
+    if not (length.isascii() and length.isdigit()):
+        raise InvalidInput(
+            "bad_length", "Content-Length must be a whole number", field="Content-Length"
+        )
+    # 20 digits are a 64-bit number; Python refuses to read one of thousands.
+    if len(length) > 20 or int(length) > MAX_BODY_BYTES:
+        raise too_large()
+    body = read_at_most(stream, int(length))
+    if len(body) < int(length):  # the client hung up: its last line may look whole and not be
+        raise incomplete()
+    return body
+
+
+def read_at_most(stream: "SupportsRead[bytes]", size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except Exception as error:  # noqa: BLE001  # each server has its own for broken chunks
+        raise incomplete() from error
 
 
 def decompressed(body: bytes, encoding: str) -> bytes:
@@ -71,19 +93,34 @@ def too_large() -> InvalidInput:
     )
 
 
+def incomplete() -> InvalidInput:
+    return InvalidInput("incomplete_body", "the body ended early, or its chunks are malformed")
+
+
+def too_many() -> InvalidInput:
+    return InvalidInput(
+        "too_many_events", f"a request may hold at most {MAX_EVENTS} events", status=413
+    )
+
+
 def payload_from(body: bytes, content_type: str) -> Payload:
     """The events in a body. Raises InvalidInput where it holds none or too many."""
     if content_type.partition(";")[0].strip().lower() == NDJSON:
-        payload = Payload([line_from(line) for line in body.split(b"\n") if line.strip()], True)
+        payload = payload_from_lines(body)
     else:
         payload = payload_from_json(decoded(body))
     if not payload.events:
         raise InvalidInput("no_events", "the body holds no event")
     if len(payload.events) > MAX_EVENTS:
-        raise InvalidInput(
-            "too_many_events", f"a request may hold at most {MAX_EVENTS} events", status=413
-        )
+        raise too_many()
     return payload
+
+
+def payload_from_lines(body: bytes) -> Payload:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) > MAX_EVENTS:  # counted first: a megabyte of bad lines takes seconds to refuse
+        raise too_many()
+    return Payload([line_from(line) for line in lines], True)
 
 
 def payload_from_json(value: object) -> Payload:

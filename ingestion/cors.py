@@ -17,4 +17,6 @@ def cors_headers(origins: AbstractSet[str], origin: str | None) -> Headers:
     if not origins:
         return ANY_ORIGIN
     vary = [("Vary", "Origin")]
-    return [("Access-Control-Allow-Origin", origin), *vary] if origin in origins else vary
+    if origin is None or origin not in origins:
+        return vary
+    return [("Access-Control-Allow-Origin", origin), *vary]

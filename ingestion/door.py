@@ -4,6 +4,7 @@ Both the short path and the Flask view call `Door.receive`; there is no second w
 accepted when the push has returned, and only then is 202 answered.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from shared.settings import Settings
 
 MAX_EVENT_BYTES = 32 * 1024
 ACCEPTED = b'{"status":"accepted"}'
+COUNTRY = re.compile("[A-Za-z]{2}")
 JSON_HEADER = ("Content-Type", "application/json")
 
 encode_json = msgspec.json.Encoder().encode
@@ -51,7 +53,8 @@ class Door:
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
         self.country_key = environ_key(settings.country_header)
-        self.cors_origins = frozenset(settings.cors_origins)
+        origins = frozenset(settings.cors_origins)
+        self.cors_origins = frozenset[str]() if "*" in origins else origins
 
     def receive(self, environ: Mapping[str, Any]) -> Answer:
         """The answer to POST /event and /events."""
@@ -70,7 +73,7 @@ class Door:
             retry_after = ("Retry-After", str(error.retry_after_seconds))
             return self.refusal(environ, STATUS_LINES[503], described, retry_after)
         count_answer(status)
-        return Answer(status, self.headers(environ), answer)
+        return Answer(status, self.headers(environ, answer), answer)
 
     def accept(self, payload: Payload, visit: Visit, may_hold_nul: bool) -> tuple[str, bytes]:
         """Push the valid events. Raises InvalidInput for a single bad one, and Unavailable."""
@@ -103,9 +106,12 @@ class Door:
         """The event as it will wait in the buffer. Raises InvalidInput."""
         if isinstance(raw, InvalidInput):
             raise raw
-        if may_hold_nul and holds_nul(raw):
-            raise InvalidInput("nul_character", "an event must not contain NUL characters")
-        encoded = encode_event(event_from(raw, visit, self.make_id))
+        try:
+            if may_hold_nul and holds_nul(raw):
+                raise InvalidInput("nul_character", "an event must not contain NUL characters")
+            encoded = encode_event(event_from(raw, visit, self.make_id))
+        except RecursionError:  # decoded in C, it may still be too deep for Python to walk
+            raise InvalidInput("too_deep", "the event is nested too deeply") from None
         if len(encoded) > MAX_EVENT_BYTES:
             raise InvalidInput(
                 "too_large", f"an event must have at most {MAX_EVENT_BYTES} bytes", status=413
@@ -121,12 +127,14 @@ class Door:
         return Visit(
             self.clock(),
             user_agent or None,
-            country.upper() if country and len(country) == 2 and country.isalpha() else None,
+            country.upper() if country and COUNTRY.fullmatch(country) else None,
             self.default_site_id,
         )
 
-    def headers(self, environ: Mapping[str, Any]) -> list[tuple[str, str]]:
-        return [JSON_HEADER, *cors_headers(self.cors_origins, environ.get("HTTP_ORIGIN"))]
+    def headers(self, environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
+        # Without its length, a server would send the answer in chunks.
+        length = ("Content-Length", str(len(body)))
+        return [JSON_HEADER, length, *cors_headers(self.cors_origins, environ.get("HTTP_ORIGIN"))]
 
     def refusal(
         self,
@@ -137,7 +145,7 @@ class Door:
     ) -> Answer:
         count_answer(status)
         body = encode_json({"status": "error", **described})
-        return Answer(status, [*self.headers(environ), *headers], body)
+        return Answer(status, [*self.headers(environ, body), *headers], body)
 
 
 STATUS_LINES = {

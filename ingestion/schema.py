@@ -16,21 +16,25 @@ from ingestion.paths import campaign_from, path_from
 from ingestion.timestamps import timestamp_from
 from shared.errors import InvalidInput
 from shared.event import (
+    EVENT_TYPES,
     MAX_EVENT_ID,
     MAX_NAME,
     MAX_PROPERTIES,
     MAX_TEXT,
-    PAGE_VIEW,
     Event,
 )
 
+# Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
+MAX_PAGE = 32 * 1024
 # Longer ones come from scanners; what tells browsers apart is in the first few hundred.
 MAX_USER_AGENT = 1024
 
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 EventId = Annotated[str, Meta(max_length=MAX_EVENT_ID)]
-Flat = str | int | float | bool | None
+# What a signed 64-bit column, and the JSON of any database, keeps as it is.
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Flat = str | Integer | float | bool | None
 Properties = Annotated[dict[Name, Flat], Meta(max_length=MAX_PROPERTIES)]
 
 
@@ -74,7 +78,7 @@ ALIASES = {
     "url": "path",
     "sessionId": "session_id",
 }
-EVENT_TYPES = {"pageview": PAGE_VIEW}
+PAGE_NAMES = frozenset({"path"} | {k for k, v in ALIASES.items() if v == "path"})
 
 
 class EventIds:
@@ -111,6 +115,9 @@ def event_from_fields(fields: Fields, visit: Visit, make_id: EventIds) -> Event:
     received_at = visit.received_at
     timestamp = fields.timestamp
     page = fields.path
+    if page and len(page) > MAX_PAGE:
+        sentence = f"path must have at most {MAX_PAGE} characters, its query included"
+        raise InvalidInput("too_long", sentence, field="path")
     campaign = campaign_from(page) if page and "?" in page else {}
     return Event(
         site_id,
@@ -136,29 +143,26 @@ def event_from_fields(fields: Fields, visit: Visit, make_id: EventIds) -> Event:
 
 
 def properties_of(fields: Fields, campaign: dict[str, str]) -> dict[str, Any] | None:
-    properties = fields.properties
+    given: dict[str, Any] = fields.properties or {}
     if campaign:
         other = {k: v for k, v in campaign.items() if k not in CAMPAIGN}
-        properties = other | (properties or {})
-        if len(properties) > MAX_PROPERTIES:
-            properties = fields.properties
-    return properties or None
+        # What the caller asked to keep comes before what was found in a query string.
+        given = given if len(other | given) > MAX_PROPERTIES else other | given
+    return given or None
 
 
 def with_canonical_names(raw: dict[str, Any]) -> dict[str, Any]:
     """The same event with other systems' names mapped and the unknown ones made properties.
 
-    A canonical name wins over its alias; the alias is then a property like any other.
+    A canonical name wins over its alias; the alias is then a property like any other. The members
+    of an object `payload` count as the event's own where it has none of that name.
     """
     fields = {k: v for k, v in raw.items() if k in CANONICAL}
-    extra: dict[str, Any] = {}
-    for key, value in raw.items():
-        if key in CANONICAL:
-            continue
-        if key == "payload" and isinstance(value, dict):
-            extra.update(value)
-        else:
-            extra[key] = value
+    extra = {k: v for k, v in raw.items() if k not in CANONICAL}
+    payload = extra.get("payload")
+    if isinstance(payload, dict):
+        del extra["payload"]
+        extra = payload | extra
     for alias, canonical in ALIASES.items():
         if extra.get(alias) is not None and fields.get(canonical) is None:
             fields[canonical] = extra.pop(alias)
@@ -179,14 +183,19 @@ def missing(field: str) -> InvalidInput:
     return InvalidInput("missing_field", f"{field} required", field=field)
 
 
+CODES_BY_SIGN = {
+    "of length <=": "too_long",
+    "int <=": "number_out_of_range",
+    "int >=": "number_out_of_range",
+}
 FIELD_IN_ERROR = re.compile(r"\$\.(\w+)")
 
 
 def invalid_from(message: str) -> InvalidInput:
-    """msgspec's sentence, for example "Expected `str`, got `int` - at `$.user_id`", as our error."""
+    """Our error for msgspec's sentence, such as "Expected `str`, got `int` - at `$.user_id`"."""
     found = FIELD_IN_ERROR.search(message)
     field = found.group(1) if found else None
     reason = message.partition(" - at ")[0].replace("`", "")
-    code = "too_long" if "of length <=" in reason else "bad_type"
+    code = next((code for sign, code in CODES_BY_SIGN.items() if sign in reason), "bad_type")
     sentence = f"{field}: {reason[0].lower()}{reason[1:]}" if field else reason
     return InvalidInput(code, sentence, field=field)

@@ -16,6 +16,9 @@ MAX_TEXT = 2048
 MAX_EVENT_ID = 64
 MAX_PROPERTIES = 50
 
+# Other names that are stored under one of ours.
+EVENT_TYPES = {"pageview": PAGE_VIEW}
+
 
 class Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One accepted event. Times are milliseconds since 1970 UTC."""

@@ -1,10 +1,34 @@
-"""What every entry point does first: logging, and a loud word about an open door."""
+"""What every entry point does first: settings, logging, and a loud word about an open door."""
 
 import logging
+import os
+import sys
+import tempfile
+from typing import NoReturn
 
-from shared.settings import is_loopback
+from shared.errors import BadSetting
+from shared.settings import Settings, is_loopback
 
 log = logging.getLogger("footfall")
+
+BAD_SETTING_STATUS = 2
+
+
+def start(service: str) -> Settings:
+    """The settings of this process, its logging configured; exits with status 2 on a bad one."""
+    try:
+        settings = Settings.from_env()
+    except BadSetting as error:
+        refuse(error)
+    configure_logging(settings.log_level)
+    log.debug("%s starts", service)
+    return settings
+
+
+def refuse(error: BadSetting) -> NoReturn:
+    """Say what is wrong with the settings and exit with status 2; no restart would help."""
+    print(f"footfall: {error}", file=sys.stderr)  # noqa: T201  # logging is not configured yet
+    sys.exit(BAD_SETTING_STATUS)
 
 
 def configure_logging(level: str) -> None:
@@ -21,3 +45,9 @@ def warn_if_open(service: str, host: str, api_auth: str) -> None:
             service,
             host,
         )
+
+
+def share_metrics(processes: int) -> None:
+    """Let a service's processes add up their counters; before prometheus_client is imported."""
+    if processes > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="footfall-metrics-")

@@ -1,8 +1,8 @@
 """The queue between ingestion and the workers; the only module that knows a Redis key.
 
 push (ingestion) → buffer → claim (worker) → batch, under a lease → finish. A claimed batch never
-changes: it is retried or finished as a whole, under its id. Every verb is one atomic round trip, and
-a lost wake-up is harmless: `neglected` finds what waits.
+changes: it is retried or finished as a whole, under its id. Every verb is one atomic round trip,
+and a lost wake-up is harmless: `neglected` finds what waits.
 """
 
 import logging
@@ -25,7 +25,6 @@ from shared.settings import Settings, masked
 log = logging.getLogger(__name__)
 
 DRAIN_JOB = "worker.jobs.drain"
-PERIODIC_QUEUE = "periodic"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.
@@ -33,6 +32,7 @@ LEASE_MS = 30_000
 # How long the queue believes that somebody drains, after the last claim.
 AWAKE_MS = 2_000
 HALT_MS = 30_000
+ALIVE_MS = 10_000
 # Connecting and answering together stay below the second within which ingestion answers 503.
 CONNECT_TIMEOUT_SECONDS = 0.3
 PUSH_TIMEOUT_SECONDS = 0.5
@@ -76,6 +76,7 @@ class EventQueue:
         self.batches = f"{prefix}:batches"
         self.failures = f"{prefix}:failures"
         self.halted = f"{prefix}:halted"
+        self.workers = f"{prefix}:workers"
         self.batch_size = settings.batch_size
         self.max_backlog = settings.max_backlog
         self._push = PushScript(
@@ -91,6 +92,8 @@ class EventQueue:
         self._leave = register(scripts.LEAVE)
         self._neglected = register(scripts.NEGLECTED)
         self._snapshot = register(scripts.SNAPSHOT)
+        self._report = register(scripts.REPORT)
+        self._alive = register(scripts.ALIVE)
 
     def push(self, events: list[bytes]) -> int:
         """Append encoded events, all or none; returns how many wait now.
@@ -107,7 +110,7 @@ class EventQueue:
         if wanted < 0:
             raise Unavailable(
                 "backlog_full",
-                f"{length} events wait already (MAX_BACKLOG is {self.max_backlog}); try again later",
+                f"{length} events wait already, and MAX_BACKLOG is {self.max_backlog}",
                 retry_after_seconds=5,
             )
         if wanted:
@@ -172,6 +175,14 @@ class EventQueue:
         keys = [self.buffer, self.batches, self.awake, self.halted, self.rq.key]
         return bool(self._neglected(keys=keys))
 
+    def report(self, worker: str) -> None:
+        """Say that this worker is alive; to be repeated well within ALIVE_MS."""
+        self._report(keys=[self.workers], args=[worker, ALIVE_MS])
+
+    def count_workers(self) -> int:
+        """How many workers have reported within ALIVE_MS."""
+        return int(self._alive(keys=[self.workers], args=[ALIVE_MS]))
+
     def snapshot(self) -> Backlog:
         """What is in Redis right now, read in one step."""
         accepted, queued, processing, failed, ids, heads = self._snapshot(
@@ -195,6 +206,11 @@ def arrival(payload: bytes) -> int | None:
         return decode_event(payload).received_at
     except msgspec.MsgspecError:
         return None
+
+
+def periodic_queue_name(settings: Settings) -> str:
+    """The RQ queue of periodic work, which must never wait behind events, nor they behind it."""
+    return f"{settings.redis_queue_name}-periodic"
 
 
 def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":

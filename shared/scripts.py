@@ -94,3 +94,21 @@ end
 return {tonumber(redis.call('GET', accepted) or 0), redis.call('LLEN', buffer), processing,
         redis.call('HLEN', failures), ids, heads}
 """
+
+# A worker says that it is alive; those silent for longer than ARGV[2] ms are forgotten.
+REPORT = (
+    NOW_MS
+    + """
+redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - tonumber(ARGV[2]))
+return 1
+"""
+)
+
+# Returns how many workers reported within the last ARGV[1] ms.
+ALIVE = (
+    NOW_MS
+    + """
+return redis.call('ZCOUNT', KEYS[1], now_ms - tonumber(ARGV[1]), '+inf')
+"""
+)

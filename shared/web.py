@@ -1,4 +1,4 @@
-"""What both HTTP services have in common: JSON errors, health, metrics, and the API's description."""
+"""What both HTTP services have in common: JSON errors, health, metrics, the API's description."""
 
 import os
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from flask import Flask, Response, jsonify, render_template_string
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY, Collector
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
 
@@ -37,14 +38,13 @@ def answer_unavailable(error: Unavailable) -> Described:
     return response, status
 
 
-def answer_http_exception(error: HTTPException) -> Response:
+def answer_http_exception(error: HTTPException) -> BaseResponse:
     """Flask's own errors (404, 405, a bug's 500) in the shape of ours, their headers kept."""
-    code = (error.name or "error").lower().replace(" ", "_")
+    code = error.name.lower().replace(" ", "_")
     response = error.get_response()
     body = {"status": "error", "code": code, "error": error.description}
     response.set_data(flask.json.dumps(body))
     response.content_type = "application/json"
-    assert isinstance(response, Response)
     return response
 
 
@@ -53,7 +53,7 @@ def metrics_text(collectors: CollectorRegistry) -> bytes:
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # prometheus_client's own variable
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry) + generate_latest(collectors)
 
 

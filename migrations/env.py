@@ -1,0 +1,27 @@
+"""How Alembic reaches the database: by the settings, or on a connection that a test hands in."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from shared.database import make_engine
+from shared.settings import Settings
+from shared.tables import metadata
+
+
+def run(connection: Connection) -> None:
+    # SQLite cannot alter a table in place; batch mode copies it.
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    settings = Settings.from_env()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(settings)
+    with engine.begin() as connection:
+        run(connection)
+    engine.dispose()

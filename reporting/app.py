@@ -1,0 +1,82 @@
+"""The reporting service: reads SQL and Redis, and never writes to either."""
+
+from collections.abc import Callable
+
+import redis
+from flask import Flask, Response, jsonify, request
+from sqlalchemy import Engine
+
+from reporting.ledger import fetch_status
+from reporting.openapi import OPENAPI
+from reporting.query import single_values, stats_query_from
+from reporting.stats import fetch_sites, fetch_stats
+from reporting.system import SystemReport
+from reporting.telemetry import OutcomeCollector
+from shared.auth import is_authorised
+from shared.clock import now_ms
+from shared.database import check_connection, reading_engine
+from shared.errors import InvalidInput, Unavailable
+from shared.queue import EventQueue
+from shared.settings import Settings
+from shared.web import add_common_routes
+
+OPEN_ROUTES = frozenset({"/health", "/ready"})
+QUEUE_TIMEOUT_SECONDS = 2.0
+
+
+def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Flask:
+    """The application. Connects to nothing until the first request."""
+    app = Flask("reporting", static_folder=None)
+    engine = reading_engine(settings)
+    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    ask_for_key(app, settings.api_auth)
+    add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
+    add_stats_routes(app, engine, clock)
+    add_operator_routes(app, engine, queue, clock)
+    return app
+
+
+def check_ready(engine: Engine, queue: EventQueue) -> None:
+    """Raises Unavailable where a dependency does not answer."""
+    check_connection(engine)
+    try:
+        queue.redis.ping()
+    except redis.RedisError as error:
+        raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
+
+
+def ask_for_key(app: Flask, api_auth: str) -> None:
+    @app.before_request
+    def check_key() -> None:
+        if request.path in OPEN_ROUTES:
+            return
+        if not is_authorised(request.headers.get("Authorization"), api_auth):
+            raise InvalidInput("unauthorized", "a valid API key is required", status=401)
+
+
+def add_stats_routes(app: Flask, engine: Engine, clock: Callable[[], int]) -> None:
+    @app.get("/stats", endpoint="stats")
+    @app.get("/stats/aggregated", endpoint="stats_aggregated")
+    def stats() -> Response:
+        query = stats_query_from(request.args.to_dict(flat=False), clock())
+        return jsonify(fetch_stats(engine, query))
+
+    @app.get("/sites")
+    def sites() -> Response:
+        single_values(request.args.to_dict(flat=False), ())
+        return jsonify({"sites": fetch_sites(engine)})
+
+
+def add_operator_routes(
+    app: Flask, engine: Engine, queue: EventQueue, clock: Callable[[], int]
+) -> None:
+    report = SystemReport(engine, queue)
+
+    @app.get("/pipeline/status", endpoint="pipeline_status")
+    @app.get("/persistent/status", endpoint="persistent_status")
+    def pipeline_status() -> Response:
+        return jsonify(fetch_status(engine, queue, clock()))
+
+    @app.get("/system")
+    def system() -> Response:
+        return jsonify(report.fetch())

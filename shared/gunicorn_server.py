@@ -1,0 +1,41 @@
+"""Gunicorn, configured by our settings instead of its own command line."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+GRACE_SECONDS = 5
+
+
+class GunicornServer(BaseApplication):
+    """Serves the application that `factory` makes, once in each worker process."""
+
+    def __init__(self, factory: Callable[[], Any], options: dict[str, Any]) -> None:
+        self.factory = factory
+        self.options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self.options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self.factory()
+
+
+def serve(
+    factory: Callable[[], Any], *, host: str, port: int, processes: int, threads: int, level: str
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get GRACE_SECONDS to end."""
+    options = {
+        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "workers": processes,
+        "worker_class": "gthread",
+        "threads": threads,
+        "graceful_timeout": GRACE_SECONDS,
+        "keepalive": 75,
+        "loglevel": level,
+        "control_socket_disable": True,
+    }
+    GunicornServer(factory, options).run()

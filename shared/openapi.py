@@ -1,0 +1,204 @@
+"""What the OpenAPI documents of both services are made of: answers, errors, common routes, curls.
+
+An example is a claim: the tests send each one to a running service. `x-request` beside an error's
+example is the request that is answered so.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+Json = dict[str, Any]
+
+JSON_TYPE = "application/json"
+TEXT_TYPE = "text/plain"
+
+ERROR_SCHEMA: Json = {
+    "type": "object",
+    "description": "Every answer that is not a success has this shape.",
+    "required": ["status", "code", "error"],
+    "properties": {
+        "status": {"const": "error"},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "error": {"type": "string", "description": "A sentence for people."},
+        "field": {"type": "string", "description": "What is to blame, where one thing is."},
+    },
+}
+
+# Either scheme carries the same key; the empty one stands for a service without API_AUTH.
+KEY_OR_OPEN: list[Json] = [{}, {"key": []}, {"bearer": []}]
+SECURITY_SCHEMES: Json = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Authorization: <key>`, the value of `API_AUTH`.",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer <key>`, the same key.",
+    },
+}
+
+RETRY_AFTER: Json = {
+    "Retry-After": {
+        "description": "Seconds to wait before trying again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
+
+def example(summary: str, value: object, request: Json | None = None) -> Json:
+    """One example; `request` tells what provokes it (`body`, `headers`, `query`)."""
+    described: Json = {"summary": summary, "value": value}
+    return described if request is None else described | {"x-request": request}
+
+
+def error(summary: str, code: str, message: str, field: str | None = None, **request: Any) -> Json:
+    """The example of an error answer, and the request that provokes it."""
+    value = {"status": "error", "code": code, "error": message}
+    if field is not None:
+        value["field"] = field
+    return example(summary, value, request or None)
+
+
+def answer(description: str, schema: str, examples: Json, *, headers: Json | None = None) -> Json:
+    """A JSON answer of the named schema."""
+    media = {"schema": ref(schema), "examples": examples}
+    described: Json = {"description": description, "content": {JSON_TYPE: media}}
+    return described if headers is None else described | {"headers": headers}
+
+
+def refusal(description: str, *, headers: Json | None = None, **examples: Json) -> Json:
+    """An error answer; each example is named by its code or by what distinguishes it."""
+    return answer(description, "Error", examples, headers=headers)
+
+
+def ref(schema: str) -> Json:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def query(name: str, schema: Json, description: str, **more: Any) -> Json:
+    """A query parameter; `example` is part of the operation's curl."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def document(
+    title: str, description: str, *, address: str, tags: list[Json], paths: Json, schemas: Json
+) -> Json:
+    """The whole document, a curl with each operation."""
+    whole: Json = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": "0.1.0",
+            "description": description,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": address, "description": "The default of `make run`."}],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": ERROR_SCHEMA, **schemas},
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            source = curl(address + path, method, operation)
+            operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": source}]
+    return whole
+
+
+def curl(url: str, method: str, operation: Mapping[str, Any]) -> str:
+    """A command to paste: the operation's first example, sent with curl."""
+    parameters = [p for p in operation.get("parameters", ()) if "example" in p]
+    asked = {p["name"]: p["example"] for p in parameters if p["in"] == "query"}
+    headers = {p["name"]: p["example"] for p in parameters if p["in"] == "header"}
+    parts = [f"curl {shlex.quote(f'{url}?{urlencode(asked)}') if asked else url}"]
+    if method == "options":
+        parts.append("-i -X OPTIONS")
+    parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
+    if "image/gif" in operation["responses"].get("200", {}).get("content", ()):
+        parts.append("-o pixel.gif")
+    if "requestBody" in operation:
+        media_type, media = next(iter(operation["requestBody"]["content"].items()))
+        value = next(iter(media["examples"].values()))["value"]
+        body = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        parts += [f"-H {shlex.quote(f'Content-Type: {media_type}')}", f"-d {shlex.quote(body)}"]
+    return " \\\n  ".join(parts)
+
+
+def common_paths(
+    *, security: list[Json], ready: Json, not_ready: Json, refused: Json, metrics: str
+) -> Json:
+    """Health, readiness, metrics and documentation; `refused` are answers where a key is asked."""
+
+    def operation(summary: str, description: str, answers: Json) -> Json:
+        return {
+            "tags": ["operation"],
+            "summary": summary,
+            "description": description,
+            "security": security,
+            "responses": answers | refused,
+        }
+
+    def text(media_type: str, media: Json, description: str) -> Json:
+        return {"200": {"description": description, "content": {media_type: media}}}
+
+    health = operation(
+        "Is the process up?",
+        "Asks nothing of Redis or the database. For a restart policy.",
+        {"200": answer("It is.", "Status", {"up": example("Up", {"status": "ok"})})},
+    )
+    readiness = operation(
+        "Can it do its work?",
+        "Asks what it depends on. For a load balancer.",
+        {
+            "200": answer("It can.", "Status", {"ready": example("Ready", ready)}),
+            "503": refusal("Not now; the reason is in `error`.", headers=RETRY_AFTER, **not_ready),
+        },
+    )
+    for open_to_all in (health, readiness):
+        open_to_all["security"] = []
+        open_to_all["responses"].pop("401", None)
+    samples = {"some": example("Some of the lines", metrics)}
+    return {
+        "/health": {"get": health},
+        "/ready": {"get": readiness},
+        "/metrics": {
+            "get": operation(
+                "Numbers about the service",
+                "Prometheus text: what this service did, and how much waits in Redis.",
+                text(
+                    TEXT_TYPE, {"schema": {"type": "string"}, "examples": samples}, "The numbers."
+                ),
+            )
+        },
+        "/openapi.json": {
+            "get": operation(
+                "This description, for programs",
+                "OpenAPI 3.1.",
+                text(JSON_TYPE, {"schema": {"type": "object"}}, "The document."),
+            )
+        },
+        "/docs": {
+            "get": operation(
+                "This description, for people",
+                "One page; it loads nothing from elsewhere.",
+                text("text/html", {"schema": {"type": "string"}}, "The page."),
+            )
+        },
+    }
+
+
+STATUS_SCHEMA: Json = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string"}},
+}

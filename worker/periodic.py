@@ -1,0 +1,73 @@
+"""Start the periodic process: `python -m worker.periodic`. One is enough; two do no harm.
+
+RQ's cron scheduler enqueues what is due on a queue of its own, and a worker in the same process
+runs it. Every job here may run twice, or late, without consequence.
+"""
+
+import logging
+import threading
+import time
+
+import redis
+from rq.cron import CronJob, CronScheduler
+from rq.job import Job
+
+from shared.errors import BadSetting
+from shared.process import refuse, start
+from shared.queue import periodic_queue_name, rq_queue
+from worker.jobs import forget, runtime
+from worker.rq_worker import stop_on_signals, work
+
+log = logging.getLogger("periodic")
+
+FORGET_SECONDS = 3600
+JOB_TIMEOUT_SECONDS = 600
+TICK_SECONDS = 1.0
+
+
+class JsonCronJob(CronJob):
+    """A cron job that is enqueued as JSON; RQ's own is a pickle, which must not be in our Redis."""
+
+    def enqueue(self, connection: "redis.Redis") -> Job:
+        queue = rq_queue(self.queue_name, connection)
+        return queue.enqueue(self.func_name, description=self.func_name, **self.job_options)
+
+
+def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
+    """All periodic work."""
+    scheduler = CronScheduler(connection, logging_level="WARNING")
+    scheduler.get_jobs().append(
+        JsonCronJob(
+            queue_name,
+            func=forget,
+            interval=FORGET_SECONDS,
+            job_timeout=JOB_TIMEOUT_SECONDS,
+            result_ttl=0,
+        )
+    )
+    return scheduler
+
+
+def schedule_for_ever(scheduler: CronScheduler) -> None:
+    while True:
+        try:
+            scheduler.enqueue_jobs()
+        except redis.RedisError as error:
+            log.debug("schedule: %s", error)
+        time.sleep(TICK_SECONDS)
+
+
+def main() -> None:
+    configured = start("periodic")
+    try:
+        stop_on_signals(runtime().stopping)
+    except BadSetting as error:
+        refuse(error)
+    queue_name = periodic_queue_name(configured)
+    scheduler = make_scheduler(runtime().queue.redis, queue_name)
+    threading.Thread(target=schedule_for_ever, args=(scheduler,), daemon=True).start()
+    work(configured, queue_name, runtime().stopping)
+
+
+if __name__ == "__main__":
+    main()
