@@ -152,6 +152,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise meaning_of(error) from error
+    except OverflowError as error:  # an integer beyond the 64 bits of SQLite's
+        raise PoisonEvent(str(error)) from error
     except PoolTimeoutError as error:
         raise unavailable(error) from error
 

@@ -1,11 +1,11 @@
 """The two kinds of fault, and who has to act.
 
-    FootfallError
-    ├── InvalidInput   the caller's fault: answered 4xx, never retried
-    ├── BadSetting     the operator's fault: named at start, exit status 2
-    ├── Unavailable    ours and passing: answered 503 + Retry-After, or the batch is retried
-    ├── PoisonEvent    ours and permanent: the event is parked as a dead letter
-    └── BatchHalted    too much of one batch is poison: a bad deploy, not bad data
+FootfallError
+├── InvalidInput   the caller's fault: answered 4xx, never retried
+├── BadSetting     the operator's fault: named at start, exit status 2
+├── Unavailable    ours and passing: answered 503 + Retry-After, or the batch is retried
+├── PoisonEvent    ours and permanent: the event is parked as a dead letter
+└── BatchHalted    too much of one batch is poison: a bad deploy, not bad data
 """
 
 

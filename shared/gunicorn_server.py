@@ -8,7 +8,7 @@ from gunicorn.app.base import BaseApplication
 GRACE_SECONDS = 5
 
 
-class GunicornServer(BaseApplication):
+class GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Serves the application that `factory` makes, once in each worker process."""
 
     def __init__(self, factory: Callable[[], Any], options: dict[str, Any]) -> None:

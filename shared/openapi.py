@@ -83,6 +83,12 @@ def ref(schema: str) -> Json:
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
+def same_as(path: str, operation: Json) -> Json:
+    """The operation of another name for `path`; the page shows it there only."""
+    described = {"summary": f"The same as {path}", "description": "Another name for it."}
+    return {**operation, **described, "x-same-as": path}
+
+
 def query(name: str, schema: Json, description: str, **more: Any) -> Json:
     """A query parameter; `example` is part of the operation's curl."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}

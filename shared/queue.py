@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import redis
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
@@ -61,7 +62,8 @@ class Backlog(NamedTuple):
 class EventQueue:
     """Events on their way from the door to the database.
 
-    Any method may raise Unavailable (Redis is away or refuses writes for now).
+    `push` raises Unavailable where Redis is away or refuses writes for now; what the workers call
+    raises redis.RedisError.
     """
 
     def __init__(self, settings: Settings, *, timeout_seconds: float = 10) -> None:
@@ -94,6 +96,11 @@ class EventQueue:
         self._snapshot = register(scripts.SNAPSHOT)
         self._report = register(scripts.REPORT)
         self._alive = register(scripts.ALIVE)
+
+    def close(self) -> None:
+        """Close the connections that are idle or this thread's own; the next verb opens one."""
+        self._push.disconnect()
+        self.redis.close()
 
     def push(self, events: list[bytes]) -> int:
         """Append encoded events, all or none; returns how many wait now.
@@ -220,6 +227,8 @@ def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
         socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
         socket_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 0),
+        # Nobody reads them on a held connection, where one would be taken for an answer.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         client_name="footfall",
     )
 

@@ -25,9 +25,7 @@ MAX_SOCKET_PATH_BYTES = 100
 
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
     """A dataclass field that knows how it is read and what the README says of it."""
-    return dataclasses.field(
-        default=default, metadata={"description": description, "parse": parse}
-    )
+    return dataclasses.field(default=default, metadata={"description": description, "parse": parse})
 
 
 def text(value: str) -> str:
@@ -70,9 +68,15 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        scheme = urlsplit(value).scheme
-        if value and scheme not in schemes:
+        if value.partition("://")[0] not in schemes:
             raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}://")
+        try:
+            urlsplit(value).port  # noqa: B018  # it is read to be checked
+        except ValueError:  # its own message would show a part of the password
+            raise ValueError(
+                "must be a URL with a port from 0 to 65535; write / ? # @ : in a password as "
+                "%2F %3F %23 %40 %3A"
+            ) from None
         return value
 
     return parse
@@ -92,7 +96,7 @@ def key_name(value: str) -> str:
 class Settings:
     """The settings of one process, checked."""
 
-    data_dir: Path = setting(
+    data_dir: Path = setting(  # noqa: RUF009  # a Path never changes
         Path("data"), "Directory of the embedded Valkey and the SQLite file.", Path
     )
     database_url: str = setting(
@@ -137,8 +141,8 @@ class Settings:
     )
     ingestion_threads: int = setting(
         1,
-        "Requests each ingestion process handles at a time. 1 is fastest with Redis near by; take 8 "
-        "or more where Redis is across a network, or where clients that send slowly are not "
+        "Requests each ingestion process handles at a time. 1 is fastest with Redis near by; take "
+        "8 or more where Redis is across a network, or where clients that send slowly are not "
         "buffered by a proxy in front.",
         integer(1, 256),
     )
@@ -157,10 +161,13 @@ class Settings:
         integer(1, 1_000_000_000),
     )
     dedupe_days: int = setting(
-        7, "Days for which a caller's `event_id` is remembered; within them it counts once.",
+        7,
+        "Days for which a caller's `event_id` is remembered; within them it counts once.",
         integer(1, 365),
     )
-    default_site_id: str = setting("", "Site of events that name none. Empty: they are refused.", text)
+    default_site_id: str = setting(
+        "", "Site of events that name none. Empty: they are refused.", text
+    )
     api_auth: str = setting(
         "", "Key that reporting (and with `INGEST_AUTH` ingestion) asks for. Empty: open.", text
     )
@@ -209,7 +216,10 @@ class Settings:
         """Refuse settings that are each fine and together make no sense."""
         if self.ingest_auth and not self.api_auth:
             raise BadSetting("INGEST_AUTH: is on, but API_AUTH is empty; set API_AUTH to a key")
-        if self.ingestion_port == self.reporting_port and self.ingestion_host == self.reporting_host:
+        if (
+            self.ingestion_port == self.reporting_port
+            and self.ingestion_host == self.reporting_host
+        ):
             raise BadSetting(
                 f"REPORTING_PORT: {self.reporting_port} is INGESTION_PORT too; change one of them"
             )
@@ -247,7 +257,9 @@ def read(environ: Mapping[str, str], name: str) -> str | None:
 
 def masked(address: str) -> str:
     """A URL fit for a log: its password, if any, replaced by asterisks."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", address)
+    # Up to the last @: a password may hold one that was not percent-encoded, or a slash.
+    address = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", address)
 
 
 def is_loopback(host: str) -> bool:
@@ -262,7 +274,13 @@ def as_markdown_table() -> str:
     """The README's settings table."""
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for field in dataclasses.fields(Settings):
-        default = field.default
-        shown = "" if default in ("", ()) else f"`{str(default).lower() if default in (True, False) and isinstance(default, bool) else default}`"
-        lines.append(f"| `{field.name.upper()}` | {shown} | {field.metadata['description']} |")
+        default = shown(field.default)
+        lines.append(f"| `{field.name.upper()}` | {default} | {field.metadata['description']} |")
     return "\n".join(lines)
+
+
+def shown(default: object) -> str:
+    """A default as somebody would write it; nothing where it is empty."""
+    if default in ("", ()):
+        return ""
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"

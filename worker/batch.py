@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -165,8 +166,21 @@ def primary_key(event: Event) -> tuple[str, int, str]:
 def insert_all(connection: Connection, new: list[Event]) -> Inserted:
     """Insert all or raise: KnownKey, PoisonEvent."""
     if new:
-        connection.exec_driver_sql(insert_sql(connection.dialect), [row_from(e) for e in new])
+        insert_rows(connection, [row_from(event) for event in new])
     return Inserted(new, 0, [])
+
+
+def insert_rows(connection: Connection, rows: list[Row]) -> None:
+    """One INSERT of many rows, without the columns that none of them fills.
+
+    PyMySQL writes every value into the statement, NULLs too, at half a microsecond each: that is
+    a sixth of the batch where six of sixteen columns are empty, as they mostly are.
+    """
+    filled = [
+        i for i, column in enumerate(zip(*rows, strict=True)) if column.count(None) < len(rows)
+    ]
+    statement = insert_sql(connection.dialect, tuple(filled))
+    connection.exec_driver_sql(statement, list(map(itemgetter(*filled), rows)))
 
 
 def insert_splitting(connection: Connection, new: list[Event]) -> Inserted:
@@ -188,10 +202,12 @@ def insert_splitting(connection: Connection, new: list[Event]) -> Inserted:
     )
 
 
-@lru_cache(maxsize=4)
-def insert_sql(dialect: Dialect) -> str:
+@lru_cache(maxsize=64)
+def insert_sql(dialect: Dialect, filled: tuple[int, ...]) -> str:
     """The INSERT as the driver takes it: rows go in as tuples, past SQLAlchemy's per-row work."""
-    return str(events.insert().prefix_with("/* worker.events */").compile(dialect=dialect))
+    names = [column.name for i, column in enumerate(events.columns) if i in filled]
+    statement = events.insert().prefix_with("/* worker.events */")
+    return str(statement.compile(dialect=dialect, column_keys=names))
 
 
 def row_from(event: Event) -> Row:

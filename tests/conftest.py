@@ -1,0 +1,119 @@
+"""Fixtures that several test packages share. The servers are in tests/servers.py."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from flask.testing import FlaskClient
+
+from ingestion.app import Ingestion, create_app
+from shared.clock import now_ms
+from shared.queue import EventQueue
+from shared.settings import Settings
+from tests.servers import MariaDbServer, ValkeyServer
+
+# The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
+hypothesis.settings.register_profile("footfall", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("footfall")
+
+MakeIngestion = Callable[..., Ingestion]
+NO_MARIADB = (
+    "MariaDB is not installed: whatever needs it is not tested. "
+    "To test it: apt-get install mariadb-server"
+)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_server: ValkeyServer) -> Iterator[ValkeyServer]:
+    """A Valkey that runs and is empty. The test may kill or pause it."""
+    valkey_server.revive()
+    with valkey_server.client() as client:
+        client.flushall()
+    yield valkey_server
+    valkey_server.revive()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDbServer]:
+    if not MariaDbServer.is_installed():
+        if os.environ.get("CI") == "true":
+            pytest.fail(NO_MARIADB)
+        pytest.skip(NO_MARIADB)
+    with MariaDbServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaDbServer) -> Iterator[MariaDbServer]:
+    """A MariaDB that runs. The test may kill or pause it."""
+    mariadb_server.revive()
+    yield mariadb_server
+    mariadb_server.revive()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path}/footfall.db"
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDbServer) -> Iterator[str]:
+    """An empty database on MariaDB."""
+    url = mariadb.create_database()
+    yield url
+    mariadb.revive()
+    mariadb.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database, on each kind of server in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def settings(valkey: ValkeyServer, sqlite_url: str, tmp_path: Path) -> Settings:
+    return Settings(redis_url=valkey.url, database_url=sqlite_url, data_dir=tmp_path)
+
+
+@pytest.fixture
+def queue(settings: Settings) -> Iterator[EventQueue]:
+    queue = EventQueue(settings)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def make_ingestion(settings: Settings) -> Iterator[MakeIngestion]:
+    """Applications with other settings or another clock: `make_ingestion(max_backlog=2)`."""
+    made: list[Ingestion] = []
+
+    def make(clock: Callable[[], int] = now_ms, **changes: Any) -> Ingestion:
+        made.append(create_app(replace(settings, **changes), clock))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.door.queue.close()
+
+
+@pytest.fixture
+def ingestion(make_ingestion: MakeIngestion) -> Ingestion:
+    return make_ingestion()
+
+
+@pytest.fixture
+def client(ingestion: Ingestion) -> FlaskClient:
+    return ingestion.test_client()

@@ -1,0 +1,22 @@
+"""Everything that waits, brought into the database: what a worker does, without its process."""
+
+import threading
+
+from shared.database import writing_engine
+from shared.queue import EventQueue
+from shared.settings import Settings
+from tests.migration import migrate
+from worker.drain import Runtime, store
+
+
+def store_all(settings: Settings) -> None:
+    """Migrate the database, store what waits in Redis, and leave one worker alive."""
+    queue = EventQueue(settings)
+    engine = writing_engine(settings)
+    migrate(engine)
+    runtime = Runtime(queue, engine, threading.Event())
+    while batch := queue.claim():
+        store(runtime, batch)
+    queue.report("worker")
+    engine.dispose()
+    queue.close()

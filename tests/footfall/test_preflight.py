@@ -1,0 +1,108 @@
+"""What cannot start says why in one sentence that names the setting, and starts nothing."""
+
+import contextlib
+import socket
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.footfall.conftest import Environment, Footfall
+from tests.servers import MariaDbServer, ValkeyServer, free_port
+
+Refusal = Callable[..., list[str]]
+
+
+@pytest.mark.parametrize("service", ["INGESTION", "REPORTING"])
+def test_a_port_in_use_is_named(refusal: Refusal, service: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        (line,) = refusal("run", **{f"{service}_PORT": port})
+    assert line.startswith(f"footfall: {service}_PORT: port {port} on 127.0.0.1 is in use")
+
+
+def test_an_address_of_another_machine_is_named(refusal: Refusal) -> None:
+    (line,) = refusal("run", INGESTION_HOST="192.0.2.1")  # kept for examples, never anybody's
+    assert line.startswith("footfall: INGESTION_HOST: cannot listen on 192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("WORKERS", "many", "footfall: WORKERS: must be a whole number"),
+        ("REDIS_URL", "http://127.0.0.1", "footfall: REDIS_URL: must be a URL that begins with"),
+        ("DATABASE_URL", "oracle://x", "footfall: DATABASE_URL: must be a URL that begins with"),
+        ("DATABASE_URL", "mysql://u@127.0.0.1:x/d", "footfall: DATABASE_URL: must be a URL with"),
+        ("REDIS_URL", "redis://127.0.0.1:x", "footfall: REDIS_URL: must be a URL with a port"),
+    ],
+)
+def test_a_bad_setting_is_named(refusal: Refusal, name: str, value: str, expected: str) -> None:
+    (line,) = refusal("run", **{name: value})
+    assert line.startswith(expected)
+
+
+def test_all_bad_settings_are_named_at_once(refusal: Refusal) -> None:
+    batch_size, workers = sorted(refusal("run", WORKERS="0", BATCH_SIZE="-1"))
+    assert batch_size.startswith("footfall: BATCH_SIZE: must be from 1")
+    assert workers.startswith("footfall: WORKERS: must be from 1")
+
+
+@pytest.mark.parametrize("command", ["run", "ingestion", "worker", "periodic", "reporting"])
+def test_an_unreachable_redis_is_named(refusal: Refusal, command: str) -> None:
+    url = f"redis://:secret@127.0.0.1:{free_port()}"
+    (line,) = refusal(command, REDIS_URL=url)
+    assert line.startswith("footfall: REDIS_URL: cannot use redis://:***@127.0.0.1:")
+    assert "secret" not in line
+
+
+def test_an_unreachable_database_is_named(refusal: Refusal) -> None:
+    url = f"mysql://root:secret@127.0.0.1:{free_port()}/footfall"
+    (line,) = refusal("run", DATABASE_URL=url)
+    assert line.startswith("footfall: DATABASE_URL: cannot use mysql://root:***@127.0.0.1:")
+    assert "secret" not in line
+
+
+def test_a_database_that_is_not_there_is_named(
+    refusal: Refusal, mariadb_server: MariaDbServer
+) -> None:
+    (line,) = refusal("run", DATABASE_URL=f"mysql://root@127.0.0.1:{mariadb_server.port}/nowhere")
+    assert line.startswith("footfall: DATABASE_URL: cannot use mysql://")
+    assert "Unknown database" in line
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(refusal: Refusal, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (line,) = refusal("run", DATA_DIR=f"{tmp_path}/file/data")
+    assert line.startswith("footfall: DATA_DIR: ")
+
+
+@pytest.mark.parametrize("command", ["ingestion", "worker", "periodic", "reporting"])
+def test_a_service_alone_says_how_to_get_a_valkey(refusal: Refusal, command: str) -> None:
+    (line,) = refusal(command)
+    assert line.startswith("footfall: REDIS_URL: is empty, and no embedded Valkey answers")
+    assert "make valkey" in line
+
+
+@pytest.mark.parametrize("command", ["worker", "periodic", "reporting"])
+def test_a_service_alone_says_that_there_are_no_tables(
+    refusal: Refusal, valkey: ValkeyServer, command: str
+) -> None:
+    (line,) = refusal(command, REDIS_URL=valkey.url)
+    assert line == "footfall: DATABASE_URL: the database has no tables yet; run `make migrate`"
+
+
+def test_a_valkey_that_nobody_would_use_is_not_started(refusal: Refusal) -> None:
+    (line,) = refusal("valkey", REDIS_URL="redis://127.0.0.1")
+    assert line.startswith("footfall: REDIS_URL: is set")
+
+
+def test_tables_of_a_newer_footfall_are_left_alone(
+    start: Callable[..., Footfall], refusal: Refusal, environment: Environment
+) -> None:
+    start("run").close()
+    path = Path(environment["DATA_DIR"]) / "footfall.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    (line,) = refusal("migrate")
+    assert line.startswith(f"footfall: DATABASE_URL: sqlite:///{path} is not of this Footfall")

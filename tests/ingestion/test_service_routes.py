@@ -1,0 +1,115 @@
+import re
+import time
+
+import pytest
+from flask.testing import FlaskClient
+
+from ingestion.app import Ingestion
+from shared.queue import EventQueue
+from tests.conftest import MakeIngestion
+from tests.ingestion.wsgi import ONE, post
+from tests.servers import ValkeyServer
+
+
+def test_health_says_that_the_process_is_up(client: FlaskClient, valkey: ValkeyServer) -> None:
+    assert client.get("/health").get_json() == {"status": "ok"}
+    valkey.kill()
+    assert client.get("/health").status_code == 200
+
+
+def test_ready_says_that_events_would_be_kept(client: FlaskClient) -> None:
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "ready"})
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_ready_names_the_queue_that_is_away(
+    client: FlaskClient, valkey: ValkeyServer, fault: str
+) -> None:
+    getattr(valkey, fault)()
+    started = time.perf_counter()
+    answer = client.get("/ready")
+    assert time.perf_counter() - started < 1
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_unavailable")
+    assert valkey.url in answer.get_json()["error"]
+    assert answer.headers["Retry-After"]
+
+
+def test_an_error_never_shows_the_password(make_ingestion: MakeIngestion) -> None:
+    app = make_ingestion(redis_url="redis://user:hunter2@127.0.0.1:1/0")
+    answer = app.test_client().get("/ready")
+    assert answer.status_code == 503
+    assert "127.0.0.1:1" in answer.text
+    assert "hunter2" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "kept"),
+    [("appendonly", "no", "yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
+)
+def test_ready_complains_about_a_redis_that_may_forget(
+    client: FlaskClient, valkey: ValkeyServer, option: str, value: str, kept: str
+) -> None:
+    with valkey.client() as admin:
+        admin.config_set(option, value)
+        try:
+            answer = client.get("/ready")
+        finally:
+            admin.config_set(option, kept)
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_not_durable")
+    assert option in answer.get_json()["error"]
+
+
+def number(text: str, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else 0
+
+
+def test_metrics_count_answers_and_events(
+    ingestion: Ingestion, client: FlaskClient, queue: EventQueue
+) -> None:
+    before = client.get("/metrics").text
+    post(ingestion, [ONE, ONE, {}])
+    post(ingestion, {})
+    after = client.get("/metrics").text
+    counted = {
+        'footfall_ingestion_answers_total{status="202"}': 1,
+        'footfall_ingestion_answers_total{status="400"}': 1,
+        "footfall_ingestion_events_total": 2,
+        "footfall_accepted_events_total": 2,
+        "footfall_queued_events": 2,
+        "footfall_processing_events": 0,
+    }
+    assert {name: number(after, name) - number(before, name) for name in counted} == counted
+
+
+def test_metrics_are_there_with_redis_down(client: FlaskClient, valkey: ValkeyServer) -> None:
+    valkey.kill()
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert "footfall_ingestion_events_total" in answer.text
+    assert "footfall_queued_events" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "status", "code"),
+    [
+        ("GET", "/", 404, "not_found"),
+        ("POST", "/event/", 404, "not_found"),
+        ("POST", "/EVENT", 404, "not_found"),
+        ("POST", "/\xff", 404, "not_found"),
+        ("GET", "/event", 405, "method_not_allowed"),
+        ("PUT", "/events", 405, "method_not_allowed"),
+        ("POST", "/health", 405, "method_not_allowed"),
+        ("POST", "/pixel.gif", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_not_there_is_answered_in_the_shape_of_every_error(
+    client: FlaskClient, method: str, route: str, status: int, code: str
+) -> None:
+    answer = client.open(route, method=method)
+    assert answer.status_code == status
+    assert answer.content_type == "application/json"
+    assert (answer.get_json()["status"], answer.get_json()["code"]) == ("error", code)
+    assert answer.get_json()["error"]
+    assert ("Allow" in answer.headers) == (status == 405)

@@ -1,0 +1,31 @@
+"""The migrations make exactly the tables that the code declares, and can be taken back."""
+
+import dataclasses
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
+
+from shared.database import writing_engine
+from shared.settings import Settings
+from shared.tables import metadata
+from tests.migration import migrate
+
+
+def test_migrations_go_up_down_and_up(settings: Settings, database_url: str) -> None:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    migrate(engine, "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    migrate(engine)
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+    engine.dispose()
+
+
+def test_the_migrated_schema_is_the_metadata(settings: Settings, database_url: str) -> None:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()

@@ -1,0 +1,55 @@
+"""Reporting on a migrated database, and a way to put events there as a worker does."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from reporting.app import create_app
+from shared.database import reading_engine, writing_engine
+from shared.event import Event
+from shared.settings import Settings
+from tests.events import NOW, make_batch
+from tests.migration import migrate
+from worker.batch import commit_batch
+
+Store = Callable[..., None]
+
+
+@pytest.fixture
+def reporting_settings(settings: Settings, database_url: str) -> Settings:
+    return dataclasses.replace(settings, database_url=database_url)
+
+
+@pytest.fixture
+def writing(reporting_settings: Settings) -> Iterator[Engine]:
+    engine = writing_engine(reporting_settings)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def reading(reporting_settings: Settings, writing: Engine) -> Iterator[Engine]:
+    engine = reading_engine(reporting_settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(writing: Engine) -> Store:
+    """Store events, each call as one batch."""
+    batches = iter(range(1_000_000))
+
+    def store(*events: Event) -> None:
+        commit_batch(writing, make_batch(f"batch-{next(batches)}", *events), NOW)
+
+    return store
+
+
+@pytest.fixture
+def reports(reporting_settings: Settings, writing: Engine) -> FlaskClient:
+    """Reporting's client; its clock stands at NOW."""
+    return create_app(reporting_settings, clock=lambda: NOW).test_client()

@@ -1,0 +1,32 @@
+"""A migrated database and a runtime on it, once with SQLite and once with MariaDB."""
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from shared.database import writing_engine
+from shared.queue import EventQueue
+from shared.settings import Settings
+from tests.migration import migrate
+from worker.drain import Runtime
+
+
+@pytest.fixture
+def database_settings(settings: Settings, database_url: str) -> Settings:
+    return dataclasses.replace(settings, database_url=database_url)
+
+
+@pytest.fixture
+def engine(database_settings: Settings) -> Iterator[Engine]:
+    engine = writing_engine(database_settings)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def runtime(queue: EventQueue, engine: Engine) -> Runtime:
+    return Runtime(queue, engine, threading.Event())
