@@ -1,0 +1,144 @@
+"""`make bench`: how fast the door and the worker are, as ratios first.
+
+Everything is measured in one run on one machine: each round measures every candidate once, so that
+a slow minute of the machine slows them all, and the medians of the rounds are compared.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from bench import door, worker
+from shared.settings import Settings
+from tests.servers import MariaDbServer, ValkeyServer
+
+RESULTS = Path(__file__).parent / "results" / "bench.json"
+SERVERS = ("granian", "gunicorn")
+APPS = ("footfall", "bare", "noop", "job_per_event")
+
+Rates = dict[str, list[float]]
+
+
+def measure_door(rounds: int) -> tuple[Rates, Rates]:
+    """Requests a second and p99 in ms, by `server/app`, one value a round."""
+    rates: Rates = {}
+    p99s: Rates = {}
+    with ValkeyServer() as valkey:
+        for number in range(rounds):
+            for server in SERVERS:
+                for app in APPS:
+                    note(f"round {number + 1} of {rounds}: {app} on {server}")
+                    keep(rates, p99s, f"{server}/{app}", door.measure(valkey, server, app))
+                batch = door.measure(valkey, server, "footfall", door.BATCH)
+                keep(rates, p99s, f"{server}/batches", batch)
+    return rates, p99s
+
+
+def keep(rates: Rates, p99s: Rates, name: str, measured: door.Measured) -> None:
+    rates.setdefault(name, []).append(measured.rate)
+    p99s.setdefault(name, []).append(measured.p99_ms)
+
+
+def measure_worker(rounds: int) -> Rates:
+    """Events a second, by `database/way`, one value a round."""
+    rates: Rates = {}
+    with (
+        ValkeyServer() as valkey,
+        MariaDbServer() as mariadb,
+        tempfile.TemporaryDirectory() as directory,
+    ):
+        here = Path(directory)
+        sqlite = Settings(redis_url=valkey.url, data_dir=here, max_backlog=10**9)
+        maria = replace(sqlite, database_url=mariadb.create_database())
+        for number in range(rounds):
+            note(f"round {number + 1} of {rounds}: the worker")
+            made = worker.make_events(number)
+            ways: dict[str, Callable[[], float]] = {
+                "sqlite/worker": partial(worker.measure_drain, sqlite, made),
+                "sqlite/executemany": partial(worker.measure_executemany, sqlite, made),
+                "mariadb/worker": partial(worker.measure_drain, maria, made),
+                "mariadb/executemany": partial(worker.measure_executemany, maria, made),
+                "mariadb/load_data": partial(worker.measure_load_data, maria, made, here),
+            }
+            for name, way in ways.items():
+                rates.setdefault(name, []).append(way())
+    return rates
+
+
+def note(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def ratio_rows(rates: dict[str, float], p99s: dict[str, float]) -> list[tuple[str, float, str]]:
+    """What is promised: name, figure, and the bar it should reach."""
+    ours = rates["granian/footfall"]
+    return [
+        ("door on Granian / one RQ job per event on gunicorn",
+         ours / rates["gunicorn/job_per_event"], ">= 10"),
+        ("door on Granian / no-op Flask view on Granian", ours / rates["granian/noop"], ">= 1.3"),
+        ("door on Granian / bare WSGI function on Granian", ours / rates["granian/bare"], ""),
+        ("door on gunicorn / one RQ job per event on gunicorn",
+         rates["gunicorn/footfall"] / rates["gunicorn/job_per_event"], ""),
+        ("door on gunicorn / no-op Flask view on gunicorn",
+         rates["gunicorn/footfall"] / rates["gunicorn/noop"], ""),
+        ("p99 of the door on Granian, ms", p99s["granian/footfall"], "< 5"),
+        ("events/s in batches of 100 on Granian", rates["granian/batches"] * door.BATCH,
+         ">= 50,000"),
+        ("worker to MariaDB / LOAD DATA LOCAL INFILE",
+         rates["mariadb/worker"] / rates["mariadb/load_data"], ">= 0.25"),
+        ("worker to MariaDB / executemany",
+         rates["mariadb/worker"] / rates["mariadb/executemany"], ""),
+        ("worker to SQLite / executemany",
+         rates["sqlite/worker"] / rates["sqlite/executemany"], ""),
+    ]  # fmt: skip
+
+
+def print_report(
+    rows: list[tuple[str, float, str]], rates: dict[str, float], p99s: dict[str, float]
+) -> None:
+    print(f"{'':55}{'median':>12}  bar")
+    for name, figure, bar in rows:
+        print(f"{name:55}{figure:>12,.2f}  {bar}")
+    print(f"\n{'':30}{'per second':>12}{'p99 ms':>9}")
+    for name, rate in rates.items():
+        print(f"{name:30}{rate:>12,.0f}{p99s.get(name, float('nan')):>9.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds to take the median of")
+    rounds = parser.parse_args().rounds
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed; to get it: apt-get install wrk")
+    if not MariaDbServer.is_installed():
+        sys.exit("MariaDB is not installed; to get it: apt-get install mariadb-server")
+    all_rates, all_p99s = measure_door(rounds)
+    all_rates |= measure_worker(rounds)
+    rates = {name: statistics.median(values) for name, values in all_rates.items()}
+    p99s = {name: statistics.median(values) for name, values in all_p99s.items()}
+    rows = ratio_rows(rates, p99s)
+    print_report(rows, rates, p99s)
+    RESULTS.parent.mkdir(exist_ok=True)
+    result = {
+        "measured_at": datetime.now(UTC).isoformat(),
+        "python": platform.python_version(),
+        "rounds": rounds,
+        "ratios": {name: {"value": figure, "bar": bar} for name, figure, bar in rows},
+        "rates": all_rates,
+        "p99_ms": all_p99s,
+    }
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten to bench/results/{RESULTS.name}")
+
+
+if __name__ == "__main__":
+    main()
