@@ -17,6 +17,7 @@ from shared.openapi import (
     example,
     query,
     ref,
+    same_as,
 )
 
 ABOUT = """\
@@ -243,7 +244,7 @@ OPENAPI: dict[str, Any] = document(
     ],
     paths={
         "/event": {"post": POST_EVENT, "options": PREFLIGHT},
-        "/events": {"post": POST_EVENTS, "options": dict(PREFLIGHT)},
+        "/events": {"post": POST_EVENTS, "options": same_as("/event", PREFLIGHT)},
         "/pixel.gif": {"get": PIXEL},
         **common_paths(
             security=[], ready={"status": "ready"}, not_ready=NOT_READY, refused={}, metrics=METRICS

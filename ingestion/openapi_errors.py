@@ -159,7 +159,7 @@ REFUSALS: Json = {
         backlog_full=error(
             "`MAX_BACKLOG` events wait already",
             "backlog_full",
-            "1000000 events wait already (MAX_BACKLOG is 1000000); try again later",
+            "1000000 events wait already, and MAX_BACKLOG is 1000000",
             body=ONE,
         ),
     ),

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from reporting.openapi_schemas import DATE, SCHEMAS
+from reporting.query import DEFAULT_LIMIT, MAX_LIMIT
+from shared.event import MAX_NAME
 from shared.openapi import (
     KEY_OR_OPEN,
     RETRY_AFTER,
-    STATUS_SCHEMA,
     Json,
     answer,
     common_paths,
@@ -14,6 +16,7 @@ from shared.openapi import (
     example,
     query,
     refusal,
+    same_as,
 )
 
 ABOUT = """\
@@ -25,161 +28,51 @@ know is an error, so that a misspelt one is not silently ignored. Paths that do 
 answered `404` and wrong methods `405`, in the shape of every other error."""
 
 SITE = "site-abc-123"
-MAX_LIMIT = 1000
+NAME: Json = {"type": "string", "maxLength": MAX_NAME}
 
-
-def count(description: str) -> Json:
-    return {"type": "integer", "minimum": 0, "description": description}
-
-
-def an_object(description: str, properties: Json, **more: Any) -> Json:
-    """A schema of an object that always has all these members."""
-    return {
-        "type": "object",
-        "description": description,
-        "required": list(properties),
-        "properties": properties,
-        **more,
-    }
-
-
-DATE: Json = {"type": "string", "format": "date"}
-TIME: Json = {"type": "string", "format": "date-time"}
-TOTALS: Json = {
-    "site_id": {"type": "string", "description": "As it was asked."},
-    "total_views": count("Events of type `page_view`, or of the `event_type` asked for."),
-    "unique_users": count(
-        "Distinct `user_id` over events of all types, or of the `event_type` asked for. Events "
-        "without a `user_id` count no user."
-    ),
-    "top_paths": {
-        "type": "array",
-        "description": "The most viewed paths; equal counts are in order of path. Events without a "
-        "path are left out.",
-        "items": an_object(
-            "A path and its views.", {"path": {"type": "string"}, "views": count("Its views.")}
-        ),
-    },
-    "total_events": count("Events of all types, whatever `event_type` says."),
-}
-SCHEMAS: Json = {
-    "Stats": {
-        "type": "object",
-        "description": "A day has `date`; a range has `from` and `to` in its place.",
-        "required": list(TOTALS),
-        "oneOf": [{"required": ["date"]}, {"required": ["from", "to"]}],
-        "properties": {
-            "date": {**DATE, "description": "The day."},
-            "from": {**DATE, "description": "The first day of the range."},
-            "to": {**DATE, "description": "The last day of the range."},
-            **TOTALS,
-        },
-    },
-    "Sites": an_object(
-        "Every site that has an event.",
-        {
-            "sites": {
-                "type": "array",
-                "items": an_object(
-                    "A site.",
-                    {
-                        "site_id": {"type": "string"},
-                        "first_event": {**TIME, "description": "Its earliest `timestamp`."},
-                        "last_event": {**TIME, "description": "Its latest `timestamp`."},
-                        "total_events": count("Events of all types."),
-                        "total_views": count("Events of type `page_view`."),
-                    },
-                ),
-            }
-        },
-    ),
-    "Pipeline": an_object(
-        "The ledger: what became of every event that was ever accepted.",
-        {
-            "accepted": count("Events answered with 202."),
-            "stored": count("Events in the database."),
-            "duplicates": count("Events that were there before, by their `event_id`."),
-            "dropped": {
-                "type": "object",
-                "description": "Events not counted on purpose, by reason.",
-                "additionalProperties": count("Events."),
-            },
-            "dead": count("Events the database refused; `footfall dead-letters` lists them."),
-            "queued": count("Events that wait in Redis."),
-            "processing": count("Events a worker holds."),
-            "oldest_queued_seconds": {
-                "type": ["number", "null"],
-                "minimum": 0,
-                "description": "How long the oldest event waits; null where none does.",
-            },
-            "workers": count("Workers that are alive."),
-            "failed_batches": count("Batches given back because of a fault, not yet stored."),
-            "balanced": {
-                "type": "boolean",
-                "description": "Whether accepted = stored + duplicates + dropped + dead + queued + "
-                "processing.",
-            },
-        },
-    ),
-    "System": an_object(
-        "The machine and the stores, in seconds, percent and bytes.",
-        {
-            "uptime_seconds": {"type": "number", "description": "Of this service."},
-            "cpu_percent": {"type": "number", "description": "Of the machine."},
-            "memory_bytes": count("Of the machine, in use."),
-            "process": an_object(
-                "This service.",
-                {"cpu_percent": {"type": "number"}, "memory_bytes": count("Resident.")},
-            ),
-            "redis": an_object(
-                "Null members while Redis is away.",
-                {
-                    "keys": {"type": ["integer", "null"]},
-                    "memory_bytes": {"type": ["integer", "null"]},
-                },
-            ),
-            "database": an_object(
-                "The database.",
-                {
-                    "kind": {"enum": ["sqlite", "mariadb", "mysql"]},
-                    "size_bytes": {"type": ["integer", "null"]},
-                },
-            ),
-        },
-    ),
-    "Status": STATUS_SCHEMA,
-}
 
 UNAUTHORIZED = refusal(
     "No key or a wrong one; only with `API_AUTH` set.",
     unauthorized=error("No key", "unauthorized", "a valid API key is required"),
 )
-AWAY = refusal(
-    "The database is away; try again after `Retry-After`.",
-    headers=RETRY_AFTER,
-    database_unavailable=error(
+DATABASE_AWAY: Json = {
+    "database_unavailable": error(
         "The database is away",
         "database_unavailable",
         "the database is unavailable: (2003, \"Can't connect to MySQL server on 'db' "
         '([Errno 111] Connection refused)")',
     ),
-    not_migrated=error(
+    "not_migrated": error(
         "It has no tables", "not_migrated", "the database has no tables: run `make migrate`"
     ),
-)
+}
+REDIS_AWAY: Json = {
+    "queue_unavailable": error(
+        "Redis is away",
+        "queue_unavailable",
+        "redis://127.0.0.1:6379/0: Error 111 connecting to 127.0.0.1:6379. Connection refused.",
+    )
+}
+# Of what asks both and no table.
+UNREACHABLE = {"database_unavailable": DATABASE_AWAY["database_unavailable"], **REDIS_AWAY}
 
 
-def unknown_parameter(**known: str) -> Json:
+def away(examples: Json) -> Json:
+    return refusal("For now; try again after `Retry-After`.", headers=RETRY_AFTER, **examples)
+
+
+def unknown_parameter(name: str, hint: str, **known: str) -> Json:
+    message = f"unknown parameter {name}; {hint}"
     return error(
-        "A misspelt parameter",
+        "A parameter it does not know",
         "unknown_parameter",
-        "unknown parameter: dat",
-        "dat",
-        query={**known, "dat": "2025-11-15"},
+        message,
+        name,
+        query={**known, name: "x"},
     )
 
 
-def bad(summary: str, code: str, message: str, field: str, **asked: str) -> Json:
+def bad(summary: str, code: str, message: str, field: str, **asked: str | list[str]) -> Json:
     return error(summary, code, message, field, query={"site_id": SITE, **asked})
 
 
@@ -191,7 +84,7 @@ def read(tag: str, summary: str, description: str, answers: Json, **more: Any) -
         "description": description,
         "security": KEY_OR_OPEN,
         **more,
-        "responses": {**answers, "401": UNAUTHORIZED, "503": AWAY},
+        "responses": {**answers, "401": UNAUTHORIZED, "503": away(DATABASE_AWAY)},
     }
 
 
@@ -211,10 +104,10 @@ A_RANGE: Json = {
     "site_id": SITE,
     "from": "2025-11-01",
     "to": "2025-11-30",
-    "total_views": 40210,
-    "unique_users": 3977,
-    "top_paths": [{"path": "/pricing", "views": 19200}],
-    "total_events": 43019,
+    "total_views": 1750,
+    "unique_users": 260,
+    "top_paths": [{"path": "/pricing", "views": 1000}],
+    "total_events": 1802,
 }
 NOTHING: Json = {
     "site_id": "no-such-site",
@@ -225,10 +118,10 @@ NOTHING: Json = {
     "total_events": 0,
 }
 STATS_PARAMETERS: list[Json] = [
-    query("site_id", {"type": "string"}, "Which site.", required=True, example=SITE),
+    query("site_id", NAME, "Which site.", required=True, example=SITE),
     query("date", DATE, "One day. Without it and without a range: today.", example="2025-11-15"),
-    query("from", DATE, "The first day of a range, in place of `date`; needs `to`."),
-    query("to", DATE, "The last day of a range, included; needs `from`."),
+    query("from", DATE, "The first day of a range, in place of `date`."),
+    query("to", DATE, "The last day of a range, included. Without it: today."),
     query(
         "tz",
         {"type": "string", "default": "UTC"},
@@ -236,12 +129,12 @@ STATS_PARAMETERS: list[Json] = [
     ),
     query(
         "limit",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 10},
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
         "How many `top_paths`.",
     ),
     query(
         "event_type",
-        {"type": "string", "default": "page_view"},
+        NAME,
         "Narrows views, users and paths to one type; `all` counts every type. Without it, views "
         "and paths are of `page_view` and users of all types.",
     ),
@@ -274,16 +167,26 @@ STATS_ANSWERS: Json = {
     "400": refusal(
         "Bad parameters.",
         missing_field=error("No site", "missing_field", "site_id required", "site_id", query={}),
-        bad_date=bad("No date", "bad_date", "date must be YYYY-MM-DD", "date", date="2025-02-30"),
+        bad_date=bad(
+            "No date",
+            "bad_date",
+            "date must be a date as YYYY-MM-DD, from 1970-01-01 on",
+            "date",
+            date="2025-02-30",
+        ),
         bad_range=bad(
             "The end before the start",
             "bad_range",
-            "from must not be after to",
+            "from (2025-11-16) is after to (2025-11-15)",
             "from",
             **{"from": "2025-11-16", "to": "2025-11-15"},
         ),
         bad_timezone=bad(
-            "No such zone", "bad_timezone", "tz must be an IANA time zone", "tz", tz="Mars/Olympus"
+            "No such zone",
+            "bad_timezone",
+            "tz must be an IANA time zone, for example Europe/Berlin",
+            "tz",
+            tz="Mars/Olympus",
         ),
         bad_limit=bad(
             "Too many",
@@ -292,7 +195,20 @@ STATS_ANSWERS: Json = {
             "limit",
             limit="5000",
         ),
-        unknown_parameter=unknown_parameter(site_id=SITE),
+        repeated_parameter=bad(
+            "A parameter given twice",
+            "repeated_parameter",
+            "date is given twice",
+            "date",
+            date=["2025-11-15", "2025-11-16"],
+        ),
+        too_long=error(
+            "A name over its bound",
+            "too_long",
+            f"site_id must have at most {MAX_NAME} characters",
+            "site_id",
+        ),
+        unknown_parameter=unknown_parameter("dat", "did you mean date?", site_id=SITE),
     ),
 }
 STATS = read(
@@ -302,9 +218,11 @@ STATS = read(
     STATS_ANSWERS,
     parameters=STATS_PARAMETERS,
 )
-STATS_AGGREGATED = STATS | {"summary": "The same as /stats", "description": "Another name for it."}
+STATS_AGGREGATED = same_as("/stats", STATS)
 
-NO_PARAMETERS = refusal("Bad parameters.", unknown_parameter=unknown_parameter())
+NO_PARAMETERS = refusal(
+    "Bad parameters.", unknown_parameter=unknown_parameter("page", "this route takes none")
+)
 SITES = read(
     "numbers",
     "The sites seen",
@@ -320,10 +238,10 @@ SITES = read(
                         "sites": [
                             {
                                 "site_id": SITE,
-                                "first_event": "2025-11-01T00:00:12.500Z",
-                                "last_event": "2025-11-30T23:59:58Z",
-                                "total_events": 43019,
-                                "total_views": 40210,
+                                "first_event": "2025-11-02T08:00:00.500Z",
+                                "last_event": "2025-11-15T18:30:00Z",
+                                "total_events": 1802,
+                                "total_views": 1750,
                             }
                         ]
                     },
@@ -346,8 +264,8 @@ PIPELINE = read(
                 "quiet": example(
                     "Nothing waits",
                     {
-                        "accepted": 43025,
-                        "stored": 43019,
+                        "accepted": 1808,
+                        "stored": 1802,
                         "duplicates": 6,
                         "dropped": {},
                         "dead": 0,
@@ -364,10 +282,8 @@ PIPELINE = read(
         "400": NO_PARAMETERS,
     },
 )
-PERSISTENT = PIPELINE | {
-    "summary": "The same as /pipeline/status",
-    "description": "Another name for it.",
-}
+PIPELINE["responses"]["503"] = away(DATABASE_AWAY | REDIS_AWAY)
+PERSISTENT = same_as("/pipeline/status", PIPELINE)
 SYSTEM = read(
     "operation",
     "Machine and stores",
@@ -382,8 +298,8 @@ SYSTEM = read(
                     {
                         "uptime_seconds": 86412.3,
                         "cpu_percent": 3.1,
-                        "memory_bytes": 1288490188,
-                        "process": {"cpu_percent": 0.2, "memory_bytes": 72351744},
+                        "memory_bytes": {"total": 8589934592, "available": 6120816640},
+                        "process": {"memory_bytes": 72351744},
                         "redis": {"keys": 9, "memory_bytes": 1204224},
                         "database": {"kind": "sqlite", "size_bytes": 12713984},
                     },
@@ -393,11 +309,12 @@ SYSTEM = read(
         "400": NO_PARAMETERS,
     },
 )
+SYSTEM["responses"]["503"] = away(UNREACHABLE)
 
 METRICS = """\
-footfall_accepted_events_total 43025.0
-footfall_queued_events 0.0
-footfall_processing_events 0.0
+footfall_events_total{outcome="stored",reason=""} 1802.0
+footfall_events_total{outcome="duplicate",reason=""} 6.0
+footfall_events_total{outcome="dead",reason=""} 0.0
 """
 
 OPENAPI: dict[str, Any] = document(
@@ -418,7 +335,7 @@ OPENAPI: dict[str, Any] = document(
         **common_paths(
             security=KEY_OR_OPEN,
             ready={"status": "ready"},
-            not_ready=AWAY["content"]["application/json"]["examples"],
+            not_ready=UNREACHABLE,
             refused={"401": UNAUTHORIZED},
             metrics=METRICS,
         ),
