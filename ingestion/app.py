@@ -68,8 +68,9 @@ def check_ready(queue: EventQueue) -> None:
 def add_event_routes(app: Ingestion) -> None:
     door = app.door
 
-    @app.post("/event", endpoint="event")
-    @app.post("/events", endpoint="events")
+    # Flask's own answer to OPTIONS would come first, and no browser takes it for a permission.
+    @app.post("/event", endpoint="event", provide_automatic_options=False)
+    @app.post("/events", endpoint="events", provide_automatic_options=False)
     def receive() -> Response:
         status, headers, body = door.receive(request.environ)
         return Response(body, status, headers)
@@ -83,19 +84,19 @@ def add_event_routes(app: Ingestion) -> None:
     @app.get("/pixel.gif")
     def pixel() -> Response:
         """Answers the image whatever comes: a page must not show a broken one for our sake."""
-        headers = {"Cache-Control": "no-store", "X-Footfall": outcome_of_pixel(door)}
+        # A HEAD is a link checker's or a proxy's; nobody has seen the page.
+        outcome = outcome_of_pixel(door) if request.method == "GET" else "not_counted"
+        headers = {"Cache-Control": "no-store", "X-Footfall": outcome}
         return Response(PIXEL, content_type="image/gif", headers=headers)
 
 
 def outcome_of_pixel(door: Door) -> str:
     """Count the event an image request stands for; returns `accepted` or the error's code."""
     fields: dict[str, Any] = {name: value for name, value in request.args.items() if value}
-    referrer = request.headers.get("Referer", "")[:MAX_TEXT]
-    if referrer:
-        # The page that shows the image is what was viewed, unless the image says otherwise.
-        if not fields.keys() & PAGE_NAMES:
-            fields["path"] = referrer
-        fields.setdefault("referrer", referrer)
+    page = request.headers.get("Referer", "")[:MAX_TEXT]
+    # The page that shows the image is what was viewed, unless the image says otherwise.
+    if page and not fields.keys() & PAGE_NAMES:
+        fields["path"] = page
     try:
         door.accept(Payload([fields], False), door.visit(request.environ), may_hold_nul=True)
     except (InvalidInput, Unavailable) as error:

@@ -59,7 +59,7 @@ def read_sized(stream: "SupportsRead[bytes]", length: str) -> bytes:
 def read_at_most(stream: "SupportsRead[bytes]", size: int) -> bytes:
     try:
         return stream.read(size)
-    except Exception as error:  # noqa: BLE001  # each server has its own for broken chunks
+    except Exception as error:  # each server has its own for broken chunks
         raise incomplete() from error
 
 
@@ -142,6 +142,8 @@ def line_from(line: bytes) -> object:
 
 
 def decoded(body: bytes) -> object:
+    if not body.strip():
+        raise InvalidInput("invalid_json", "the body is empty")
     try:
         return decode_json(body)
     except msgspec.ValidationError:  # the one thing JSON allows and we do not: a number too large

@@ -38,9 +38,7 @@ def ms_from_iso(value: str) -> int:
     try:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
-        raise bad_timestamp(
-            "timestamp must be ISO 8601 or Unix seconds or milliseconds"
-        ) from None
+        raise bad_timestamp("timestamp must be ISO 8601 or Unix seconds or milliseconds") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -6,7 +6,7 @@ import redis
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import Engine
 
-from reporting.ledger import fetch_status
+from reporting.ledger import fetch_settled, fetch_status
 from reporting.openapi import OPENAPI
 from reporting.query import single_values, stats_query_from
 from reporting.stats import fetch_sites, fetch_stats
@@ -14,7 +14,7 @@ from reporting.system import SystemReport
 from reporting.telemetry import OutcomeCollector
 from shared.auth import is_authorised
 from shared.clock import now_ms
-from shared.database import check_connection, reading_engine
+from shared.database import reading_engine
 from shared.errors import InvalidInput, Unavailable
 from shared.queue import EventQueue
 from shared.settings import Settings
@@ -24,11 +24,23 @@ OPEN_ROUTES = frozenset({"/health", "/ready"})
 QUEUE_TIMEOUT_SECONDS = 2.0
 
 
-def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Flask:
+class Reporting(Flask):
+    """The application and what it reads from."""
+
+    engine: Engine
+    queue: EventQueue
+
+    def close(self) -> None:
+        """Close all connections; the next request opens new ones."""
+        self.engine.dispose()
+        self.queue.close()
+
+
+def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporting:
     """The application. Connects to nothing until the first request."""
-    app = Flask("reporting", static_folder=None)
-    engine = reading_engine(settings)
-    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    app = Reporting("reporting", static_folder=None)
+    engine = app.engine = reading_engine(settings)
+    queue = app.queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
     add_stats_routes(app, engine, clock)
@@ -38,7 +50,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Flask:
 
 def check_ready(engine: Engine, queue: EventQueue) -> None:
     """Raises Unavailable where a dependency does not answer."""
-    check_connection(engine)
+    fetch_settled(engine)  # answers only where the migrations have run, too
     try:
         queue.redis.ping()
     except redis.RedisError as error:
@@ -63,8 +75,12 @@ def add_stats_routes(app: Flask, engine: Engine, clock: Callable[[], int]) -> No
 
     @app.get("/sites")
     def sites() -> Response:
-        single_values(request.args.to_dict(flat=False), ())
+        take_no_parameters()
         return jsonify({"sites": fetch_sites(engine)})
+
+
+def take_no_parameters() -> None:
+    single_values(request.args.to_dict(flat=False), ())
 
 
 def add_operator_routes(
@@ -75,8 +91,10 @@ def add_operator_routes(
     @app.get("/pipeline/status", endpoint="pipeline_status")
     @app.get("/persistent/status", endpoint="persistent_status")
     def pipeline_status() -> Response:
+        take_no_parameters()
         return jsonify(fetch_status(engine, queue, clock()))
 
     @app.get("/system")
     def system() -> Response:
+        take_no_parameters()
         return jsonify(report.fetch())

@@ -3,9 +3,9 @@
     accepted = stored + duplicates + dropped + dead + queued + processing
 
 Redis and SQL cannot be read at one moment, so the equation is checked as two inequalities that hold
-at any time and become the equation when nothing moves. Reading SQL, then Redis, then SQL again: what
-left Redis must be committed by the second look, and what the first look saw committed must have left
-Redis or be in a batch about to.
+at any time and become the equation when nothing moves. Reading SQL, then Redis, then SQL again:
+what left Redis must be committed by the second look, and what the first look saw committed must
+have left Redis or be in a batch about to.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 import difflib
 import re
 import zoneinfo
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -17,7 +17,8 @@ DEFAULT_LIMIT = 10
 MAX_LIMIT = 1000
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(9998, 12, 31)
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+LIMIT = re.compile(r"[0-9]{1,9}")
 STATS_PARAMETERS = frozenset({"site_id", "date", "from", "to", "tz", "limit", "event_type"})
 
 
@@ -68,7 +69,7 @@ def stats_query_from(parameters: Mapping[str, list[str]], now: int) -> StatsQuer
     )
 
 
-def single_values(parameters: Mapping[str, list[str]], known: Iterable[str]) -> dict[str, str]:
+def single_values(parameters: Mapping[str, list[str]], known: Collection[str]) -> dict[str, str]:
     """Each parameter's one value; empty ones count as absent."""
     values: dict[str, str] = {}
     for name, given in parameters.items():
@@ -81,11 +82,14 @@ def single_values(parameters: Mapping[str, list[str]], known: Iterable[str]) -> 
     return values
 
 
-def unknown_parameter(name: str, known: Iterable[str]) -> InvalidInput:
+def unknown_parameter(name: str, known: Collection[str]) -> InvalidInput:
     # `site_id[$ne]=x` reads other sites in systems that take parameters apart; here it is a typo.
     nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(sorted(known))}"
-    return InvalidInput("unknown_parameter", f"unknown parameter {name}{hint}", field=name)
+    if nearest:
+        hint = f"did you mean {nearest[0]}?"
+    else:
+        hint = f"known are {', '.join(sorted(known))}" if known else "this route takes none"
+    return InvalidInput("unknown_parameter", f"unknown parameter {name}; {hint}", field=name)
 
 
 def days_from(given: Mapping[str, str], today: date) -> tuple[date, date]:
@@ -141,7 +145,7 @@ def midnight_ms(day: date, zone: ZoneInfo) -> int:
 def limit_from(value: str | None) -> int:
     if value is None:
         return DEFAULT_LIMIT
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_LIMIT):
+    if not (LIMIT.fullmatch(value) and 1 <= int(value) <= MAX_LIMIT):
         raise InvalidInput(
             "bad_limit", f"limit must be a whole number from 1 to {MAX_LIMIT}", field="limit"
         )

@@ -10,5 +10,4 @@ def is_authorised(header: str | None, key: str) -> bool:
     given = (header or "").strip()
     if given[:7].lower() == "bearer ":
         given = given[7:].strip()
-    # WSGI hands a header's bytes over as Latin-1; they are UTF-8 as typed into a terminal.
-    return hmac.compare_digest(given.encode("latin-1", "replace"), key.encode())
+    return hmac.compare_digest(given.encode("utf-8", "replace"), key.encode())

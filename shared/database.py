@@ -41,7 +41,7 @@ NO_SUCH_TABLE = 1146
 DUPLICATE_CODES = frozenset({1062, 1586})
 
 
-class KnownKey(Exception):  # noqa: N818  # not a fault: somebody else was first
+class KnownKey(Exception):
     """A row's primary key is in the table already."""
 
 
@@ -144,7 +144,7 @@ def translated_errors() -> Iterator[None]:
     """Turn what a driver raises into what there is to do about it.
 
     KnownKey (somebody was first), PoisonEvent (the row is refused for itself) or Unavailable (try
-    again: gone away, deadlock 1213, lock wait 1205, a TiDB write conflict, disk full, read-only...).
+    again: gone away, deadlock 1213, lock wait 1205, a TiDB write conflict, disk full, read-only).
     An error of any other kind, such as a statement the server does not understand, is a bug and
     passes through.
     """

@@ -21,7 +21,7 @@ from redis.connection import AbstractConnection, SSLConnection
 SPIN_NS = 100_000
 # After one push timed out, the others do not wait for the same silence.
 HUNG_SECONDS = 0.5
-READ_BYTES = 65_536
+READ_BYTES = 4096
 
 
 class PushScript:

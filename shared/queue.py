@@ -26,6 +26,7 @@ from shared.settings import Settings, masked
 log = logging.getLogger(__name__)
 
 DRAIN_JOB = "worker.jobs.drain"
+FORGET_JOB = "worker.jobs.forget"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.
@@ -36,7 +37,6 @@ HALT_MS = 30_000
 ALIVE_MS = 10_000
 # Connecting and answering together stay below the second within which ingestion answers 503.
 CONNECT_TIMEOUT_SECONDS = 0.3
-PUSH_TIMEOUT_SECONDS = 0.5
 
 CONNECTION_FAULTS = (redis.ConnectionError, redis.TimeoutError)
 

@@ -86,6 +86,13 @@ def names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def header_safe(value: str) -> str:
+    # Servers drop a header with other bytes, or each reads them in its own way.
+    if not all("!" <= c <= "~" for c in value):
+        raise ValueError("must be ASCII letters, digits and signs, without spaces")
+    return value
+
+
 def key_name(value: str) -> str:
     if not value or len(value) > 64 or not all(c.isalnum() or c in "-_.:" for c in value):
         raise ValueError("must be 1 to 64 letters, digits or - _ . :")
@@ -169,7 +176,9 @@ class Settings:
         "", "Site of events that name none. Empty: they are refused.", text
     )
     api_auth: str = setting(
-        "", "Key that reporting (and with `INGEST_AUTH` ingestion) asks for. Empty: open.", text
+        "",
+        "Key that reporting (and with `INGEST_AUTH` ingestion) asks for. Empty: open.",
+        header_safe,
     )
     ingest_auth: bool = setting(
         False, "Ask for `API_AUTH` on ingestion's POST routes as well.", boolean

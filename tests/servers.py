@@ -244,7 +244,8 @@ class ServiceProcess(Server):
         return [sys.executable, "-m", self.module]
 
     def environment(self) -> Mapping[str, str]:
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.settings}
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(self.directory)}
+        return own | self.settings
 
     def is_ready(self) -> bool:
         try:

@@ -99,7 +99,7 @@ class Stack:
     def is_settled(self) -> bool:
         time.sleep(0.1)
         status = self.status()
-        return status.get("queued") == 0 and status.get("processing") == 0
+        return bool(status.get("queued") == 0 and status.get("processing") == 0)
 
     def stored_ids(self) -> list[str]:
         """The ids of all stored events, read past our own code."""

@@ -35,7 +35,7 @@ Counts = Counter[tuple[Outcome, str]]
 encode_properties = msgspec.json.Encoder().encode
 
 
-class AlreadyCommitted(Exception):  # noqa: N818  # not a fault: the work is done
+class AlreadyCommitted(Exception):
     """The batch's transaction was committed before; only its Redis list is left to delete."""
 
 
@@ -44,6 +44,8 @@ class DeadEvent(NamedTuple):
 
     payload: bytes
     reason: str
+    # The idempotency key it came with, if any: (site_id, event_id).
+    key: tuple[str, str] | None = None
 
 
 class Inserted(NamedTuple):
@@ -193,13 +195,18 @@ def insert_splitting(connection: Connection, new: list[Event]) -> Inserted:
             return Inserted([], 1, [])
     except PoisonEvent as error:
         if len(new) == 1:
-            return Inserted([], 0, [DeadEvent(encode_event(new[0]), str(error))])
+            return Inserted([], 0, [dead_event(new[0], str(error))])
     middle = len(new) // 2
     left = insert_splitting(connection, new[:middle])
     right = insert_splitting(connection, new[middle:])
     return Inserted(
         left.stored + right.stored, left.duplicates + right.duplicates, left.dead + right.dead
     )
+
+
+def dead_event(event: Event, reason: str) -> DeadEvent:
+    key = (event.site_id, event.event_id) if event.has_caller_id else None
+    return DeadEvent(encode_event(event), reason, key)
 
 
 @lru_cache(maxsize=64)
@@ -239,9 +246,16 @@ def refuse_mass_death(dead: int, total: int) -> None:
 
 
 def park(connection: Connection, batch_id: str, dead: list[DeadEvent], now: int) -> None:
-    """Enter refused events in the dead-letter table, as they waited in Redis."""
+    """Enter refused events in the dead-letter table, as they waited in Redis.
+
+    Their idempotency keys are forgotten: requeued, or sent again, they must not be duplicates.
+    """
     if not dead:
         return
+    keys = [event.key for event in dead if event.key]
+    if keys:
+        seen = tuple_(dedupe.c.site_id, dedupe.c.event_id).in_(keys)
+        connection.execute(dedupe.delete().prefix_with("/* worker.dead_letters */").where(seen))
     rows = [{"batch_id": batch_id, "dead_at": now, **letter_from(event)} for event in dead]
     connection.execute(dead_letters.insert().prefix_with("/* worker.dead_letters */"), rows)
 

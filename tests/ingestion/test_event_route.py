@@ -10,7 +10,7 @@ from tests.ingestion.wsgi import ONE, payloads, post, queued
 from tests.servers import ValkeyServer
 
 NOW = 1_763_208_000_000
-KEY = "s3cret-ключ"
+KEY = "s3cret/+=~"
 
 
 def test_202_means_that_the_event_is_in_redis(ingestion: Ingestion, queue: EventQueue) -> None:
@@ -192,11 +192,6 @@ def test_the_default_site_is_for_events_that_name_none(
     assert [event.site_id for event in queued(queue)] == ["home", "site-1"]
 
 
-def header_of(key: str) -> str:
-    """As a server hands the bytes that a client sent to us."""
-    return key.encode().decode("latin-1")
-
-
 KEYS = [
     (KEY, 202),
     (f"Bearer {KEY}", 202),
@@ -220,7 +215,7 @@ def test_with_ingest_auth_the_key_is_required(
     make_ingestion: MakeIngestion, queue: EventQueue, key: str | None, status: int, route: str
 ) -> None:
     app = make_ingestion(api_auth=KEY, ingest_auth=True)
-    extra = {} if key is None else {"HTTP_AUTHORIZATION": header_of(key)}
+    extra = {} if key is None else {"HTTP_AUTHORIZATION": key}
     answer = post(app, ONE, route, **extra)
     assert answer.status == status
     assert len(queued(queue)) == (status == 202)

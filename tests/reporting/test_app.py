@@ -12,7 +12,7 @@ from reporting.ledger import Settled, is_balanced
 from shared.event import encode_event
 from shared.queue import Backlog, EventQueue
 from shared.settings import Settings
-from tests.events import NOW, make_batch, make_event
+from tests.events import NOW, make_event
 from tests.reporting.conftest import Store
 from tests.servers import ValkeyServer
 from worker.batch import commit_batch
@@ -98,9 +98,7 @@ def test_with_the_database_away_the_answer_is_503_and_health_is_well(settings: S
     assert client.get("/metrics").status_code == 200
 
 
-def test_a_database_without_tables_says_what_to_do(
-    settings: Settings, database_url: str
-) -> None:
+def test_a_database_without_tables_says_what_to_do(settings: Settings, database_url: str) -> None:
     bare = dataclasses.replace(settings, database_url=database_url)
     answer = create_app(bare).test_client().get("/stats?site_id=s")
     assert answer.status_code == 503
@@ -181,4 +179,3 @@ def test_metrics_carry_the_ledger(reports: FlaskClient, store: Store) -> None:
     body = reports.get("/metrics").get_data(as_text=True)
     assert 'footfall_events_total{outcome="stored",reason=""} 1.0' in body
     assert 'footfall_events_total{outcome="duplicate",reason=""} 1.0' in body
-

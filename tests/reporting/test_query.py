@@ -27,7 +27,8 @@ def test_the_default_is_today_in_utc() -> None:
 
 def test_today_depends_on_the_zone() -> None:
     assert parse(tz="Pacific/Kiritimati").first_day == date(2025, 11, 15)
-    early = stats_query_from({"site_id": ["s"], "tz": ["Pacific/Kiritimati"]}, ms("2025-11-15T12:00Z"))
+    asked = {"site_id": ["s"], "tz": ["Pacific/Kiritimati"]}
+    early = stats_query_from(asked, ms("2025-11-15T12:00Z"))
     assert early.first_day == date(2025, 11, 16)
 
 
@@ -57,7 +58,8 @@ def test_from_and_to_are_both_included_and_to_is_today_if_absent() -> None:
 
 
 def test_event_type_narrows_and_all_widens() -> None:
-    signup, every, alias = parse(event_type="signup"), parse(event_type="all"), parse(event_type="pageview")
+    signup, every = parse(event_type="signup"), parse(event_type="all")
+    alias = parse(event_type="pageview")
     assert (signup.views_type, signup.users_type) == ("signup", "signup")
     assert (every.views_type, every.users_type) == (None, None)
     assert (alias.views_type, alias.users_type) == ("page_view", "page_view")

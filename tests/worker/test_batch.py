@@ -36,7 +36,7 @@ def test_every_field_is_stored_as_it_was_accepted(engine: Engine) -> None:
     full = make_event(
         1,
         path="/größe/日本/🚀",
-        user_id="O'Neil\\ \"x\" %s",
+        user_id='O\'Neil\\ "x" %s',
         session_id="s",
         referrer="https://example.org/?a=b%20c",
         title="line\nbreak",
@@ -112,7 +112,9 @@ def at_once(functions: list[Any]) -> list[Any]:
 
 def test_a_callers_id_counts_once_within_a_batch_and_across_batches(engine: Engine) -> None:
     def keyed(number: int, key: str, **changes: Any) -> Any:
-        return make_event(number, event_id=key, has_caller_id=True, timestamp=NOW + number, **changes)
+        return make_event(
+            number, event_id=key, has_caller_id=True, timestamp=NOW + number, **changes
+        )
 
     first = make_batch("b1", keyed(1, "k1"), keyed(2, "k1"), keyed(3, "k2"), make_event(4))
     second = make_batch("b2", keyed(5, "k2"), keyed(6, "k3"), keyed(7, "k1", site_id="site-b"))
@@ -149,7 +151,7 @@ def test_workers_with_overlapping_ids_store_each_once(
 
 
 def test_an_event_pushed_twice_by_the_door_is_stored_once(engine: Engine) -> None:
-    """The door repeats a push whose answer was lost: the same event, the same id, no caller's key."""
+    """The door repeats a push whose answer was lost: the same event, the same id, no key."""
     assert commit_batch(engine, make_batch("b1", *map(make_event, (1, 2, 2))), NOW) == Counts(
         {STORED: 2, DUPLICATE: 1, DEAD: 0}
     )
@@ -169,6 +171,13 @@ def test_an_event_the_database_refuses_is_parked_and_the_others_are_stored(engin
     assert letter.batch_id == "b"
     assert not letter.is_base64
     assert letter.reason
+
+
+def test_a_parked_event_does_not_make_a_duplicate_of_the_next_try(engine: Engine) -> None:
+    poison = make_event(1, event_id="k", has_caller_id=True, timestamp=2**70)
+    assert commit_batch(engine, make_batch("b1", poison), NOW)[DEAD] == 1
+    mended = make_event(1, event_id="k", has_caller_id=True)
+    assert commit_batch(engine, make_batch("b2", mended), NOW)[STORED] == 1
 
 
 @pytest.mark.parametrize("payload", [b"not json", b'["short"]', b'{"site_id":"a"}', b"\xff\xfe"])

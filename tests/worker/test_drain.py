@@ -14,6 +14,7 @@ from shared.settings import Settings
 from shared.tables import events
 from tests.events import make_event
 from worker import drain as draining
+from worker.batch import commit_batch
 from worker.drain import Runtime, drain
 
 
@@ -47,7 +48,7 @@ def test_a_batch_committed_before_its_worker_died_is_only_forgotten(runtime: Run
     push(runtime.queue, range(5))
     batch = runtime.queue.claim()
     assert batch is not None
-    draining.commit_batch(runtime.engine, batch, 0)
+    commit_batch(runtime.engine, batch, 0)
     runtime.queue.release(batch.id)
     drain(runtime)
     assert stored(runtime) == 5
