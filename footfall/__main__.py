@@ -1,0 +1,133 @@
+"""The command line: `footfall run` starts everything, the other commands one thing each.
+
+An error that an operator can act on is one sentence on standard error and exit status 2.
+"""
+
+import dataclasses
+import logging
+import sys
+
+import click
+
+from footfall import dead_letters, launch
+from footfall.child import CannotRun
+from footfall.migrate import migrate
+from shared.errors import FootfallError
+from shared.process import BAD_SETTING_STATUS, configure_logging
+from shared.settings import Settings, as_markdown_table
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Footfall: self-hosted web analytics. Settings come from the environment and `.env`."""
+
+
+@cli.command("run")
+def run_command() -> None:
+    """Start everything on this machine."""
+    launch.run_everything(Settings.from_env())
+
+
+@cli.command("ingestion")
+def ingestion_command() -> None:
+    """Start ingestion."""
+    launch.run_ingestion(Settings.from_env())
+
+
+@cli.command("worker")
+@click.option("--workers", type=click.IntRange(1, 256), help="How many; default: WORKERS.")
+def worker_command(workers: int | None) -> None:
+    """Start event workers."""
+    settings = Settings.from_env()
+    launch.run_workers(dataclasses.replace(settings, workers=workers or settings.workers))
+
+
+@cli.command("periodic")
+def periodic_command() -> None:
+    """Start the periodic process."""
+    launch.run_periodic(Settings.from_env())
+
+
+@cli.command("reporting")
+def reporting_command() -> None:
+    """Start reporting."""
+    launch.run_reporting(Settings.from_env())
+
+
+@cli.command("valkey")
+def valkey_command() -> None:
+    """Start the embedded Valkey alone."""
+    launch.run_valkey(Settings.from_env())
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database's tables to the newest version."""
+    settings = Settings.from_env()
+    configure_logging(settings.log_level)
+    # Alembic's other lines at this level are the same at every start.
+    logging.getLogger("alembic.runtime.migration").addFilter(
+        lambda record: record.getMessage().startswith("Running")
+    )
+    migrate(settings)
+
+
+@cli.group("dead-letters")
+def dead_letters_group() -> None:
+    """Events the database refused: look at them, try them again, or let them go."""
+
+
+@dead_letters_group.command("list")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+def list_dead_letters_command(limit: int) -> None:
+    """Print the oldest ones, one JSON object a line."""
+    for line in dead_letters.list_lines(Settings.from_env(), limit):
+        click.echo(line)
+
+
+@dead_letters_group.command("requeue")
+@click.argument("ids", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All of them.")
+def requeue_command(ids: tuple[int, ...], every: bool) -> None:
+    """Put events back in the queue."""
+    requeued = dead_letters.requeue(Settings.from_env(), chosen(ids, every))
+    click.echo(f"{requeued} requeued")
+
+
+@dead_letters_group.command("discard")
+@click.argument("ids", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All of them.")
+def discard_command(ids: tuple[int, ...], every: bool) -> None:
+    """Delete events for good."""
+    discarded = dead_letters.discard(Settings.from_env(), chosen(ids, every))
+    click.echo(f"{discarded} discarded")
+
+
+def chosen(ids: tuple[int, ...], every: bool) -> tuple[int, ...] | None:
+    """The ids given, or None for all; one of the two must be said."""
+    if bool(ids) == every:
+        raise click.UsageError("give the ids that `footfall dead-letters list` shows, or --all")
+    return None if every else ids
+
+
+@cli.command("settings")
+def settings_command() -> None:
+    """Print every setting, as a Markdown table."""
+    click.echo(as_markdown_table())
+
+
+def main() -> None:
+    """The entry point of `footfall` and `python -m footfall`."""
+    try:
+        cli(prog_name="footfall")
+    except CannotRun as error:
+        click.echo(f"footfall: {error}", err=True)
+        sys.exit(1)
+    except FootfallError as error:
+        for line in str(error).splitlines():
+            click.echo(f"footfall: {line}", err=True)
+        sys.exit(BAD_SETTING_STATUS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Brings the database's tables to the newest version."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from sqlalchemy.exc import OperationalError
+
+from footfall.preflight import check_database
+from shared.errors import BadSetting
+from shared.settings import Settings, masked
+
+ALEMBIC_INI = Path(__file__).resolve().parent.parent / "alembic.ini"
+
+
+def migrate(settings: Settings) -> None:
+    """Raises BadSetting where the database cannot be migrated as it is."""
+    check_database(settings, migrated=False)
+    address = masked(settings.database_address)
+    try:
+        command.upgrade(Config(str(ALEMBIC_INI)), "head")
+    except CommandError as error:  # the tables are of a version that is not known here
+        raise BadSetting(f"DATABASE_URL: {address} is not of this Footfall: {error}") from error
+    except OperationalError as error:  # no right to create tables, gone away, disk full
+        raise BadSetting(f"DATABASE_URL: cannot migrate {address}: {error.orig}") from error

@@ -1,0 +1,94 @@
+"""What is checked before anything is started. Each check raises BadSetting with one sentence."""
+
+import contextlib
+import errno
+import os
+import socket
+
+import redis
+from sqlalchemy import inspect
+
+from footfall import embedded_valkey
+from shared.database import check_connection, make_engine
+from shared.errors import BadSetting, Unavailable
+from shared.queue import check_durability, connect
+from shared.settings import Settings, masked
+
+TIMEOUT_SECONDS = 5.0
+
+
+def check_port(service: str, host: str, port: int) -> None:
+    """Raises BadSetting where `service` could not listen there."""
+    prefix = service.upper()
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise BadSetting(f"{prefix}_HOST: {host} is no address: {error.strerror}") from error
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as probe:
+        # Connections of the last run that linger in TIME_WAIT are no obstacle, a listener is.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise BadSetting(explain_bind(error, prefix, host, port)) from error
+
+
+def explain_bind(error: OSError, prefix: str, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{prefix}_PORT: port {port} on {host} is in use; "
+            f"stop what listens there or set {prefix}_PORT to a free one"
+        )
+    name = "HOST" if error.errno == errno.EADDRNOTAVAIL else "PORT"
+    return f"{prefix}_{name}: cannot listen on {host} port {port}: {error.strerror}"
+
+
+def check_data_dir(settings: Settings) -> None:
+    """Make DATA_DIR where it is not there yet."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(f"DATA_DIR: {settings.data_dir}: {error.strerror}") from error
+    if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+        raise BadSetting(f"DATA_DIR: {settings.data_dir}: not writable")
+
+
+def check_redis(settings: Settings) -> str | None:
+    """Returns a warning where this Redis may lose what it acknowledged."""
+    try:
+        with connect(settings, TIMEOUT_SECONDS) as client:
+            client.ping()
+            with contextlib.suppress(redis.ResponseError):  # INFO may be forbidden
+                return check_durability(client)
+    except redis.BusyLoadingError:
+        pass  # it is there, and answers once it has read its file
+    except (redis.RedisError, ValueError) as error:
+        raise BadSetting(explain_redis(settings, error)) from error
+    return None
+
+
+def explain_redis(settings: Settings, error: Exception) -> str:
+    if settings.redis_url:
+        return f"REDIS_URL: cannot use {masked(settings.redis_url)}: {error}"
+    directory = embedded_valkey.directory(settings)
+    return (
+        f"REDIS_URL: is empty, and no embedded Valkey answers in {directory}; "
+        "start `make run` or `make valkey`, or set REDIS_URL"
+    )
+
+
+def check_database(settings: Settings, *, migrated: bool) -> None:
+    """`migrated`: also refuse a database without tables."""
+    if not settings.database_url:
+        check_data_dir(settings)
+    engine = make_engine(settings)
+    try:
+        check_connection(engine)
+        if migrated and not inspect(engine).has_table("alembic_version"):
+            raise BadSetting("DATABASE_URL: the database has no tables yet; run `make migrate`")
+    except Unavailable as error:
+        address = masked(settings.database_address)
+        raise BadSetting(f"DATABASE_URL: cannot use {address}: {error}") from error
+    finally:
+        engine.dispose()

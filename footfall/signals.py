@@ -1,0 +1,40 @@
+"""Signals as something a loop waits for: no code of ours runs at an arbitrary line."""
+
+import select
+import signal
+import socket
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """Knows whether this process was asked to stop, and sleeps until something happens.
+
+    A handler only sets a flag; the interpreter writes each signal to a socket that `wait` watches,
+    so that a signal just before the sleep ends it too.
+    """
+
+    def __init__(self) -> None:
+        self.stop_requested = False
+        self.reader, self.writer = socket.socketpair()
+        self.reader.setblocking(False)
+        self.writer.setblocking(False)
+
+    def listen(self) -> None:
+        """Take over the process's signals; to be called in the main thread."""
+        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        for number in STOP_SIGNALS:
+            # Under `nohup` a hang-up is ignored and stays so. An ignored SIGINT, as a shell gives
+            # its background jobs, is taken: there is no other reason to send it.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.request_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # the default would not wake anybody
+
+    def request_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop_requested = True
+
+    def wait(self, seconds: float) -> None:
+        """Sleep for `seconds`, or until a signal arrives or a child process ends."""
+        if select.select([self.reader], [], [], max(seconds, 0))[0]:
+            self.reader.recv(4096)
