@@ -69,8 +69,8 @@ format: $(VENV)/dev ## Format the code, and fix what can be fixed
 bench: $(VENV)/dev ## Measure the speed, against its own servers
 	@$(BIN)/python -m bench $(ARGS)
 
-chaos: $(VENV)/dev ## Kill processes under load, and count what is left
-	@$(BIN)/python -m bench.chaos $(ARGS)
+chaos: $(VENV)/dev mariadb ## Kill processes under load, and count what is left
+	@$(BIN)/python -m pytest -m chaos $(ARGS)
 
 lock: $(VENV)/made ## Write the lock files anew (UPGRADE=1: newest versions)
 	@$(PIP) install uv

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,24 +21,39 @@ from bench import door, worker
 from shared.settings import Settings
 from tests.servers import MariaDbServer, ValkeyServer
 
-RESULTS = Path(__file__).parent / "results" / "bench.json"
+RESULTS = Path(__file__).parent / "results"
 SERVERS = ("granian", "gunicorn")
 APPS = ("footfall", "bare", "noop", "job_per_event")
 
 Rates = dict[str, list[float]]
 
 
-def measure_door(rounds: int) -> tuple[Rates, Rates]:
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured: rounds to take the median of, seconds of wrk, events to drain."""
+
+    rounds: int = 5
+    seconds: int = 4
+    events: int = 100_000
+
+
+QUICK = Scale(rounds=1, seconds=1, events=10_000)
+
+
+def measure_door(scale: Scale) -> tuple[Rates, Rates]:
     """Requests a second and p99 in ms, by `server/app`, one value a round."""
     rates: Rates = {}
     p99s: Rates = {}
     with ValkeyServer() as valkey:
-        for number in range(rounds):
+        for number in range(scale.rounds):
             for server in SERVERS:
                 for app in APPS:
-                    note(f"round {number + 1} of {rounds}: {app} on {server}")
-                    keep(rates, p99s, f"{server}/{app}", door.measure(valkey, server, app))
-                batch = door.measure(valkey, server, "footfall", door.BATCH)
+                    note(f"round {number + 1} of {scale.rounds}: {app} on {server}")
+                    measured = door.measure(valkey, server, app, seconds=scale.seconds)
+                    keep(rates, p99s, f"{server}/{app}", measured)
+                batch = door.measure(
+                    valkey, server, "footfall", seconds=scale.seconds, batch=door.BATCH
+                )
                 keep(rates, p99s, f"{server}/batches", batch)
     return rates, p99s
 
@@ -48,7 +63,7 @@ def keep(rates: Rates, p99s: Rates, name: str, measured: door.Measured) -> None:
     p99s.setdefault(name, []).append(measured.p99_ms)
 
 
-def measure_worker(rounds: int) -> Rates:
+def measure_worker(scale: Scale) -> Rates:
     """Events a second, by `database/way`, one value a round."""
     rates: Rates = {}
     with (
@@ -59,9 +74,9 @@ def measure_worker(rounds: int) -> Rates:
         here = Path(directory)
         sqlite = Settings(redis_url=valkey.url, data_dir=here, max_backlog=10**9)
         maria = replace(sqlite, database_url=mariadb.create_database())
-        for number in range(rounds):
-            note(f"round {number + 1} of {rounds}: the worker")
-            made = worker.make_events(number)
+        for number in range(scale.rounds):
+            note(f"round {number + 1} of {scale.rounds}: the worker")
+            made = worker.make_events(number, scale.events)
             ways: dict[str, Callable[[], float]] = {
                 "sqlite/worker": partial(worker.measure_drain, sqlite, made),
                 "sqlite/executemany": partial(worker.measure_executemany, sqlite, made),
@@ -115,29 +130,31 @@ def print_report(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds to take the median of")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
+    quick = parser.parse_args().quick
+    scale = QUICK if quick else Scale()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; to get it: apt-get install wrk")
     if not MariaDbServer.is_installed():
         sys.exit("MariaDB is not installed; to get it: apt-get install mariadb-server")
-    all_rates, all_p99s = measure_door(rounds)
-    all_rates |= measure_worker(rounds)
+    all_rates, all_p99s = measure_door(scale)
+    all_rates |= measure_worker(scale)
     rates = {name: statistics.median(values) for name, values in all_rates.items()}
     p99s = {name: statistics.median(values) for name, values in all_p99s.items()}
     rows = ratio_rows(rates, p99s)
     print_report(rows, rates, p99s)
-    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / ("quick.json" if quick else "bench.json")
     result = {
         "measured_at": datetime.now(UTC).isoformat(),
         "python": platform.python_version(),
-        "rounds": rounds,
+        "scale": asdict(scale),
         "ratios": {name: {"value": figure, "bar": bar} for name, figure, bar in rows},
         "rates": all_rates,
         "p99_ms": all_p99s,
     }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\nwritten to bench/results/{RESULTS.name}")
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten to bench/results/{path.name}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from tests.servers import ROOT, Server, ServiceProcess, ValkeyServer, free_port
 
 CONNECTIONS = 16
 WARM_UP_SECONDS = 1
-SECONDS = 4
 BATCH = 100
 EVENT = {
     "site_id": "site-1",
@@ -79,14 +78,16 @@ def make_target(server: str, app: str, redis_url: str) -> Server:
     )
 
 
-def measure(valkey: ValkeyServer, server: str, app: str, batch: int = 1) -> Measured:
-    """One run against a fresh server and an empty Redis."""
+def measure(
+    valkey: ValkeyServer, server: str, app: str, *, seconds: int, batch: int = 1
+) -> Measured:
+    """One run of so many seconds against a fresh server and an empty Redis."""
     with valkey.client() as client:
         client.flushall()
     with make_target(server, app, valkey.url) as target:
         url = f"{target.url}/event"  # type: ignore[attr-defined]  # both kinds have one
         run_wrk(url, batch, WARM_UP_SECONDS)
-        return run_wrk(url, batch, SECONDS)
+        return run_wrk(url, batch, seconds)
 
 
 def run_wrk(url: str, batch: int, seconds: int) -> Measured:

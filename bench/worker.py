@@ -18,7 +18,6 @@ from tests.migration import migrate
 from worker.batch import insert_sql, row_from
 from worker.drain import Runtime, drain
 
-EVENTS = 100_000
 PUSH = 1000
 USERS = 20_000
 SITES = 3
@@ -28,7 +27,7 @@ AGENTS = (
 )
 
 
-def make_events(seed: int) -> list[Event]:
+def make_events(seed: int, events: int) -> list[Event]:
     """Page views as a website sends them: a path, a user, a referrer, an agent, a country."""
     random_ = random.Random(seed)
     now = now_ms()
@@ -45,7 +44,7 @@ def make_events(seed: int) -> list[Event]:
             user_agent=random_.choice(AGENTS),
             country="DE",
         )
-        for number in range(EVENTS)
+        for number in range(events)
     ]
 
 

@@ -6,6 +6,7 @@ much later. So a process with a single thread looks for the answer before it sle
 threads, looking only takes the interpreter's lock away from the others.
 """
 
+import select
 import socket
 import struct
 import threading
@@ -74,9 +75,9 @@ class PushScript:
             except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
                 self.load()
                 return connection.exchange(self.pack(events))
-        except redis.ResponseError:
-            raise
-        except BaseException:  # whatever cut the exchange short: an answer may still be coming
+        except BaseException:
+            # The answer may still be coming; or the server may have become a replica, which will
+            # refuse writes for as long as this connection lasts.
             self.disconnect()
             raise
 
@@ -113,19 +114,25 @@ class HeldConnection:
         connection.connect()  # type: ignore[no-untyped-call]
         assert connection._sock is not None
         self.socket: socket.socket = connection._sock
-        self.reader: hiredis.Reader = hiredis.Reader(replyError=reply_error)
+        self.reader: hiredis.Reader = hiredis.Reader(
+            protocolError=redis.exceptions.InvalidResponse, replyError=reply_error
+        )
         is_plain = not isinstance(connection, SSLConnection)
-        # A TLS socket has no such thing as looking without waiting.
+        # What a TLS socket has received may be half a record: nothing to look at.
         self.looks: bool = looks and is_plain
+        # Its answer is a list; a failing recv would be an exception, at four times the cost.
+        self.poller: select.poll = select.poll()
+        self.poller.register(self.socket, select.POLLIN)
         if is_plain and connection.socket_timeout:
             self.let_kernel_time_out(connection.socket_timeout)
 
     def let_kernel_time_out(self, seconds: float) -> None:
-        """With Python's own timeout every call is two, the first to poll, and none can look."""
-        timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+        """With Python's own timeout every call is two, the first to poll."""
         self.socket.settimeout(None)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(seconds))
+        # A large push is several sends: the one that fills the socket's buffer waits, and so does
+        # the next one before it is refused.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(seconds / 2))
 
     def close(self) -> None:
         self.connection.disconnect()  # type: ignore[no-untyped-call]
@@ -134,37 +141,32 @@ class HeldConnection:
         """The answer to one packed command."""
         try:
             self.socket.sendall(packed)
-            received = self.look() if self.looks else None
-            return self.parse(received or self.socket.recv(READ_BYTES))
+            if self.looks:
+                self.look()
+            return self.receive()
         except (TimeoutError, BlockingIOError) as error:
             raise redis.TimeoutError("no answer in time") from error
         except OSError as error:
             raise redis.ConnectionError(str(error)) from error
 
-    def look(self) -> bytes | None:
-        """What has arrived, or None after SPIN_NS."""
+    def look(self) -> None:
+        """Wait for an answer without sleeping, SPIN_NS at the longest."""
         deadline = time.perf_counter_ns() + SPIN_NS
-        while time.perf_counter_ns() < deadline:
-            try:
-                return self.require(self.socket.recv(READ_BYTES, socket.MSG_DONTWAIT))
-            except BlockingIOError:
-                continue
-        return None
+        while not self.poller.poll(0) and time.perf_counter_ns() < deadline:
+            pass
 
-    def parse(self, received: bytes) -> Any:
-        """The answer that begins with `received`."""
-        self.reader.feed(self.require(received))
+    def receive(self) -> Any:
         while (answer := self.reader.gets()) is False:
-            self.reader.feed(self.require(self.socket.recv(READ_BYTES)))
+            received = self.socket.recv(READ_BYTES)
+            if not received:
+                raise redis.ConnectionError("the server closed the connection")
+            self.reader.feed(received)
         if isinstance(answer, redis.ResponseError):
-            raise answer
+            try:
+                raise answer
+            finally:
+                del answer  # or error and frame keep each other alive, and the socket with them
         return answer
-
-    @staticmethod
-    def require(received: bytes) -> bytes:
-        if not received:
-            raise redis.ConnectionError("the server closed the connection")
-        return received
 
 
 def reply_error(message: str) -> Exception:
@@ -172,6 +174,11 @@ def reply_error(message: str) -> Exception:
     if message.startswith("NOSCRIPT"):
         return redis.exceptions.NoScriptError(message)
     return redis.ResponseError(message)
+
+
+def timeval(seconds: float) -> bytes:
+    """The C structure: seconds and microseconds."""
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
 def to_bytes(value: str | bytes) -> bytes:

@@ -20,6 +20,7 @@ from tests.servers import MariaDbServer, ValkeyServer
 hypothesis.settings.register_profile("footfall", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("footfall")
 
+MakeQueue = Callable[..., EventQueue]
 MakeIngestion = Callable[..., Ingestion]
 NO_MARIADB = (
     "MariaDB is not installed: whatever needs it is not tested. "
@@ -89,10 +90,22 @@ def settings(valkey: ValkeyServer, sqlite_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def queue(settings: Settings) -> Iterator[EventQueue]:
-    queue = EventQueue(settings)
-    yield queue
-    queue.close()
+def make_queue(settings: Settings) -> Iterator[MakeQueue]:
+    """Queues with other settings: `make_queue(batch_size=3)`."""
+    made: list[EventQueue] = []
+
+    def make(timeout_seconds: float = 10, **changes: Any) -> EventQueue:
+        made.append(EventQueue(replace(settings, **changes), timeout_seconds=timeout_seconds))
+        return made[-1]
+
+    yield make
+    for queue in made:
+        queue.close()
+
+
+@pytest.fixture
+def queue(make_queue: MakeQueue) -> EventQueue:
+    return make_queue()
 
 
 @pytest.fixture

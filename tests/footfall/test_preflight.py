@@ -48,7 +48,7 @@ def test_all_bad_settings_are_named_at_once(refusal: Refusal) -> None:
     assert workers.startswith("footfall: WORKERS: must be from 1")
 
 
-@pytest.mark.parametrize("command", ["run", "ingestion", "worker", "periodic", "reporting"])
+@pytest.mark.parametrize("command", ["run", "ingestion"])
 def test_an_unreachable_redis_is_named(refusal: Refusal, command: str) -> None:
     url = f"redis://:secret@127.0.0.1:{free_port()}"
     (line,) = refusal(command, REDIS_URL=url)
@@ -77,7 +77,7 @@ def test_a_data_directory_that_cannot_be_made_is_named(refusal: Refusal, tmp_pat
     assert line.startswith("footfall: DATA_DIR: ")
 
 
-@pytest.mark.parametrize("command", ["ingestion", "worker", "periodic", "reporting"])
+@pytest.mark.parametrize("command", ["ingestion", "worker"])
 def test_a_service_alone_says_how_to_get_a_valkey(refusal: Refusal, command: str) -> None:
     (line,) = refusal(command)
     assert line.startswith("footfall: REDIS_URL: is empty, and no embedded Valkey answers")

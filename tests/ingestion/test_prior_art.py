@@ -116,10 +116,7 @@ def test_two_equal_events_are_two_events(ingestion: Ingestion, queue: EventQueue
 
 def test_ten_concurrent_first_events_are_ten(ingestion: Ingestion, queue: EventQueue) -> None:
     def send(number: int) -> int:
-        try:
-            return post(ingestion, {**ONE, "user_id": f"u{number}"}).status
-        finally:
-            ingestion.door.queue.close()
+        return post(ingestion, {**ONE, "user_id": f"u{number}"}).status
 
     with ThreadPoolExecutor(10) as threads:
         assert list(threads.map(send, range(10))) == [202] * 10

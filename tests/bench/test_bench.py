@@ -1,0 +1,42 @@
+"""The benchmark's short form: it runs, and its ratios are not off by an order of magnitude.
+
+The bars themselves are `make bench`'s; a shared machine is too noisy to hold them in a test.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import NO_MARIADB
+from tests.servers import ROOT, MariaDbServer
+
+BARS = {
+    "door on Granian / one RQ job per event on gunicorn": 4,
+    "door on Granian / no-op Flask view on Granian": 0.7,
+    "worker to MariaDB / LOAD DATA LOCAL INFILE": 0.1,
+    "worker to SQLite / executemany": 0.2,
+}
+
+
+def test_the_short_benchmark_runs_and_its_ratios_are_in_range() -> None:
+    missing = None if MariaDbServer.is_installed() else NO_MARIADB
+    if shutil.which("wrk") is None:
+        missing = "wrk is not installed: the benchmark is not tested. apt-get install wrk"
+    if missing:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ratios = json.loads((ROOT / "bench/results/quick.json").read_text())["ratios"]
+    low = {name: ratios[name]["value"] for name, bar in BARS.items() if ratios[name]["value"] < bar}
+    assert low == {}
