@@ -8,8 +8,9 @@ from footfall.process import Process, Program, describe
 from shared.errors import FootfallError
 from shared.process import BAD_SETTING_STATUS
 
-# A process that ends sooner than this after its start has not run properly.
-EARLY_SECONDS = 5.0
+# A process that ends sooner than this after its start has not run properly. Gunicorn tries for 5 s
+# to get its port before it gives up.
+EARLY_SECONDS = 10.0
 MOST_EARLY_DEATHS = 5
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0

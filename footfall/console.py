@@ -1,7 +1,7 @@
 """The supervisor's output: whole lines from many processes, each prefixed by who said it."""
 
+import io
 import os
-import signal
 import sys
 import threading
 
@@ -15,7 +15,10 @@ class Console:
     """Writes lines to standard output; safe to call from any thread."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # whose encoding may be a narrow one
+            sys.stdout.reconfigure(errors="backslashreplace")
         self.lock = threading.Lock()
+        self.colours: dict[str, int] = {OWN_NAME: 1}  # bold
         self.coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def say(self, text: str) -> None:
@@ -31,17 +34,12 @@ class Console:
                 sys.stdout.write(text)
                 sys.stdout.flush()
             except OSError:
-                stop_unread()
+                # Nobody reads any more (`make run | head`); `Signals` notices, and all stops.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def prefix(self, name: str) -> str:
         padded = f"{name:<{WIDTH}} |"
         if not self.coloured:
             return padded
-        colour = 1 if name == OWN_NAME else COLOURS[sum(name.encode()) % len(COLOURS)]
+        colour = self.colours.setdefault(name, COLOURS[len(self.colours) % len(COLOURS)])
         return f"\033[{colour}m{padded}\033[0m"
-
-
-def stop_unread() -> None:
-    """Stop as SIGPIPE would have it: nobody reads any more (`make run | head`)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -57,10 +57,9 @@ def locked(settings: Settings) -> Iterator[int]:
     """Hold the embedded Valkey's directory for this process and Valkey; yields the open lock.
 
     Two servers that append to one file would destroy it. Raises BadSetting where another Footfall
-    holds it.
+    holds it, or where it cannot be used.
     """
-    directory(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(directory(settings) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_lock(directory(settings))
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         while not try_lock(lock):
@@ -73,6 +72,14 @@ def locked(settings: Settings) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
+
+
+def open_lock(path: Path) -> int:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadSetting(f"DATA_DIR: {path}: {error.strerror}") from error
 
 
 def try_lock(lock: int) -> bool:
@@ -111,7 +118,7 @@ class FileFlusher:
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
-        self.thread.join()
+        self.thread.join(timeout=0.5)  # a slow disk does not hold up the end
 
     def flush_for_ever(self) -> None:
         while not self.stopping.wait(FLUSH_SECONDS):

@@ -22,7 +22,7 @@ from shared.settings import Settings
 
 def run_everything(settings: Settings) -> None:
     """Ingestion, workers, periodic process and reporting, and Valkey where no REDIS_URL is set."""
-    check_ports(settings, "ingestion", "reporting")
+    preflight.check_ports(ingestion_address(settings), reporting_address(settings))
     preflight.check_database(settings, migrated=False)
     console = Console()
     if settings.redis_url:
@@ -45,12 +45,12 @@ def run_everything(settings: Settings) -> None:
 
 
 def run_ingestion(settings: Settings) -> None:
-    check_ports(settings, "ingestion")
+    preflight.check_ports(ingestion_address(settings))
     run_programs(settings, [ingestion_program(settings)], needs_database=False)
 
 
 def run_reporting(settings: Settings) -> None:
-    check_ports(settings, "reporting")
+    preflight.check_ports(reporting_address(settings))
     run_programs(settings, [reporting_program(settings)])
 
 
@@ -113,7 +113,9 @@ def check_redis(settings: Settings, console: Console) -> None:
         console.say(f"WARNING: {warning}")
 
 
-def check_ports(settings: Settings, *services: str) -> None:
-    for service in services:
-        host = getattr(settings, f"{service}_host")
-        preflight.check_port(service, host, getattr(settings, f"{service}_port"))
+def ingestion_address(settings: Settings) -> tuple[str, str, int]:
+    return "ingestion", settings.ingestion_host, settings.ingestion_port
+
+
+def reporting_address(settings: Settings) -> tuple[str, str, int]:
+    return "reporting", settings.reporting_host, settings.reporting_port

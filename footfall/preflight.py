@@ -17,21 +17,30 @@ from shared.settings import Settings, masked
 TIMEOUT_SECONDS = 5.0
 
 
-def check_port(service: str, host: str, port: int) -> None:
-    """Raises BadSetting where `service` could not listen there."""
-    prefix = service.upper()
+def check_ports(*addresses: tuple[str, str, int]) -> None:
+    """Raises BadSetting where one of these (service, host, port) could not listen there."""
+    with contextlib.ExitStack() as taken:
+        for service, host, port in addresses:
+            # Kept until all are checked: two services may ask for what only one can have.
+            taken.enter_context(listen(service.upper(), host, port))
+
+
+def listen(prefix: str, host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise BadSetting(f"{prefix}_HOST: {host} is no address: {error.strerror}") from error
     family, kind, protocol, _, address = found[0]
-    with socket.socket(family, kind, protocol) as probe:
+    listener = socket.socket(family, kind, protocol)
+    try:
         # Connections of the last run that linger in TIME_WAIT are no obstacle, a listener is.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise BadSetting(explain_bind(error, prefix, host, port)) from error
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise BadSetting(explain_bind(error, prefix, host, port)) from error
+    return listener
 
 
 def explain_bind(error: OSError, prefix: str, host: str, port: int) -> str:

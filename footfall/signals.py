@@ -1,8 +1,10 @@
 """Signals as something a loop waits for: no code of ours runs at an arbitrary line."""
 
+import os
 import select
 import signal
 import socket
+import sys
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,6 +22,11 @@ class Signals:
         self.reader, self.writer = socket.socketpair()
         self.reader.setblocking(False)
         self.writer.setblocking(False)
+        # A copy: the console replaces an output that fails.
+        self.output = os.dup(sys.stdout.fileno())
+        self.poll = select.poll()
+        self.poll.register(self.reader, select.POLLIN)
+        self.poll.register(self.output, 0)  # its end is reported all the same
 
     def listen(self) -> None:
         """Take over the process's signals; to be called in the main thread."""
@@ -35,6 +42,14 @@ class Signals:
         self.stop_requested = True
 
     def wait(self, seconds: float) -> None:
-        """Sleep for `seconds`, or until a signal arrives or a child process ends."""
-        if select.select([self.reader], [], [], max(seconds, 0))[0]:
-            self.reader.recv(4096)
+        """Sleep for `seconds`, or until a signal arrives or a child process ends.
+
+        The end of the terminal, or of the pipe that the output goes to, is a request to stop: of a
+        terminal only its first process is told, which may be `make` and not pass it on.
+        """
+        for descriptor, _ in self.poll.poll(max(seconds, 0) * 1000):
+            if descriptor == self.output:
+                self.stop_requested = True
+                self.poll.unregister(self.output)
+            else:
+                self.reader.recv(4096)

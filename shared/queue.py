@@ -9,7 +9,6 @@ import logging
 import uuid
 from typing import NamedTuple
 
-import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -112,7 +111,7 @@ class EventQueue:
             length, wanted = self._push(events)
         except CONNECTION_FAULTS as error:
             raise Unavailable("queue_unavailable", f"the queue is unreachable: {error}") from error
-        except redis.ResponseError as error:  # out of memory, loading, read-only replica
+        except redis.RedisError as error:  # out of memory, loading, a replica, no Redis at all
             raise Unavailable("queue_unavailable", f"the queue takes no writes: {error}") from error
         if wanted < 0:
             raise Unavailable(
@@ -211,7 +210,7 @@ def arrival(payload: bytes) -> int | None:
     """When this queued event arrived, in ms; None for a payload that cannot be read."""
     try:
         return decode_event(payload).received_at
-    except msgspec.MsgspecError:
+    except ValueError:  # not JSON, not an event, or not UTF-8
         return None
 
 

@@ -22,6 +22,12 @@ def test_a_port_in_use_is_named(refusal: Refusal, service: str) -> None:
     assert line.startswith(f"footfall: {service}_PORT: port {port} on 127.0.0.1 is in use")
 
 
+def test_two_services_on_one_port_are_named(refusal: Refusal) -> None:
+    port = str(free_port())
+    (line,) = refusal("run", INGESTION_HOST="0.0.0.0", INGESTION_PORT=port, REPORTING_PORT=port)
+    assert line.startswith(f"footfall: REPORTING_PORT: port {port} on 127.0.0.1 is in use")
+
+
 def test_an_address_of_another_machine_is_named(refusal: Refusal) -> None:
     (line,) = refusal("run", INGESTION_HOST="192.0.2.1")  # kept for examples, never anybody's
     assert line.startswith("footfall: INGESTION_HOST: cannot listen on 192.0.2.1")
@@ -75,6 +81,16 @@ def test_a_data_directory_that_cannot_be_made_is_named(refusal: Refusal, tmp_pat
     (tmp_path / "file").touch()
     (line,) = refusal("run", DATA_DIR=f"{tmp_path}/file/data")
     assert line.startswith("footfall: DATA_DIR: ")
+
+
+def test_a_data_directory_that_valkey_cannot_use_is_named(
+    refusal: Refusal, environment: Environment, mariadb_url: str
+) -> None:
+    valkey = Path(environment["DATA_DIR"]) / "valkey"
+    valkey.parent.mkdir()
+    valkey.touch()
+    (line,) = refusal("run", DATABASE_URL=mariadb_url)
+    assert line == f"footfall: DATA_DIR: {valkey}: File exists"
 
 
 @pytest.mark.parametrize("command", ["ingestion", "worker"])

@@ -37,7 +37,8 @@ def test_the_page_that_shows_the_image_is_what_was_viewed(
 ) -> None:
     pixel(client, PAGE, site_id="s", event_type="e")
     [event] = queued(queue)
-    assert (event.path, event.referrer, event.utm_source) == ("/blog/post-1", PAGE, "news")
+    assert (event.path, event.utm_source) == ("/blog/post-1", "news")
+    assert event.referrer is None  # a page does not refer to itself
 
 
 @pytest.mark.parametrize("name", ["path", "page_url", "url"])
@@ -46,12 +47,18 @@ def test_a_page_named_in_the_image_wins_over_the_referer(
 ) -> None:
     pixel(client, PAGE, site_id="s", event_type="e", **{name: "/own"})
     [event] = queued(queue)
-    assert (event.path, event.referrer, event.properties) == ("/own", PAGE, None)
+    assert (event.path, event.utm_source, event.properties) == ("/own", None, None)
 
 
 def test_a_long_referer_is_cut(client: FlaskClient, queue: EventQueue) -> None:
-    assert pixel(client, PAGE + "x" * 4000, site_id="s", event_type="e") == "accepted"
-    assert len(queued(queue)[0].referrer or "") == 2048
+    page = "https://site.example/" + "x" * 4000
+    assert pixel(client, page, site_id="s", event_type="e") == "accepted"
+    assert set(queued(queue)[0].path or "") == set("/x")
+
+
+def test_a_link_checker_is_not_counted(client: FlaskClient, queue: EventQueue) -> None:
+    assert client.head("/pixel.gif?site_id=s&event_type=e").status_code == 200
+    assert queued(queue) == []
 
 
 BAD = [

@@ -248,9 +248,10 @@ def test_a_snapshot_knows_the_oldest_event_wherever_it_is(small: EventQueue) -> 
     assert backlog.oldest_received_at == 5
     small.finish(batch.id)
     assert small.snapshot().oldest_received_at == 8
-    small.push([b"not an event"])
-    claimed(small)
-    assert small.snapshot().oldest_received_at == 8
+    for payload in (b"not an event", b'["\xff",1,"id","e",3]'):
+        small.push([payload, arrived(9), arrived(9)])
+        claimed(small)
+        assert small.snapshot().oldest_received_at == 8
 
 
 def test_workers_count_while_they_report(queue: EventQueue) -> None:

@@ -1,0 +1,235 @@
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.errors import BadSetting
+from shared.settings import (
+    MAX_SOCKET_PATH_BYTES,
+    Settings,
+    as_markdown_table,
+    is_loopback,
+    masked,
+)
+
+
+def problems(**environ: str) -> list[str]:
+    with pytest.raises(BadSetting) as caught:
+        Settings.from_env(environ)
+    return str(caught.value).splitlines()
+
+
+def test_without_any_setting_everything_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert settings.database_address == f"sqlite:///{tmp_path}/data/footfall.db"
+    assert settings.redis_address == f"unix://{tmp_path}/data/valkey/valkey.sock"
+
+
+def test_the_defaults_are_settings_that_could_be_given() -> None:
+    for field in dataclasses.fields(Settings):
+        if field.default not in ("", (), None):
+            assert field.metadata["parse"](str(field.default)) == field.default
+
+
+NUMBERS = [
+    ("INGESTION_PORT", 1, 65_535),
+    ("INGESTION_PROCESSES", 1, 256),
+    ("INGESTION_THREADS", 1, 256),
+    ("REPORTING_PORT", 1, 65_535),
+    ("REPORTING_PROCESSES", 1, 256),
+    ("WORKERS", 1, 256),
+    ("BATCH_SIZE", 1, 10_000),
+    ("MAX_BACKLOG", 1, 1_000_000_000),
+    ("DEDUPE_DAYS", 1, 365),
+]
+
+
+@pytest.mark.parametrize(("name", "low", "high"), NUMBERS)
+def test_numbers_have_bounds(name: str, low: int, high: int) -> None:
+    for value in (low, high):
+        assert getattr(Settings.from_env({name: str(value)}), name.lower()) == value
+    for bad in (low - 1, high + 1):
+        [problem] = problems(**{name: str(bad)})
+        assert problem.startswith(f"{name}: must be from {low} to {high}")
+    for text in ("ten", "1.5", "0x10", "1e3"):
+        [problem] = problems(**{name: text})
+        assert problem.startswith(f"{name}: must be a whole number")
+
+
+def test_every_number_among_the_settings_is_in_that_table() -> None:
+    numbers = {f.name.upper() for f in dataclasses.fields(Settings) if type(f.default) is int}
+    assert numbers == {name for name, _, _ in NUMBERS}
+
+
+@pytest.mark.parametrize("name", ["FORCE_SSL", "INGEST_AUTH"])
+def test_switches_are_read_as_people_write_them(name: str) -> None:
+    for given, meant in [
+        *((word, True) for word in ("1", "true", "True", "yes", "ON")),
+        *((word, False) for word in ("0", "false", "FALSE", "no", "off")),
+    ]:
+        settings = Settings.from_env({name: given, "API_AUTH": "key"})
+        assert getattr(settings, name.lower()) is meant
+    assert problems(**{name: "perhaps"}) == [f"{name}: must be true or false"]
+
+
+BAD = [
+    ("DATABASE_URL", "postgres://h/d"),
+    ("DATABASE_URL", "footfall.db"),
+    ("DATABASE_URL", "mysql://u:pa/ss@h/d"),
+    ("DATABASE_URL", "mysql://h:99999/d"),
+    ("REDIS_URL", "localhost:6379"),
+    ("REDIS_URL", "http://localhost"),
+    ("REDIS_URL", "redis://localhost:port"),
+    ("REDIS_URL", "redis://[::1"),
+    ("REDIS_KEY", "a b"),
+    ("REDIS_KEY", "k" * 65),
+    ("REDIS_QUEUE_NAME", "events*"),
+    ("INGESTION_SERVER", "uwsgi"),
+    ("LOG_LEVEL", "loud"),
+    ("API_AUTH", "ключ"),
+    ("API_AUTH", "two words"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_is_refused_in_one_line_that_does_not_repeat_it(name: str, value: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name}: must be ")
+    assert value not in problem
+
+
+GOOD = [
+    ("DATABASE_URL", "sqlite:////var/lib/footfall.db"),
+    ("DATABASE_URL", "mysql+pymysql://u:p%40ss@h:3306/d?charset=utf8mb4"),
+    ("DATABASE_URL", "mariadb://u@h/d"),
+    ("REDIS_URL", "redis://:secret@10.0.0.1:6379/2"),
+    ("REDIS_URL", "rediss://h"),
+    ("REDIS_URL", "unix:///run/valkey.sock"),
+    ("REDIS_KEY", "site-1:footfall_2.0"),
+    ("INGESTION_SERVER", "gunicorn"),
+    ("COUNTRY_HEADER", "CF-IPCountry"),
+    ("DEFAULT_SITE_ID", "home"),
+    ("API_AUTH", "s3cret/+=~"),
+    ("LOG_LEVEL", "debug"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD)
+def test_a_good_value_is_kept_as_it_is(name: str, value: str) -> None:
+    assert getattr(Settings.from_env({name: f" {value} "}), name.lower()) == value
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems(BATCH_SIZE="0", REDIS_URL="x", LOG_LEVEL="loud", WORKERS="4")
+    assert [line.partition(":")[0] for line in found] == ["REDIS_URL", "BATCH_SIZE", "LOG_LEVEL"]
+
+
+def test_settings_that_make_no_sense_together_are_refused() -> None:
+    assert problems(INGEST_AUTH="true")[0].startswith("INGEST_AUTH: ")
+    assert problems(INGESTION_PORT="8001")[0].startswith("REPORTING_PORT: ")
+    Settings.from_env({"INGESTION_PORT": "8001", "INGESTION_HOST": "10.0.0.1"})
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    assert Settings.from_env({"BATCH_SIZE": "", "REDIS_URL": "", "CORS_ORIGINS": ""}) == Settings()
+
+
+def test_origins_are_separated_by_commas() -> None:
+    settings = Settings.from_env({"CORS_ORIGINS": "https://a.example, https://b.example,"})
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\n", encoding="utf-8")
+    assert Settings.from_env({"API_AUTH_FILE": str(secret)}).api_auth == "s3cret"
+    both = {"API_AUTH_FILE": str(secret), "API_AUTH": "variable"}
+    assert Settings.from_env(both).api_auth == "variable"
+    secret.write_text("0", encoding="utf-8")
+    assert problems(BATCH_SIZE_FILE=str(secret))[0].startswith("BATCH_SIZE: must be from 1")
+    [problem] = problems(API_AUTH_FILE=str(tmp_path / "missing"))
+    assert problem.startswith("API_AUTH: ")
+    assert "missing" in problem
+
+
+def test_the_databases_ca_has_a_second_name(tmp_path: Path) -> None:
+    assert Settings.from_env({"TIDB_CA_PATH": "/ca.pem"}).database_ca_path == "/ca.pem"
+    both = {"TIDB_CA_PATH": "/tidb.pem", "DATABASE_CA_PATH": "/own.pem"}
+    assert Settings.from_env(both).database_ca_path == "/own.pem"
+
+
+def test_dot_env_is_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(
+        "BATCH_SIZE=7\nWORKERS=3\n# comment\nAPI_AUTH='quoted'\nREDIS_KEY=\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ.keys() & {f.name.upper() for f in dataclasses.fields(Settings)}:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WORKERS", "5")
+    settings = Settings.from_env()
+    assert (settings.batch_size, settings.workers) == (7, 5)
+    assert (settings.api_auth, settings.redis_key) == ("quoted", "footfall")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://:hunter2@h:6379/0", "redis://:***@h:6379/0"),
+        ("mysql://u:hunter2@h/d", "mysql://u:***@h/d"),
+        ("mysql://u:hun@ter2@h/d", "mysql://u:***@h/d"),
+        ("mysql://u:hun/ter2@h/d", "mysql://u:***@h/d"),
+        ("mysql://u:hun:ter2@h/d", "mysql://u:***@h/d"),
+        ("redis://h/0?password=hunter2&db=1", "redis://h/0?password=***&db=1"),
+        ("mysql://u@h:3306/d", "mysql://u@h:3306/d"),
+        ("redis://h:6379/0", "redis://h:6379/0"),
+        ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+        ("unix:///run/v.sock", "unix:///run/v.sock"),
+        ("sqlite:////data/f.db", "sqlite:////data/f.db"),
+    ],
+)
+def test_a_masked_address_has_no_password(address: str, shown: str) -> None:
+    assert masked(address) == shown
+
+
+def test_the_embedded_socket_always_has_a_path_short_enough(tmp_path: Path) -> None:
+    near = Settings(data_dir=tmp_path).valkey_socket
+    deep = Settings(data_dir=tmp_path / ("é" * 60) / "x").valkey_socket
+    other = Settings(data_dir=tmp_path / ("é" * 60) / "y").valkey_socket
+    for socket in (near, deep, other):
+        assert len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES
+    assert near.is_relative_to(tmp_path)
+    assert deep != other
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
+
+
+def test_the_table_for_the_readme_has_every_setting_and_its_meaning() -> None:
+    rows = [line.split(" | ") for line in as_markdown_table().splitlines()[2:]]
+    assert [row[0].strip("| `") for row in rows] == [
+        field.name.upper() for field in dataclasses.fields(Settings)
+    ]
+    assert all(row[2].rstrip("| ").endswith(".") for row in rows)
+    shown = {row[0].strip("| `"): row[1] for row in rows}
+    assert (shown["BATCH_SIZE"], shown["FORCE_SSL"], shown["API_AUTH"]) == ("`2000`", "`false`", "")
