@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -35,9 +36,10 @@ class Measured:
 class Baseline(Server):
     """A function of bench.baselines on Granian or gunicorn, with the settings that the door has."""
 
-    def __init__(self, server: str, app: str, redis_url: str) -> None:
+    def __init__(self, server: str, threads: int, app: str, redis_url: str) -> None:
         super().__init__()
         self.server = server
+        self.threads = str(threads)
         self.app = f"bench.baselines:{app}"
         self.redis_url = redis_url
         self.port = free_port()
@@ -48,9 +50,10 @@ class Baseline(Server):
 
     def command(self) -> list[str]:
         if self.server == "granian":
-            options = ["--interface", "wsgi", "--blocking-threads", "1", "--log-level", "warning"]
-            return [sys.executable, "-m", "granian", *options, "--port", str(self.port), self.app]
-        options = ["-k", "gthread", "--threads", "4", "--log-level", "warning"]
+            options = ["--interface", "wsgi", "--log-level", "error"]
+            options += ["--blocking-threads", self.threads, "--port", str(self.port)]
+            return [sys.executable, "-m", "granian", *options, self.app]
+        options = ["-k", "gthread", "--threads", self.threads, "--log-level", "warning"]
         bind = ["--no-control-socket", "-b", f"127.0.0.1:{self.port}"]
         return [sys.executable, "-m", "gunicorn", *options, *bind, self.app]
 
@@ -62,29 +65,31 @@ class Baseline(Server):
         }
 
     def is_ready(self) -> bool:
-        ready = subprocess.run(
-            ["curl", "-s", "-o", "/dev/null", self.url], check=False, capture_output=True
-        )
-        return ready.returncode == 0
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
 
-def make_target(server: str, app: str, redis_url: str) -> Server:
-    """`footfall` itself or one of the baselines."""
+def make_target(setup: str, app: str, redis_url: str) -> Server:
+    """`footfall` itself or one of the baselines; `setup` is a server and its number of threads."""
+    server, _, threads = setup.partition("-")
     if app != "footfall":
-        return Baseline(server, app, redis_url)
+        return Baseline(server, int(threads), app, redis_url)
+    settings = {"INGESTION_SERVER": server, "INGESTION_THREADS": threads}
     return ServiceProcess(
-        "ingestion",
-        {"REDIS_URL": redis_url, "INGESTION_SERVER": server, "MAX_BACKLOG": 1_000_000_000},
+        "ingestion", settings | {"REDIS_URL": redis_url, "MAX_BACKLOG": 1_000_000_000}
     )
 
 
 def measure(
-    valkey: ValkeyServer, server: str, app: str, *, seconds: int, batch: int = 1
+    valkey: ValkeyServer, setup: str, app: str, *, seconds: int, batch: int = 1
 ) -> Measured:
     """One run of so many seconds against a fresh server and an empty Redis."""
     with valkey.client() as client:
         client.flushall()
-    with make_target(server, app, valkey.url) as target:
+    with make_target(setup, app, valkey.url) as target:
         url = f"{target.url}/event"  # type: ignore[attr-defined]  # both kinds have one
         run_wrk(url, batch, WARM_UP_SECONDS)
         return run_wrk(url, batch, seconds)

@@ -15,8 +15,9 @@ from shared.queue import EventQueue
 from shared.settings import Settings
 from shared.tables import events, metadata
 from tests.migration import migrate
-from worker.batch import insert_sql, row_from
 from worker.drain import Runtime, drain
+from worker.insert import insert_sql, row_from
+from worker.stopping import StopFlag
 
 PUSH = 1000
 USERS = 20_000
@@ -55,7 +56,7 @@ def measure_drain(settings: Settings, made: list[Event]) -> float:
     for first in range(0, len(made), PUSH):
         queue.push([encode_event(event) for event in made[first : first + PUSH]])
     engine = emptied(settings)
-    runtime = Runtime(queue, engine, threading.Event())
+    runtime = Runtime(queue, engine, StopFlag())
     started = time.perf_counter()
     watcher = threading.Thread(target=stop_when_drained, args=(runtime,))
     watcher.start()

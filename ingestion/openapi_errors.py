@@ -153,7 +153,8 @@ REFUSALS: Json = {
         queue_unavailable=error(
             "Redis is away or takes no writes",
             "queue_unavailable",
-            "the queue is unreachable: Error 111 connecting to 127.0.0.1:6379. Connection refused.",
+            "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. "
+            "Connection refused.",
             body=ONE,
         ),
         backlog_full=error(

@@ -154,18 +154,19 @@ def properties_of(fields: Fields, campaign: dict[str, str]) -> dict[str, Any] | 
 def with_canonical_names(raw: dict[str, Any]) -> dict[str, Any]:
     """The same event with other systems' names mapped and the unknown ones made properties.
 
-    A canonical name wins over its alias; the alias is then a property like any other. The members
-    of an object `payload` count as the event's own where it has none of that name.
+    A canonical name wins over its alias; the alias is then a property like any other. Of an object
+    `payload` only `page_url` is a name we know; its other members become properties as they are.
     """
     fields = {k: v for k, v in raw.items() if k in CANONICAL}
     extra = {k: v for k, v in raw.items() if k not in CANONICAL}
-    payload = extra.get("payload")
-    if isinstance(payload, dict):
-        del extra["payload"]
-        extra = payload | extra
     for alias, canonical in ALIASES.items():
         if extra.get(alias) is not None and fields.get(canonical) is None:
             fields[canonical] = extra.pop(alias)
+    if isinstance(extra.get("payload"), dict):
+        payload = dict(extra.pop("payload"))
+        if payload.get("page_url") is not None and fields.get("path") is None:
+            fields["path"] = payload.pop("page_url")
+        extra = payload | extra
     given = fields.get("properties")
     if extra and (given is None or isinstance(given, dict)):
         fields["properties"] = {k: flattened(v) for k, v in extra.items()} | (given or {})

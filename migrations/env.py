@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from shared.database import make_engine
+from shared.database import writing_engine
 from shared.settings import Settings
 from shared.tables import metadata
 
@@ -21,7 +21,8 @@ if given is not None:
 else:
     settings = Settings.from_env()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = make_engine(settings)
+    # Takes SQLite's lock and a real transaction: a migration killed halfway leaves nothing behind.
+    engine = writing_engine(settings)
     with engine.begin() as connection:
         run(connection)
     engine.dispose()

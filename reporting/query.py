@@ -124,7 +124,8 @@ def day_from(name: str, value: str) -> date:
 
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    """IANA's names, without those that stand for whatever this machine is set to."""
+    return frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
 def zone_from(name: str | None) -> ZoneInfo:

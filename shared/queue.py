@@ -6,6 +6,7 @@ and a lost wake-up is harmless: `neglected` finds what waits.
 """
 
 import logging
+import time
 import uuid
 from typing import NamedTuple
 
@@ -36,8 +37,7 @@ HALT_MS = 30_000
 ALIVE_MS = 10_000
 # Connecting and answering together stay below the second within which ingestion answers 503.
 CONNECT_TIMEOUT_SECONDS = 0.3
-
-CONNECTION_FAULTS = (redis.ConnectionError, redis.TimeoutError)
+SLOW_SECONDS = 0.2
 
 
 class Batch(NamedTuple):
@@ -90,6 +90,7 @@ class EventQueue:
         register = self.redis.register_script
         self._claim = register(scripts.CLAIM)
         self._lease = register(scripts.LEASE)
+        self._halt = register(scripts.HALT)
         self._leave = register(scripts.LEAVE)
         self._neglected = register(scripts.NEGLECTED)
         self._snapshot = register(scripts.SNAPSHOT)
@@ -107,19 +108,19 @@ class EventQueue:
         Raises Unavailable at the backlog's limit (`backlog_full`) and with Redis away.
         Once this returns, the events are in Redis.
         """
+        started = time.monotonic()
         try:
             length, wanted = self._push(events)
-        except CONNECTION_FAULTS as error:
-            raise Unavailable("queue_unavailable", f"the queue is unreachable: {error}") from error
-        except redis.RedisError as error:  # out of memory, loading, a replica, no Redis at all
-            raise Unavailable("queue_unavailable", f"the queue takes no writes: {error}") from error
+        except redis.RedisError as error:  # away, out of memory, loading, a replica, no Redis
+            raise Unavailable("queue_unavailable", f"the queue takes no events: {error}") from error
         if wanted < 0:
             raise Unavailable(
                 "backlog_full",
                 f"{length} events wait already, and MAX_BACKLOG is {self.max_backlog}",
                 retry_after_seconds=5,
             )
-        if wanted:
+        # A slow Redis has used up the second within which to answer; the next sweep wakes instead.
+        if wanted and time.monotonic() - started < SLOW_SECONDS:
             self.wake_or_leave_to_sweep()
         return int(length)
 
@@ -166,11 +167,7 @@ class EventQueue:
 
     def halt(self, batch_id: str) -> None:
         """Give the batch back and let nobody claim anything for HALT_MS."""
-        with self.redis.pipeline(transaction=True) as pipeline:
-            pipeline.hincrby(self.failures, batch_id, 1)
-            pipeline.set(self.halted, batch_id, px=HALT_MS)
-            pipeline.zadd(self.batches, {batch_id: 0}, xx=True)
-            pipeline.execute()
+        self._halt(keys=[self.batches, self.failures, self.halted], args=[batch_id, HALT_MS])
 
     def leave(self) -> bool:
         """Say that this worker stops draining; False where something arrived meanwhile."""
@@ -233,7 +230,7 @@ def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
 
 
 def rq_queue(name: str, client: "redis.Redis") -> RqQueue:
-    """An RQ queue whose jobs are JSON: a pickle would let whoever writes to Redis run code."""
+    """An RQ queue whose jobs are JSON: to read a pickle is to run it."""
     return RqQueue(name, connection=client, serializer=JSONSerializer)
 
 

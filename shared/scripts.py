@@ -34,6 +34,9 @@ local buffer, batches, awake, halted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, new_id = ARGV[1], ARGV[2]
 local batch_size, lease_ms, awake_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if redis.call('EXISTS', halted) == 1 then return {} end
+-- A first write that frees memory: a Redis that is full lets a script go on that began so, and only
+-- the workers can empty it.
+redis.call('DEL', awake)
 redis.call('SET', awake, 1, 'PX', awake_ms)
 local id = redis.call('ZRANGEBYSCORE', batches, '-inf', now_ms, 'LIMIT', 0, 1)[1]
 if not id then
@@ -59,9 +62,19 @@ return {id, redis.call('LRANGE', prefix .. id, 0, -1)}
 LEASE = (
     NOW_MS
     + """
-return redis.call('ZADD', KEYS[1], 'XX', 'CH', now_ms + tonumber(ARGV[2]), ARGV[1])
+return redis.call('ZADD', KEYS[1], 'XX', now_ms + tonumber(ARGV[2]), ARGV[1])
 """
 )
+
+# Gives the batch back and lets nobody claim for a while; nothing, where somebody else finished it.
+HALT = """
+local batches, failures, halted = KEYS[1], KEYS[2], KEYS[3]
+if not redis.call('ZSCORE', batches, ARGV[1]) then return 0 end
+redis.call('HINCRBY', failures, ARGV[1], 1)
+redis.call('SET', halted, ARGV[1], 'PX', ARGV[2])
+redis.call('ZADD', batches, 'XX', 0, ARGV[1])
+return 1
+"""
 
 # Returns 1 if the caller may go: the buffer is empty, and the next push will ask for a job.
 LEAVE = """

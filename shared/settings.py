@@ -147,10 +147,10 @@ class Settings:
         1, "Processes of the ingestion server on this machine.", integer(1, 256)
     )
     ingestion_threads: int = setting(
-        1,
-        "Requests each ingestion process handles at a time. 1 is fastest with Redis near by; take "
-        "8 or more where Redis is across a network, or where clients that send slowly are not "
-        "buffered by a proxy in front.",
+        4,
+        "Requests each ingestion process handles at a time; a client that stalls holds one. 1 is "
+        "fastest, for behind a proxy that buffers requests and with Redis on the same machine; "
+        "take 8 or more where Redis is across a network.",
         integer(1, 256),
     )
     reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)
@@ -240,9 +240,14 @@ class Settings:
 
     @property
     def valkey_socket(self) -> Path:
-        """Socket of the embedded Valkey; outside `DATA_DIR` only where that path is too long."""
+        """Socket of the embedded Valkey; outside `DATA_DIR` only where that path will not do.
+
+        It may be too long, or hold what takes a line of CLIENT LIST apart: RQ reads those.
+        """
         socket = self.data_dir.resolve() / "valkey" / "valkey.sock"
-        if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES:
+        if len(os.fsencode(socket)) <= MAX_SOCKET_PATH_BYTES and not re.search(
+            r"[\s=]", str(socket)
+        ):
             return socket
         digest = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"footfall-{os.getuid()}-{digest}.sock"

@@ -116,6 +116,8 @@ dead_letters = Table(
     Column("payload", LongText, nullable=False),
     # True where `payload` is Base64, because its bytes were no text.
     Column("is_base64", Boolean, nullable=False),
+    # An id that an operator has read must never come to mean another event.
+    sqlite_autoincrement=True,
 )
 
 # What became of accepted events, ever: the right-hand side of the ledger equation.

@@ -1,12 +1,11 @@
 """Everything that waits, brought into the database: what a worker does, without its process."""
 
-import threading
-
 from shared.database import writing_engine
 from shared.queue import EventQueue
 from shared.settings import Settings
 from tests.migration import migrate
 from worker.drain import Runtime, store
+from worker.stopping import StopFlag
 
 
 def store_all(settings: Settings) -> None:
@@ -14,7 +13,7 @@ def store_all(settings: Settings) -> None:
     queue = EventQueue(settings)
     engine = writing_engine(settings)
     migrate(engine)
-    runtime = Runtime(queue, engine, threading.Event())
+    runtime = Runtime(queue, engine, StopFlag())
     while batch := queue.claim():
         store(runtime, batch)
     queue.report("worker")

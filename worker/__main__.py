@@ -4,8 +4,8 @@ import logging
 
 from shared.errors import BadSetting
 from shared.process import refuse, start
-from worker.jobs import runtime
-from worker.rq_worker import start_sweeping, stop_on_signals, work
+from worker.jobs import drain, runtime
+from worker.rq_worker import start_thread, stop_on_signals, sweep_for_ever, work
 
 log = logging.getLogger("worker")
 
@@ -17,9 +17,9 @@ def main() -> None:
     except BadSetting as error:
         refuse(error)
     queue = runtime().queue
-    start_sweeping(queue)
+    start_thread(lambda: sweep_for_ever(runtime()))
     log.info("working on the queue %s", queue.rq.name)
-    work(configured, queue.rq.name, runtime().stopping)
+    work(configured, queue.rq.name, runtime().stopping, when_full=drain)
 
 
 if __name__ == "__main__":

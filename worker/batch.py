@@ -5,55 +5,28 @@ same batch wait for each other on it. Everything else commits with it or not at 
 may be killed at any line and run again.
 """
 
-import base64
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from operator import itemgetter
-from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Engine, select, tuple_
+from sqlalchemy import Connection, Engine, select, tuple_
 
 from shared.database import KnownKey, translated_errors
 from shared.dialects import insert_adding, insert_ignoring_known
 from shared.errors import BatchHalted, PoisonEvent
-from shared.event import Event, decode_event, decode_events, encode_event
+from shared.event import MAX_EVENT_ID, MAX_NAME, Event, decode_event, decode_events
 from shared.outcomes import Outcome
 from shared.queue import Batch
-from shared.tables import OUTCOME_SHARDS, batch_ledger, dead_letters, dedupe, events, outcomes
+from shared.tables import OUTCOME_SHARDS, batch_ledger, dedupe, outcomes
+from worker.insert import Inserted, insert_all, insert_what_can_be, most_dead, primary_key
+from worker.parking import DeadEvent, park
 
-# A few bad events are bad data and are parked; more than this in one batch is a bad deploy.
-MAX_DEAD = 20
-MAX_DEAD_SHARE = 0.05
-MAX_REASON = 255
-
-Row = tuple[object, ...]
 Counts = Counter[tuple[Outcome, str]]
-
-encode_properties = msgspec.json.Encoder().encode
 
 
 class AlreadyCommitted(Exception):
     """The batch's transaction was committed before; only its Redis list is left to delete."""
-
-
-class DeadEvent(NamedTuple):
-    """An event the database refuses, and why; `payload` is what waited in Redis."""
-
-    payload: bytes
-    reason: str
-    # The idempotency key it came with, if any: (site_id, event_id).
-    key: tuple[str, str] | None = None
-
-
-class Inserted(NamedTuple):
-    """What inserting the events came to."""
-
-    stored: list[Event]
-    duplicates: int
-    dead: list[DeadEvent]
 
 
 def commit_batch(engine: Engine, batch: Batch, now: int) -> Counts:
@@ -66,7 +39,7 @@ def commit_batch(engine: Engine, batch: Batch, now: int) -> Counts:
         return write_batch(engine, batch.id, readable, dead, now, insert_all)
     except (KnownKey, PoisonEvent):
         # Some event is there already or cannot be stored. Rare: find out which, one by one.
-        return write_batch(engine, batch.id, readable, dead, now, insert_splitting)
+        return write_batch(engine, batch.id, readable, dead, now, insert_what_can_be)
 
 
 def decoded(payloads: list[bytes]) -> tuple[list[Event], list[DeadEvent]]:
@@ -91,15 +64,16 @@ def write_batch(
     arrived: list[Event],
     unreadable: list[DeadEvent],
     now: int,
-    insert: Callable[[Connection, list[Event]], Inserted],
+    insert: Callable[[Connection, list[Event], int], Inserted],
 ) -> Counts:
     """The transaction."""
+    if len(unreadable) > most_dead(len(arrived) + len(unreadable)):
+        raise BatchHalted(f"{len(unreadable)} events of one batch cannot be read")
     with translated_errors(), engine.begin() as connection:
         enter_ledger(connection, batch_id, now)
         new = without_known_ids(connection, batch_id, arrived, now)
-        inserted = insert(connection, sorted(new, key=primary_key))
+        inserted = insert(connection, sorted(new, key=primary_key), len(unreadable))
         dead = unreadable + inserted.dead
-        refuse_mass_death(len(dead), len(arrived) + len(unreadable))
         park(connection, batch_id, dead, now)
         # Rollups are raised here, by exactly `inserted.stored`.
         counts: Counts = Counter()
@@ -125,7 +99,7 @@ def without_known_ids(
     """The events whose caller's id, if any, was not seen within the window nor earlier in here."""
     first: dict[tuple[str, str], Event] = {}
     for event in arrived:
-        if event.has_caller_id:
+        if is_keyed(event):
             first.setdefault((event.site_id, event.event_id), event)
     if not first:
         return arrived
@@ -133,12 +107,19 @@ def without_known_ids(
     return [
         event
         for event in arrived
-        if not event.has_caller_id
+        if not is_keyed(event)
         or (
             first[event.site_id, event.event_id] is event
             and (event.site_id, event.event_id) in ours
         )
     ]
+
+
+def is_keyed(event: Event) -> bool:
+    """Whether the caller's id can be remembered. One that is too long for its column would be cut
+    without a word; left alone, it makes its event a dead letter."""
+    fits = len(event.event_id) <= MAX_EVENT_ID and len(event.site_id) <= MAX_NAME
+    return event.has_caller_id and fits
 
 
 def remember_ids(
@@ -159,115 +140,6 @@ def remember_ids(
         .where(tuple_(dedupe.c.site_id, dedupe.c.event_id).in_(ids), dedupe.c.batch_id == batch_id)
     )
     return {(row.site_id, row.event_id) for row in connection.execute(mine)}
-
-
-def primary_key(event: Event) -> tuple[str, int, str]:
-    return event.site_id, event.timestamp, event.event_id
-
-
-def insert_all(connection: Connection, new: list[Event]) -> Inserted:
-    """Insert all or raise: KnownKey, PoisonEvent."""
-    if new:
-        insert_rows(connection, [row_from(event) for event in new])
-    return Inserted(new, 0, [])
-
-
-def insert_rows(connection: Connection, rows: list[Row]) -> None:
-    """One INSERT of many rows, without the columns that none of them fills.
-
-    PyMySQL writes every value into the statement, NULLs too, at half a microsecond each: that is
-    a sixth of the batch where six of sixteen columns are empty, as they mostly are.
-    """
-    filled = [
-        i for i, column in enumerate(zip(*rows, strict=True)) if column.count(None) < len(rows)
-    ]
-    statement = insert_sql(connection.dialect, tuple(filled))
-    connection.exec_driver_sql(statement, list(map(itemgetter(*filled), rows)))
-
-
-def insert_splitting(connection: Connection, new: list[Event]) -> Inserted:
-    """Insert what can be inserted, halving what fails down to the events to blame."""
-    try:
-        with translated_errors(), connection.begin_nested():
-            return insert_all(connection, new)
-    except KnownKey:
-        if len(new) == 1:
-            return Inserted([], 1, [])
-    except PoisonEvent as error:
-        if len(new) == 1:
-            return Inserted([], 0, [dead_event(new[0], str(error))])
-    middle = len(new) // 2
-    left = insert_splitting(connection, new[:middle])
-    right = insert_splitting(connection, new[middle:])
-    return Inserted(
-        left.stored + right.stored, left.duplicates + right.duplicates, left.dead + right.dead
-    )
-
-
-def dead_event(event: Event, reason: str) -> DeadEvent:
-    key = (event.site_id, event.event_id) if event.has_caller_id else None
-    return DeadEvent(encode_event(event), reason, key)
-
-
-@lru_cache(maxsize=64)
-def insert_sql(dialect: Dialect, filled: tuple[int, ...]) -> str:
-    """The INSERT as the driver takes it: rows go in as tuples, past SQLAlchemy's per-row work."""
-    names = [column.name for i, column in enumerate(events.columns) if i in filled]
-    statement = events.insert().prefix_with("/* worker.events */")
-    return str(statement.compile(dialect=dialect, column_keys=names))
-
-
-def row_from(event: Event) -> Row:
-    """An event as the columns of `events`, in their order."""
-    properties = event.properties
-    return (
-        event.site_id,
-        event.timestamp,
-        event.event_id,
-        event.event_type,
-        event.received_at,
-        event.path,
-        event.user_id,
-        event.session_id,
-        event.referrer,
-        event.title,
-        event.user_agent,
-        event.country,
-        event.utm_source,
-        event.utm_medium,
-        event.utm_campaign,
-        None if properties is None else encode_properties(properties).decode(),
-    )
-
-
-def refuse_mass_death(dead: int, total: int) -> None:
-    if dead > max(MAX_DEAD, MAX_DEAD_SHARE * total):
-        raise BatchHalted(f"{dead} of {total} events of one batch cannot be stored")
-
-
-def park(connection: Connection, batch_id: str, dead: list[DeadEvent], now: int) -> None:
-    """Enter refused events in the dead-letter table, as they waited in Redis.
-
-    Their idempotency keys are forgotten: requeued, or sent again, they must not be duplicates.
-    """
-    if not dead:
-        return
-    keys = [event.key for event in dead if event.key]
-    if keys:
-        seen = tuple_(dedupe.c.site_id, dedupe.c.event_id).in_(keys)
-        connection.execute(dedupe.delete().prefix_with("/* worker.dead_letters */").where(seen))
-    rows = [{"batch_id": batch_id, "dead_at": now, **letter_from(event)} for event in dead]
-    connection.execute(dead_letters.insert().prefix_with("/* worker.dead_letters */"), rows)
-
-
-def letter_from(event: DeadEvent) -> dict[str, object]:
-    reason = event.reason[:MAX_REASON]
-    try:
-        payload = event.payload.decode()
-    except UnicodeDecodeError:
-        encoded = base64.b64encode(event.payload).decode()
-        return {"reason": reason, "payload": encoded, "is_base64": True}
-    return {"reason": reason, "payload": payload, "is_base64": False}
 
 
 def count_outcomes(connection: Connection, batch_id: str, counts: Counts) -> None:

@@ -1,14 +1,15 @@
 """The job's loop: claim a batch, store it, finish it, until nothing waits.
 
-An RQ job carries no events; it only says that some wait. This loop is what it then does, and it
-leaves the queue in order whenever it ends: by an empty buffer, its time budget or a stop.
+An RQ job carries no events; it only says that some wait. This loop is what it then does. Ending
+by an empty buffer, its time budget or a stop, it sees to a successor; ending by an error, it leaves
+that to the next sweep.
 """
 
 import logging
-import threading
 import time
 from dataclasses import dataclass
 
+import redis
 from sqlalchemy import Engine
 
 from shared.clock import now_ms
@@ -16,6 +17,7 @@ from shared.errors import BatchHalted, Unavailable
 from shared.outcomes import Outcome
 from shared.queue import HALT_MS, Batch, EventQueue
 from worker.batch import AlreadyCommitted, commit_batch
+from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +30,17 @@ FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Runtime:
-    """What a worker process has: its queue, its database, and whether it was asked to stop."""
+    """What a worker process has: its queue, its database, and whether it was asked to stop.
+
+    `held` is the batch in hand: the sweep renews its lease, however long the database takes.
+    """
 
     queue: EventQueue
     engine: Engine
-    stopping: threading.Event
+    stopping: StopFlag
+    held: str | None = None
 
 
 def drain(runtime: Runtime) -> None:
@@ -46,7 +52,12 @@ def drain(runtime: Runtime) -> None:
         batch = queue.claim()
         if batch is not None:
             idle_rounds = 0
-            if not settle(runtime, batch, deadline):
+            runtime.held = batch.id
+            try:
+                is_settled = settle(runtime, batch, deadline)
+            finally:
+                runtime.held = None
+            if not is_settled:
                 break
             if len(batch.payloads) >= queue.batch_size:
                 continue
@@ -82,6 +93,8 @@ def settle(runtime: Runtime, batch: Batch, deadline: float) -> bool:
                 return False
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
             runtime.queue.renew(batch.id)
+        except redis.RedisError:  # the lease will run out, and the ledger knows what was committed
+            raise
         except Exception:  # a bug: the next batch would fail like this one; leave the backlog be
             runtime.queue.halt(batch.id)
             raise

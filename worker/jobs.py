@@ -4,7 +4,6 @@ Wiring only: a job takes this process's runtime and hands it to where the behavi
 """
 
 import logging
-import threading
 from functools import lru_cache
 
 from shared.clock import now_ms
@@ -14,6 +13,7 @@ from shared.settings import Settings
 from worker import drain as draining
 from worker.drain import Runtime
 from worker.retention import prune
+from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def settings() -> Settings:
 @lru_cache(maxsize=1)
 def runtime() -> Runtime:
     """This process's queue and database connection, made at the first job and kept for the rest."""
-    return Runtime(EventQueue(settings()), writing_engine(settings()), threading.Event())
+    return Runtime(EventQueue(settings()), writing_engine(settings()), StopFlag())
 
 
 def drain() -> None:

@@ -5,7 +5,6 @@ runs it. Every job here may run twice, or late, without consequence.
 """
 
 import logging
-import threading
 import time
 
 import redis
@@ -16,7 +15,7 @@ from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue import periodic_queue_name, rq_queue
 from worker.jobs import forget, runtime
-from worker.rq_worker import stop_on_signals, work
+from worker.rq_worker import start_thread, stop_on_signals, work
 
 log = logging.getLogger("periodic")
 
@@ -65,7 +64,7 @@ def main() -> None:
         refuse(error)
     queue_name = periodic_queue_name(configured)
     scheduler = make_scheduler(runtime().queue.redis, queue_name)
-    threading.Thread(target=schedule_for_ever, args=(scheduler,), daemon=True).start()
+    start_thread(lambda: schedule_for_ever(scheduler))
     work(configured, queue_name, runtime().stopping)
 
 

@@ -8,15 +8,20 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from types import FrameType
 
 import redis
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
-from shared.queue import DRAIN_JOB, FORGET_JOB, EventQueue, connect, rq_queue
+from shared.queue import DRAIN_JOB, FORGET_JOB, connect, rq_queue
 from shared.settings import Settings
+from worker.drain import Runtime
+from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +39,10 @@ class QuietWorker(SimpleWorker):
     """
 
     log_result_lifespan = False
+    # Events wait while we wait; RQ's own limit is a minute.
+    max_connection_wait_time = RECONNECT_SECONDS
 
-    def __init__(self, queue: Queue, connection: "redis.Redis", stopping: threading.Event) -> None:
+    def __init__(self, queue: Queue, connection: "redis.Redis", stopping: StopFlag) -> None:
         super().__init__(
             [queue],
             name=worker_name(),
@@ -45,8 +52,13 @@ class QuietWorker(SimpleWorker):
         )
         self.stopping = stopping
 
-    def handle_warm_shutdown_request(self) -> None:
+    def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        """End the job under way, or the wait for one. RQ's own handler would ask Redis here, at
+        whatever line the signal struck."""
         self.stopping.set()
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job of ours; any other is refused and forgotten, for its name is code to run."""
@@ -72,8 +84,16 @@ def worker_name() -> str:
     return f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
 
 
-def work(settings: Settings, queue_name: str, stopping: threading.Event) -> None:
-    """Work on one RQ queue until SIGTERM or SIGINT; a Redis that goes away is waited for."""
+def work(
+    settings: Settings,
+    queue_name: str,
+    stopping: StopFlag,
+    when_full: Callable[[], None] | None = None,
+) -> None:
+    """Work on one RQ queue until SIGTERM or SIGINT; a Redis that goes away is waited for.
+
+    RQ cannot run in a Redis that is out of memory; `when_full` is called then, to empty it.
+    """
     # RQ says several lines a job, and there is a job every few seconds.
     rq_level = "DEBUG" if settings.log_level == "debug" else "WARNING"
     # A client of its own: RQ makes its time-outs as long as it may wait for a job.
@@ -83,6 +103,10 @@ def work(settings: Settings, queue_name: str, stopping: threading.Event) -> None
         while not stopping.is_set():
             try:
                 QuietWorker(queue, connection, stopping).work(logging_level=rq_level)
+            except redis.OutOfMemoryError as error:
+                log.error("Redis is full; raise its maxmemory: %s", error)
+                stop_on_signals(stopping)
+                empty(when_full)
             except redis.RedisError as error:
                 log.warning("Redis is unavailable, trying again: %s", error)
             stop_on_signals(stopping)
@@ -91,21 +115,41 @@ def work(settings: Settings, queue_name: str, stopping: threading.Event) -> None
         return
 
 
-def stop_on_signals(stopping: threading.Event) -> None:
+def empty(when_full: Callable[[], None] | None) -> None:
+    try:
+        if when_full is not None:
+            when_full()
+    except redis.RedisError as error:
+        log.warning("it is not emptied yet: %s", error)
+
+
+def stop_on_signals(stopping: StopFlag) -> None:
     """Between two lives of RQ's worker, which sets its own handlers, signals must count as well."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
 
 
-def start_sweeping(queue: EventQueue) -> None:
-    """Report this worker alive, and find what waits while no job is on its way, every second."""
-    threading.Thread(target=sweep_for_ever, args=(queue, worker_name()), daemon=True).start()
+def start_thread(loop: Callable[[], None]) -> None:
+    """Run a loop beside the work. Where it fails, the process stops, to be started again."""
+
+    def run() -> None:
+        try:
+            loop()
+        except Exception:
+            log.exception("cannot go on")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=run, daemon=True).start()
 
 
-def sweep_for_ever(queue: EventQueue, name: str) -> None:
+def sweep_for_ever(runtime: Runtime) -> None:
+    """Every second: report alive, keep the batch in hand, find what waits while no job comes."""
+    queue, name = runtime.queue, worker_name()
     while True:
         try:
             queue.report(name)
+            if runtime.held is not None:
+                queue.renew(runtime.held)
             if queue.neglected():
                 queue.wake()
         except redis.RedisError as error:

@@ -20,6 +20,8 @@ def exact_text(length: int) -> sa.types.TypeEngine[str]:
     return mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
 
 
+# MySQL and MariaDB commit each CREATE by itself: a migration that was killed halfway must be able
+# to run again, hence `if_not_exists`.
 def upgrade() -> None:
     op.create_table(
         "events",
@@ -39,21 +41,26 @@ def upgrade() -> None:
         sa.Column("utm_medium", exact_text(255)),
         sa.Column("utm_campaign", exact_text(255)),
         sa.Column("properties", sa.JSON()),
+        if_not_exists=True,
     )
     op.create_table(
         "batch_ledger",
         sa.Column("batch_id", exact_text(32), primary_key=True),
         sa.Column("committed_at", sa.BigInteger(), nullable=False),
+        if_not_exists=True,
     )
-    op.create_index("ix_batch_ledger_committed_at", "batch_ledger", ["committed_at"])
+    op.create_index(
+        "ix_batch_ledger_committed_at", "batch_ledger", ["committed_at"], if_not_exists=True
+    )
     op.create_table(
         "dedupe",
         sa.Column("site_id", exact_text(255), primary_key=True),
         sa.Column("event_id", exact_text(64), primary_key=True),
         sa.Column("batch_id", exact_text(32), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        if_not_exists=True,
     )
-    op.create_index("ix_dedupe_seen_at", "dedupe", ["seen_at"])
+    op.create_index("ix_dedupe_seen_at", "dedupe", ["seen_at"], if_not_exists=True)
     op.create_table(
         "dead_letters",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
@@ -66,6 +73,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("is_base64", sa.Boolean(), nullable=False),
+        sqlite_autoincrement=True,
+        if_not_exists=True,
     )
     op.create_table(
         "outcomes",
@@ -73,6 +82,7 @@ def upgrade() -> None:
         sa.Column("reason", exact_text(64), primary_key=True),
         sa.Column("shard", sa.SmallInteger(), primary_key=True, autoincrement=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
+        if_not_exists=True,
     )
 
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 
 from shared.database import writing_engine
 from shared.settings import Settings
@@ -17,6 +18,22 @@ def test_migrations_go_up_down_and_up(settings: Settings, database_url: str) -> 
     migrate(engine)
     migrate(engine, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
+    migrate(engine)
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+    engine.dispose()
+
+
+def test_a_migration_killed_halfway_can_run_again(settings: Settings, database_url: str) -> None:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+
+    def die(_c: object, _k: object, statement: str, *_: object) -> None:
+        if "CREATE TABLE" in statement and "dead_letters" in statement:
+            raise KeyboardInterrupt
+
+    event.listen(engine, "before_cursor_execute", die)
+    with pytest.raises(KeyboardInterrupt):
+        migrate(engine)
+    event.remove(engine, "before_cursor_execute", die)
     migrate(engine)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
     engine.dispose()

@@ -198,6 +198,13 @@ def test_a_masked_address_has_no_password(address: str, shown: str) -> None:
     assert masked(address) == shown
 
 
+@pytest.mark.parametrize("name", ["with space", "a=b"])
+def test_the_embedded_socket_avoids_paths_that_rq_cannot_read(tmp_path: Path, name: str) -> None:
+    socket = str(Settings(data_dir=tmp_path / name).valkey_socket)
+    assert " " not in socket
+    assert "=" not in socket
+
+
 def test_the_embedded_socket_always_has_a_path_short_enough(tmp_path: Path) -> None:
     near = Settings(data_dir=tmp_path).valkey_socket
     deep = Settings(data_dir=tmp_path / ("é" * 60) / "x").valkey_socket

@@ -1,7 +1,6 @@
 """A migrated database and a runtime on it, once with SQLite and once with MariaDB."""
 
 import dataclasses
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from shared.queue import EventQueue
 from shared.settings import Settings
 from tests.migration import migrate
 from worker.drain import Runtime
+from worker.stopping import StopFlag
 
 
 @pytest.fixture
@@ -29,4 +29,4 @@ def engine(database_settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture
 def runtime(queue: EventQueue, engine: Engine) -> Runtime:
-    return Runtime(queue, engine, threading.Event())
+    return Runtime(queue, engine, StopFlag())

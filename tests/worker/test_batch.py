@@ -197,6 +197,31 @@ def test_a_batch_that_is_mostly_poison_is_left_alone(engine: Engine) -> None:
         assert count(engine, table) == 0
 
 
+def test_a_batch_of_known_events_takes_few_statements(engine: Engine) -> None:
+    """A client that sends its old events again must not cost a failing INSERT each."""
+    numbers = range(3000)
+    commit_batch(engine, make_batch("b1", *map(make_event, numbers)), NOW)
+    statements = 0
+
+    def note(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    event.listen(engine, "before_cursor_execute", note)
+    again = make_batch("b2", *map(make_event, numbers), make_event(3000))
+    assert commit_batch(engine, again, NOW) == Counts({STORED: 1, DUPLICATE: 3000, DEAD: 0})
+    event.remove(engine, "before_cursor_execute", note)
+    assert statements < 20
+
+
+def test_an_id_too_long_for_its_column_makes_no_duplicates(engine: Engine) -> None:
+    """The door refuses it; a requeued event or another version's may still bring it."""
+    long = [make_event(n, event_id="k" * 64 + str(n), has_caller_id=True) for n in range(2)]
+    counts = commit_batch(engine, make_batch("b", *long), NOW)
+    assert counts[DUPLICATE] == 0
+    assert counts[STORED] + counts[DEAD] == 2
+
+
 def test_dying_at_any_statement_leaves_nothing_and_a_retry_counts_once(engine: Engine) -> None:
     batch = make_batch(
         "b",

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import create_engine, func, select
 
 from shared.event import encode_event
@@ -16,6 +17,7 @@ from tests.events import make_event
 from worker import drain as draining
 from worker.batch import commit_batch
 from worker.drain import Runtime, drain
+from worker.stopping import StopFlag
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def test_all_that_waits_is_stored_and_nothing_is_left_in_redis(
 ) -> None:
     queue = EventQueue(dataclasses.replace(settings, batch_size=30))
     push(queue, range(100))
-    drain(Runtime(queue, runtime.engine, threading.Event()))
+    drain(Runtime(queue, runtime.engine, StopFlag()))
     assert stored(runtime) == 100
     backlog = queue.snapshot()
     assert (backlog.accepted, backlog.queued, backlog.processing) == (100, 0, 0)
@@ -96,6 +98,37 @@ def test_a_bug_stops_the_line_and_loses_nothing(
     drain(runtime)
     assert stored(runtime) == 5
     assert runtime.queue.snapshot().failed_batches == 0
+
+
+def test_a_redis_that_fails_after_the_commit_stops_no_other_worker(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_batch_id: str) -> None:
+        raise redis.TimeoutError
+
+    push(runtime.queue, range(5))
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime.queue, "finish", fail)
+        with pytest.raises(redis.TimeoutError):
+            drain(runtime)
+    assert runtime.held is None
+    backlog = runtime.queue.snapshot()
+    assert backlog.failed_batches == 0
+    runtime.queue.release(backlog.batch_ids[0])  # as its lease does when it runs out
+    drain(runtime)
+    assert stored(runtime) == 5
+    assert runtime.queue.snapshot().processing == 0
+
+
+def test_a_full_redis_is_emptied(runtime: Runtime) -> None:
+    """At its memory limit Redis refuses RQ everything, and only the workers can make room."""
+    push(runtime.queue, range(500))
+    runtime.queue.redis.config_set("maxmemory", 1)
+    try:
+        drain(runtime)
+    finally:
+        runtime.queue.redis.config_set("maxmemory", 0)
+    assert stored(runtime) == 500
 
 
 def test_events_that_trickle_in_are_stored_by_one_job(runtime: Runtime) -> None:

@@ -1,17 +1,17 @@
 """RQ's worker as we run it: it stops when asked, and runs no function but ours."""
 
-import threading
 from pathlib import Path
 
 from shared.queue import EventQueue, connect, rq_queue
 from shared.settings import Settings
 from worker.rq_worker import QuietWorker
+from worker.stopping import StopFlag
 
 
 def make_worker(settings: Settings) -> QuietWorker:
     connection = connect(settings, timeout_seconds=5)
     queue = rq_queue(settings.redis_queue_name, connection)
-    return QuietWorker(queue, connection, threading.Event())
+    return QuietWorker(queue, connection, StopFlag())
 
 
 def test_a_job_that_is_none_of_ours_is_refused_and_forgotten(
