@@ -85,7 +85,8 @@ class EventQueue:
             scripts.PUSH,
             keys=(self.buffer, self.accepted, self.awake, self.rq.key),
             args=(settings.batch_size, settings.max_backlog),
-            looks=settings.ingestion_threads == 1,
+            # gunicorn has several threads whatever the setting says.
+            looks=settings.ingestion_threads == 1 and settings.ingestion_server == "granian",
         )
         register = self.redis.register_script
         self._claim = register(scripts.CLAIM)
