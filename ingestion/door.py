@@ -12,11 +12,11 @@ import msgspec
 
 from ingestion.body import Payload, payload_from, read_body
 from ingestion.cors import cors_headers
-from ingestion.schema import MAX_USER_AGENT, EventIds, Visit, event_from
+from ingestion.schema import EventIds, Visit, event_from
 from ingestion.telemetry import count_answer, count_events
 from shared.auth import is_authorised
 from shared.errors import InvalidInput, Unavailable
-from shared.event import encode_event
+from shared.event import MAX_USER_AGENT, encode_event
 from shared.queue import EventQueue
 from shared.settings import Settings
 

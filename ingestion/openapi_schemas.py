@@ -2,8 +2,8 @@
 
 from ingestion.body import MAX_EVENTS
 from ingestion.door import MAX_EVENT_BYTES
-from ingestion.schema import ALIASES, MAX_USER_AGENT
-from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_PROPERTIES, MAX_TEXT
+from ingestion.schema import ALIASES
+from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_PROPERTIES, MAX_TEXT, MAX_USER_AGENT
 from shared.openapi import STATUS_SCHEMA, Json, ref
 
 

@@ -21,13 +21,12 @@ from shared.event import (
     MAX_NAME,
     MAX_PROPERTIES,
     MAX_TEXT,
+    MAX_USER_AGENT,
     Event,
 )
 
 # Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
 MAX_PAGE = 32 * 1024
-# Longer ones come from scanners; what tells browsers apart is in the first few hundred.
-MAX_USER_AGENT = 1024
 
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]

@@ -14,6 +14,8 @@ PAGE_VIEW = "page_view"
 MAX_NAME = 255
 MAX_TEXT = 2048
 MAX_EVENT_ID = 64
+# Longer user agents are cut: they come from scanners, and what tells browsers apart comes first.
+MAX_USER_AGENT = 1024
 MAX_PROPERTIES = 50
 
 # Other names that are stored under one of ours.

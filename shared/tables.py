@@ -23,9 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_TEXT
+from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, MAX_USER_AGENT
 
-MAX_USER_AGENT = 1024
 # Outcome counters are spread over this many rows each, so that workers seldom wait for one another.
 OUTCOME_SHARDS = 16
 

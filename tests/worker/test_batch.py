@@ -189,6 +189,12 @@ def test_a_payload_that_is_no_event_is_parked(engine: Engine, payload: bytes) ->
     assert letter.is_base64 == (payload == b"\xff\xfe")
 
 
+def test_a_payload_that_is_two_events_is_parked_and_not_counted_twice(engine: Engine) -> None:
+    pair = encode_event(make_event(1)) + b"," + encode_event(make_event(2))
+    batch = Batch("b", [pair, encode_event(make_event(3))])
+    assert commit_batch(engine, batch, NOW) == Counts({STORED: 1, DUPLICATE: 0, DEAD: 1})
+
+
 def test_a_batch_that_is_mostly_poison_is_left_alone(engine: Engine) -> None:
     poison = [make_event(i, timestamp=2**70) for i in range(21)]
     with pytest.raises(BatchHalted):
