@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy Core metadata. Migrations create them; a test holds the two together.
 
 Times are milliseconds since 1970 UTC in a BIGINT: exact, and no zone of a server or session touches
-them. Text compares byte for byte (`ExactText`), so that `/A`, `/a` and `/a ` are three paths.
+them. Text compares byte for byte (`ExactText`), so that `/A`, `/a` and `/a ` are three paths. What
+the rollups hold, and who may write them, is told in shared/rollups.py.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -24,6 +26,12 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, MAX_USER_AGENT
+
+# Of a browser's, a system's or a device's name.
+MAX_CLIENT = 64
+# Of a dimension's name.
+MAX_DIMENSION = 16
+VALUE_KEY_BYTES = 16
 
 # Outcome counters are spread over this many rows each, so that workers seldom wait for one another.
 OUTCOME_SHARDS = 16
@@ -58,6 +66,11 @@ class ExactText(TypeDecorator[str]):
 
 # SQLite numbers rows by itself only in a column of type INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
+# A BLOB can be no key in MySQL; a BINARY of a fixed length can.
+ValueKey = LargeBinary(VALUE_KEY_BYTES).with_variant(
+    mysql.BINARY(VALUE_KEY_BYTES), "mysql", "mariadb"
+)
+LongBytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 LongText = Text().with_variant(mysql.LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
 
 # The primary key is the order in which InnoDB stores the rows: a site's day is one contiguous
@@ -81,6 +94,11 @@ events = Table(
     Column("utm_medium", ExactText(MAX_NAME)),
     Column("utm_campaign", ExactText(MAX_NAME)),
     Column("properties", JSON),
+    # What the worker makes of `referrer` and `user_agent`.
+    Column("source", ExactText(MAX_NAME)),
+    Column("browser", ExactText(MAX_CLIENT)),
+    Column("os", ExactText(MAX_CLIENT)),
+    Column("device", ExactText(MAX_CLIENT)),
 )
 
 # One row a committed batch. Its primary key is what makes a redelivered batch a no-op.
@@ -127,4 +145,112 @@ outcomes = Table(
     Column("reason", ExactText(64), primary_key=True),
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
     Column("events", BigInteger, nullable=False),
+)
+
+
+def rollup(name: str, *columns: Column[Any]) -> Table:
+    """A table of small rows that is read in the order of its key, so it is stored in that order."""
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+def site_key() -> Column[str]:
+    return Column("site_id", ExactText(MAX_NAME), primary_key=True)
+
+
+def bucket_key() -> Column[int]:
+    """When a bucket begins, in ms."""
+    return Column("bucket", BigInteger, primary_key=True, autoincrement=False)
+
+
+def dimension_key() -> Column[str]:
+    return Column("dimension", ExactText(MAX_DIMENSION), primary_key=True)
+
+
+def value_key() -> Column[bytes]:
+    return Column("value_key", ValueKey, primary_key=True)
+
+
+# One row a site. Whoever writes a site's rollups locks it first; see worker/rollups.py.
+sites = rollup(
+    "sites",
+    site_key(),
+    # How many numbers of `users` are taken: 0 up to this, without a gap.
+    Column("users", BigInteger, nullable=False),
+    Column("first_event", BigInteger, nullable=False),
+    Column("last_event", BigInteger, nullable=False),
+)
+
+# A small number for each user of a site: what bitmaps are made of.
+users = rollup(
+    "users",
+    site_key(),
+    Column("user_id", ExactText(MAX_NAME), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+# The text behind each `value_key`, which is its digest: a path is too long for a key in MySQL.
+dimension_values = Table(
+    "dimension_values",
+    metadata,
+    value_key(),
+    Column("value", ExactText(MAX_TEXT), nullable=False),
+)
+
+events_by_minute = rollup(
+    "events_by_minute",
+    site_key(),
+    bucket_key(),
+    Column("event_type", ExactText(MAX_NAME), primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+
+
+def events_by(bucket: str) -> Table:
+    """Events by site, bucket, dimension, value and type. A dimension's buckets of a range, with all
+    its values, are contiguous."""
+    return rollup(
+        f"events_by_{bucket}",
+        site_key(),
+        dimension_key(),
+        bucket_key(),
+        value_key(),
+        Column("event_type", ExactText(MAX_NAME), primary_key=True),
+        Column("events", BigInteger, nullable=False),
+    )
+
+
+def users_by(bucket: str) -> Table:
+    """Who was there, as a roaring bitmap of user numbers. A value's buckets are contiguous."""
+    return Table(
+        f"users_by_{bucket}",
+        metadata,
+        site_key(),
+        dimension_key(),
+        value_key(),
+        bucket_key(),
+        Column("bitmap", LongBytes, nullable=False),
+    )
+
+
+events_by_hour = events_by("hour")
+events_by_day = events_by("day")
+users_by_hour = users_by("hour")
+users_by_day = users_by("day")
+
+# Who was there, as batches bring it: one row a batch, site and hour, until it is compacted.
+recent_users = Table(
+    "recent_users",
+    metadata,
+    site_key(),
+    bucket_key(),
+    Column("batch_id", ExactText(32), primary_key=True),
+    Column("sets", LongBytes, nullable=False),
+)
+
+# One row: raw events older than this moment may be gone, while their rollups stay.
+retention = Table(
+    "retention",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("pruned_before", BigInteger, nullable=False),
 )

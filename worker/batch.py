@@ -21,6 +21,7 @@ from shared.queue import Batch
 from shared.tables import OUTCOME_SHARDS, batch_ledger, dedupe, outcomes
 from worker.insert import Inserted, insert_all, insert_what_can_be, most_dead, primary_key
 from worker.parking import DeadEvent, park
+from worker.rollups import raise_rollups
 
 Counts = Counter[tuple[Outcome, str]]
 
@@ -78,7 +79,7 @@ def write_batch(
         inserted = insert(connection, sorted(new, key=primary_key), len(unreadable))
         dead = unreadable + inserted.dead
         park(connection, batch_id, dead, now)
-        # Rollups are raised here, by exactly `inserted.stored`.
+        raise_rollups(connection, batch_id, inserted.stored)
         counts: Counts = Counter()
         counts[Outcome.STORED, ""] = len(inserted.stored)
         counts[Outcome.DUPLICATE, ""] = len(arrived) - len(new) + inserted.duplicates
@@ -146,7 +147,7 @@ def remember_ids(
 
 
 def count_outcomes(connection: Connection, batch_id: str, counts: Counts) -> None:
-    """Add to the outcome counters. Last in the transaction: other workers wait for these rows."""
+    """Add to the outcome counters. Last in the transaction: workers of all sites share them."""
     shard = zlib.crc32(batch_id.encode()) % OUTCOME_SHARDS
     rows = outcome_rows(counts.items(), shard)
     if rows:

@@ -8,10 +8,13 @@ import msgspec
 from sqlalchemy import Connection, Dialect, select, tuple_
 
 from shared.database import KnownKey, translated_errors
+from shared.dialects import driver_sql
 from shared.errors import BatchHalted, PoisonEvent
 from shared.event import Event
 from shared.tables import events
+from worker.clients import client_from
 from worker.parking import DeadEvent, dead_event
+from worker.sources import source_from
 
 Row = tuple[object, ...]
 Key = tuple[str, int, str]
@@ -26,9 +29,9 @@ encode_properties = msgspec.json.Encoder().encode
 
 
 class Inserted(NamedTuple):
-    """What inserting events came to."""
+    """What inserting events came to; `stored` are rows of `events`."""
 
-    stored: list[Event]
+    stored: list[Row]
     duplicates: int
     dead: list[DeadEvent]
 
@@ -39,9 +42,10 @@ def primary_key(event: Event) -> Key:
 
 def insert_all(connection: Connection, new: list[Event], _dead: int) -> Inserted:
     """Insert all or raise: KnownKey, PoisonEvent."""
-    if new:
-        insert_rows(connection, [row_from(event) for event in new])
-    return Inserted(new, 0, [])
+    rows = [row_from(event) for event in new]
+    if rows:
+        insert_rows(connection, rows)
+    return Inserted(rows, 0, [])
 
 
 def insert_what_can_be(connection: Connection, new: list[Event], dead: int) -> Inserted:
@@ -122,9 +126,8 @@ def insert_rows(connection: Connection, rows: list[Row]) -> None:
 @lru_cache(maxsize=64)
 def insert_sql(dialect: Dialect, filled: tuple[int, ...]) -> str:
     """The INSERT as the driver takes it: rows go in as tuples, past SQLAlchemy's per-row work."""
-    names = [column.name for i, column in enumerate(events.columns) if i in filled]
-    statement = events.insert().prefix_with("/* worker.events */")
-    return str(statement.compile(dialect=dialect, column_keys=names))
+    names = tuple(column.name for i, column in enumerate(events.columns) if i in filled)
+    return driver_sql(dialect, events.insert().prefix_with("/* worker.events */"), names)
 
 
 def row_from(event: Event) -> Row:
@@ -147,4 +150,6 @@ def row_from(event: Event) -> Row:
         event.utm_medium,
         event.utm_campaign,
         None if properties is None else encode_properties(properties).decode(),
+        source_from(event.referrer, event.site_id),
+        *client_from(event.user_agent),
     )

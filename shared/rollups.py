@@ -1,0 +1,73 @@
+"""The rollups, as data: what is counted, in which buckets, by which dimensions.
+
+A bucket is a whole UTC minute, hour or day and is named by its first millisecond. Every count is
+written in the transaction that inserts its events; users reach `recent_users` in that transaction
+and are moved on from there by compaction. So events, counts, and users (recent, by hour, by day)
+always tell the same.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import Column, Table
+
+from shared.tables import (
+    VALUE_KEY_BYTES,
+    events,
+    events_by_day,
+    events_by_hour,
+    events_by_minute,
+    users_by_day,
+    users_by_hour,
+)
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+# The dimension of all events, whose one value is the empty text.
+TOTAL = ""
+EVENT_TYPE = "event_type"
+
+# By what events can be broken down and filtered, besides their type: the API's name, and the column
+# of `events` that holds the value.
+DIMENSIONS: dict[str, Column[str]] = {
+    "path": events.c.path,
+    "referrer": events.c.source,
+    "browser": events.c.browser,
+    "os": events.c.os,
+    "device": events.c.device,
+    "country": events.c.country,
+    "utm_source": events.c.utm_source,
+    "utm_medium": events.c.utm_medium,
+    "utm_campaign": events.c.utm_campaign,
+}
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """Events by site, bucket and type, and, where it has dimensions, by the value of each."""
+
+    table: Table
+    bucket_ms: int
+    has_dimensions: bool
+
+
+EVENT_ROLLUPS = (
+    Rollup(events_by_minute, MINUTE_MS, has_dimensions=False),
+    Rollup(events_by_hour, HOUR_MS, has_dimensions=True),
+    Rollup(events_by_day, DAY_MS, has_dimensions=True),
+)
+# Users of each dimension's value, of each event type (EVENT_TYPE) and of all events (TOTAL).
+USER_ROLLUPS = ((users_by_hour, HOUR_MS), (users_by_day, DAY_MS))
+
+
+@lru_cache(maxsize=65_536)
+def value_key(value: str) -> bytes:
+    """The key of a dimension's value: BLAKE2b of 16 bytes, for which no two texts are known to be
+    the same nor, at 2^64 tries, expected to be found."""
+    return hashlib.blake2b(value.encode(), digest_size=VALUE_KEY_BYTES).digest()
+
+
+TOTAL_KEY = value_key("")

@@ -1,0 +1,117 @@
+"""Compaction: what batches left in `recent_users` moves into one bitmap a value, hour and day.
+
+A union with the same users again changes nothing, so a day is never closed: events that come late
+land in `recent_users` too, and join their day when they are compacted. Readers add the two.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pyroaring import BitMap
+from sqlalchemy import Connection, Engine, Row, Table, delete, select, tuple_
+
+from shared.database import translated_errors
+from shared.dialects import insert_replacing
+from shared.rollups import USER_ROLLUPS
+from shared.tables import recent_users
+from shared.user_sets import decode_sets
+
+# Of `recent_users`, in one transaction: SQLite's writers wait for it.
+CHUNK_ROWS = 100
+CHUNK_CELLS = 500
+
+# site_id, dimension, value_key, bucket
+Cell = tuple[str, str, bytes, int]
+
+
+def compact(engine: Engine) -> int:
+    """Compact all there is; returns how many rows of `recent_users` that were. Raises Unavailable.
+
+    Killed at any line, or run twice at a time, it loses nobody: rows leave in the transaction in
+    which their users arrive, and are locked until then.
+    """
+    compacted = 0
+    while True:
+        with translated_errors(), engine.begin() as connection:
+            rows = lock_recent(connection)
+            if rows:
+                merge(connection, rows)
+                forget(connection, rows)
+        compacted += len(rows)
+        if len(rows) < CHUNK_ROWS:
+            return compacted
+
+
+def lock_recent(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
+    oldest = (
+        select(recent_users)
+        .prefix_with("/* worker.compact */")
+        .order_by(*recent_users.primary_key)
+        .limit(CHUNK_ROWS)
+        .with_for_update()
+    )
+    return connection.execute(oldest).all()
+
+
+def forget(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    keys = [(row.site_id, row.bucket, row.batch_id) for row in rows]
+    key = tuple_(*recent_users.primary_key)
+    connection.execute(
+        delete(recent_users).prefix_with("/* worker.compact */").where(key.in_(keys))
+    )
+
+
+def merge(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    merged: dict[Cell, BitMap] = defaultdict(BitMap)
+    for row in rows:
+        for (dimension, key), users in decode_sets(row.sets).items():
+            merged[row.site_id, dimension, key, row.bucket] |= users
+    for table, bucket_ms in USER_ROLLUPS:
+        cells: dict[Cell, BitMap] = defaultdict(BitMap)
+        for (site_id, dimension, key, hour), users in merged.items():
+            cells[site_id, dimension, key, hour - hour % bucket_ms] |= users
+        add_users(connection, table, cells)
+
+
+def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -> None:
+    """Raise bitmaps by `cells`."""
+    ordered = sorted(cells)
+    for first in range(0, len(ordered), CHUNK_CELLS):
+        chunk = ordered[first : first + CHUNK_CELLS]
+        known = fetch_bitmaps(connection, table, chunk)
+        changed = [
+            (cell, users)
+            for cell in chunk
+            if (users := cells[cell] | known.get(cell, BitMap())) != known.get(cell)
+        ]
+        write_bitmaps(connection, table, changed)
+
+
+def fetch_bitmaps(connection: Connection, table: Table, cells: list[Cell]) -> dict[Cell, BitMap]:
+    key = tuple_(*table.primary_key)
+    known = select(table).prefix_with("/* worker.compact */").where(key.in_(cells))
+    return {
+        (row.site_id, row.dimension, row.value_key, row.bucket): BitMap.deserialize(row.bitmap)
+        for row in connection.execute(known.with_for_update())
+    }
+
+
+def write_bitmaps(
+    connection: Connection, table: Table, changed: Iterable[tuple[Cell, BitMap]]
+) -> None:
+    rows = []
+    for (site_id, dimension, key, bucket), users in changed:
+        users.run_optimize()
+        rows.append(
+            {
+                "site_id": site_id,
+                "dimension": dimension,
+                "value_key": key,
+                "bucket": bucket,
+                "bitmap": users.serialize(),
+            }
+        )
+    if rows:
+        statement = insert_replacing(connection, table, table.c.bitmap)
+        connection.execute(statement.prefix_with("/* worker.compact */"), rows)

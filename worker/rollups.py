@@ -1,0 +1,181 @@
+"""Raising the rollups by what a batch inserted, in the batch's own transaction.
+
+Locking comes first: the rows of `sites`, in order. Whoever has locked a site sees all of its events
+that are counted, and none that is about to be, so a day can be rebuilt while batches arrive.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pyroaring import BitMap
+from sqlalchemy import Connection
+
+from shared.dialects import insert_adding, insert_ignoring_known, insert_widening
+from shared.rollups import (
+    DIMENSIONS,
+    EVENT_ROLLUPS,
+    EVENT_TYPE,
+    HOUR_MS,
+    MINUTE_MS,
+    TOTAL,
+    TOTAL_KEY,
+    value_key,
+)
+from shared.tables import dimension_values, events, recent_users, sites
+from shared.user_sets import UserSets, encode_sets
+from worker.users import numbers_of
+
+Row = Sequence[Any]
+
+# site_id, dimension, bucket, value_key, event_type -> events
+Cells = Counter[tuple[str, str, int, bytes, str]]
+COLUMN_NAMES = tuple(column.name for column in events.columns)
+
+
+class Columns:
+    """Rows of `events` turned into columns, which is how they are counted fast."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        columns = dict(zip(COLUMN_NAMES, zip(*rows, strict=True), strict=True))
+        self.site_ids: tuple[str, ...] = columns["site_id"]
+        self.timestamps: tuple[int, ...] = columns["timestamp"]
+        self.event_types: tuple[str, ...] = columns["event_type"]
+        self.user_ids: tuple[str | None, ...] = columns["user_id"]
+        self.hours = [timestamp - timestamp % HOUR_MS for timestamp in self.timestamps]
+        self.of_dimension: dict[str, tuple[str | None, ...]] = {
+            name: columns[column.name] for name, column in DIMENSIONS.items()
+        }
+
+    def filled(self) -> Iterator[tuple[str, tuple[str | None, ...]]]:
+        """Each dimension of which any row has a value."""
+        for name, values in self.of_dimension.items():
+            if values.count(None) < len(values):
+                yield name, values
+
+
+def raise_rollups(connection: Connection, batch_id: str, rows: Sequence[Row]) -> None:
+    """Count rows that this transaction has just inserted into `events`."""
+    if not rows:
+        return
+    columns = Columns(rows)
+    lock_sites(connection, columns)
+    numbers = numbers_of_rows(connection, columns)
+    add_values(connection, columns)
+    add_events(connection, columns)
+    add_recent_users(connection, batch_id, user_sets_from(columns, numbers))
+
+
+def lock_sites(connection: Connection, columns: Columns) -> None:
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for site_id, timestamp in zip(columns.site_ids, columns.timestamps, strict=True):
+        first[site_id] = min(first.get(site_id, timestamp), timestamp)
+        last[site_id] = max(last.get(site_id, timestamp), timestamp)
+    statement = insert_widening(connection, sites, sites.c.first_event, sites.c.last_event)
+    connection.execute(
+        statement.prefix_with("/* worker.sites */"),
+        [
+            {"site_id": site, "users": 0, "first_event": first[site], "last_event": last[site]}
+            for site in sorted(first)
+        ],
+    )
+
+
+def numbers_of_rows(connection: Connection, columns: Columns) -> list[int | None]:
+    """The number of each row's user; None where it has none."""
+    pairs = list(zip(columns.site_ids, columns.user_ids, strict=True))
+    numbers = numbers_of(connection, {(site, user) for site, user in pairs if user is not None})
+    return [None if user is None else numbers[site, user] for site, user in pairs]
+
+
+def add_values(connection: Connection, columns: Columns) -> None:
+    """Enter the texts behind the keys of dimensions' values."""
+    values = {value for _, values in columns.filled() for value in set(values) if value is not None}
+    if values:
+        statement = insert_ignoring_known(connection, dimension_values)
+        connection.execute(
+            statement.prefix_with("/* worker.dimension_values */"),
+            [{"value_key": key, "value": text} for key, text in sorted(keyed(values))],
+        )
+
+
+def keyed(values: Iterable[str]) -> list[tuple[bytes, str]]:
+    return [(value_key(value), value) for value in values]
+
+
+def add_events(connection: Connection, columns: Columns) -> None:
+    cells = hour_cells_from(columns)
+    for rollup in EVENT_ROLLUPS:
+        table = rollup.table
+        counted: Counter[tuple[Any, ...]] = Counter()
+        if rollup.has_dimensions:
+            for (site_id, dimension, hour, key, event_type), number in cells.items():
+                bucket = hour - hour % rollup.bucket_ms
+                counted[site_id, dimension, bucket, key, event_type] += number
+        else:
+            counted = minute_cells_from(columns)
+        statement = insert_adding(connection, table, table.c.events)
+        names = table.columns.keys()
+        connection.execute(
+            statement.prefix_with("/* worker.rollups */"),
+            [
+                dict(zip(names, (*cell, number), strict=True))
+                for cell, number in sorted(counted.items())
+            ],
+        )
+
+
+def minute_cells_from(columns: Columns) -> Counter[tuple[Any, ...]]:
+    minutes = [timestamp - timestamp % MINUTE_MS for timestamp in columns.timestamps]
+    return Counter(zip(columns.site_ids, minutes, columns.event_types, strict=True))
+
+
+def hour_cells_from(columns: Columns) -> Cells:
+    """Events by site, dimension, hour, value and type; the dimension TOTAL counts every event."""
+    cells: Cells = Counter()
+    by_type = zip(columns.site_ids, columns.hours, columns.event_types, strict=True)
+    for (site_id, hour, event_type), number in Counter(by_type).items():
+        cells[site_id, TOTAL, hour, TOTAL_KEY, event_type] = number
+    for name, values in columns.filled():
+        by_value = zip(columns.site_ids, columns.hours, values, columns.event_types, strict=True)
+        for (site_id, hour, value, event_type), number in Counter(by_value).items():
+            if value is not None:
+                cells[site_id, name, hour, value_key(value), event_type] = number
+    return cells
+
+
+def user_sets_from(
+    columns: Columns, numbers: Sequence[int | None]
+) -> dict[tuple[str, int], UserSets]:
+    """By site and hour, the users of each value of each dimension, of each type and of all."""
+    found: dict[tuple[str, int, str, str], list[int]] = defaultdict(list)
+    everybody = ("",) * len(numbers)
+    for name, values in (
+        (TOTAL, everybody),
+        (EVENT_TYPE, columns.event_types),
+        *columns.filled(),
+    ):
+        for site_id, hour, value, number in zip(
+            columns.site_ids, columns.hours, values, numbers, strict=True
+        ):
+            if number is not None and value is not None:
+                found[site_id, hour, name, value].append(number)
+    sets: dict[tuple[str, int], UserSets] = defaultdict(dict)
+    for (site_id, hour, name, value), members in found.items():
+        sets[site_id, hour][name, value_key(value)] = BitMap(members)
+    return sets
+
+
+def add_recent_users(
+    connection: Connection, batch_id: str, sets: dict[tuple[str, int], UserSets]
+) -> None:
+    """Append who was there: no row of another batch is touched."""
+    if sets:
+        connection.execute(
+            recent_users.insert().prefix_with("/* worker.recent_users */"),
+            [
+                {"site_id": site, "bucket": hour, "batch_id": batch_id, "sets": encode_sets(of)}
+                for (site, hour), of in sorted(sets.items(), key=lambda item: item[0])
+            ],
+        )
