@@ -1,75 +1,148 @@
-"""The SELECTs of reporting: pure functions that build them, each labelled for the slow log."""
+"""The SELECTs on `events` and other plain tables: pure functions, labelled for the slow log."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, select
 
-from reporting.query import StatsQuery
+from reporting.cover import Span
+from reporting.query import Query
 from shared.event import PAGE_VIEW
-from shared.tables import events, outcomes
+from shared.rollups import DIMENSIONS, EVENT_TYPE, TOTAL
+from shared.tables import events, events_by_day, outcomes, retention, sites, users
 
 Rows = Select[*tuple[Any, ...]]
 
 
-def within(query: StatsQuery) -> ColumnElement[bool]:
-    """One contiguous range of the primary key."""
+def matching(query: Query, span: Span) -> ColumnElement[bool]:
+    """The query's events in a span: one contiguous range of the primary key, then its filters."""
+    start, end = span
     return and_(
         events.c.site_id == query.site_id,
-        events.c.timestamp >= query.start,
-        events.c.timestamp < query.end,
+        events.c.timestamp >= start,
+        events.c.timestamp < end,
+        *(DIMENSIONS[name] == value for name, value in query.filters),
     )
 
 
-def select_totals(query: StatsQuery) -> Rows:
-    """total_events, total_views, unique_users of the range; one row."""
-    views, users = query.views_type, query.users_type
-    is_view = events.c.event_type == views
+def counted_views(query: Query) -> ColumnElement[int]:
+    if query.views_type is None:
+        return func.count()
+    return func.count(case((events.c.event_type == query.views_type, 1)))
+
+
+def counted_users(query: Query) -> ColumnElement[int]:
     user = events.c.user_id
-    counted_user = user if users is None else case((events.c.event_type == users, user))
+    if query.users_type is None:
+        return func.count(distinct(user))
+    return func.count(distinct(case((events.c.event_type == query.users_type, user))))
+
+
+def select_totals(query: Query, span: Span) -> Rows:
+    """events, views and unique_users of a span; one row."""
     return (
         select(
-            func.count().label("total_events"),
-            (func.count() if views is None else func.count(case((is_view, 1)))).label(
-                "total_views"
-            ),
-            func.count(distinct(counted_user)).label("unique_users"),
+            func.count().label("events"),
+            counted_views(query).label("views"),
+            counted_users(query).label("unique_users"),
         )
         .select_from(events)
-        .where(within(query))
+        .where(matching(query, span))
         .prefix_with("/* reporting.totals */")
     )
 
 
-def select_top_paths(query: StatsQuery) -> Rows:
-    """path and views, most viewed first, equal ones by path."""
-    views = func.count().label("views")
-    statement = (
-        select(events.c.path, views)
-        .where(within(query), events.c.path.is_not(None))
-        .group_by(events.c.path)
-        .order_by(views.desc(), events.c.path)
+def select_steps(query: Query, step_ms: int) -> Rows:
+    """The same by `step`, counted from the query's start; steps without events are left out."""
+    step = ((events.c.timestamp - query.start) // step_ms).label("step")
+    return (
+        select(
+            step,
+            func.count().label("events"),
+            counted_views(query).label("views"),
+            counted_users(query).label("unique_users"),
+        )
+        .where(matching(query, (query.start, query.end)))
+        .group_by(step)
+        .prefix_with("/* reporting.steps */")
+    )
+
+
+def value_column(dimension: str) -> ColumnElement[str]:
+    return events.c.event_type if dimension == EVENT_TYPE else DIMENSIONS[dimension]
+
+
+def select_values(query: Query, dimension: str, span: Span) -> Rows:
+    """value, views and unique_users where there are views: most viewed first, then by value."""
+    value = value_column(dimension)
+    views = counted_views(query).label("views")
+    return (
+        select(value.label("value"), views, counted_users(query).label("unique_users"))
+        .where(matching(query, span), value.is_not(None))
+        .group_by(value)
+        .having(counted_views(query) > 0)
+        .order_by(views.desc(), value)
         .limit(query.limit)
-        .prefix_with("/* reporting.top_paths */")
+        .prefix_with("/* reporting.values */")
+    )
+
+
+def select_edge_values(query: Query, dimension: str, span: Span) -> Rows:
+    """value and views of a span, every value."""
+    value = value_column(dimension)
+    statement = (
+        select(value.label("value"), func.count().label("views"))
+        .where(matching(query, span), value.is_not(None))
+        .group_by(value)
+        .prefix_with("/* reporting.edge_values */")
     )
     if query.views_type is None:
         return statement
     return statement.where(events.c.event_type == query.views_type)
 
 
+def select_edge_users(query: Query, dimension: str, values: Collection[str], span: Span) -> Rows:
+    """value and number of each user of these values of a dimension; of TOTAL, of all events."""
+    everybody = dimension == TOTAL
+    value = value_column(EVENT_TYPE if everybody else dimension)
+    statement = (
+        select(value.label("value"), users.c.number)
+        .join(
+            users,
+            and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id),
+        )
+        .where(matching(query, span))
+        .distinct()
+        .prefix_with("/* reporting.edge_users */")
+    )
+    return statement if everybody else statement.where(value.in_(values))
+
+
+def select_pruned_before() -> Rows:
+    """The moment before which raw events may be gone; no row where none ever are."""
+    return select(retention.c.pruned_before).prefix_with("/* reporting.retention */")
+
+
 def select_sites() -> Rows:
-    """Every site with its first and last event (ms) and totals."""
-    is_view = case((events.c.event_type == PAGE_VIEW, 1))
+    """Every site with its first and last event (ms)."""
+    return select(sites).order_by(sites.c.site_id).prefix_with("/* reporting.sites */")
+
+
+def select_site_totals() -> Rows:
+    """Every site's events and page views, ever."""
+    counted = events_by_day.c.events
+    views = case((events_by_day.c.event_type == PAGE_VIEW, counted), else_=0)
+    # Named one by one, so that each site's days are a range of the key.
+    each_site = events_by_day.c.site_id.in_(select(sites.c.site_id))
     return (
         select(
-            events.c.site_id,
-            func.min(events.c.timestamp).label("first_event"),
-            func.max(events.c.timestamp).label("last_event"),
-            func.count().label("total_events"),
-            func.count(is_view).label("total_views"),
+            events_by_day.c.site_id,
+            func.sum(counted).label("events"),
+            func.sum(views).label("views"),
         )
-        .group_by(events.c.site_id)
-        .order_by(events.c.site_id)
-        .prefix_with("/* reporting.sites */")
+        .where(each_site, events_by_day.c.dimension == TOTAL)
+        .group_by(events_by_day.c.site_id)
+        .prefix_with("/* reporting.site_totals */")
     )
 
 

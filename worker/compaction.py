@@ -13,13 +13,15 @@ from sqlalchemy import Connection, Engine, Row, Table, delete, select, tuple_
 
 from shared.database import translated_errors
 from shared.dialects import insert_replacing
+from shared.driver_rows import fetch_by_keys, insert_tuples
 from shared.rollups import USER_ROLLUPS
 from shared.tables import recent_users
-from shared.user_sets import decode_sets
+from shared.user_sets import decode_sets, packed
 
 # Of `recent_users`, in one transaction: SQLite's writers wait for it.
 CHUNK_ROWS = 100
 CHUNK_CELLS = 500
+LABEL = "/* worker.compact */"
 
 # site_id, dimension, value_key, bucket
 Cell = tuple[str, str, bytes, int]
@@ -46,7 +48,7 @@ def compact(engine: Engine) -> int:
 def lock_recent(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
     oldest = (
         select(recent_users)
-        .prefix_with("/* worker.compact */")
+        .prefix_with(LABEL)
         .order_by(*recent_users.primary_key)
         .limit(CHUNK_ROWS)
         .with_for_update()
@@ -57,9 +59,7 @@ def lock_recent(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
 def forget(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
     keys = [(row.site_id, row.bucket, row.batch_id) for row in rows]
     key = tuple_(*recent_users.primary_key)
-    connection.execute(
-        delete(recent_users).prefix_with("/* worker.compact */").where(key.in_(keys))
-    )
+    connection.execute(delete(recent_users).prefix_with(LABEL).where(key.in_(keys)))
 
 
 def merge(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
@@ -89,29 +89,18 @@ def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -
 
 
 def fetch_bitmaps(connection: Connection, table: Table, cells: list[Cell]) -> dict[Cell, BitMap]:
-    key = tuple_(*table.primary_key)
-    known = select(table).prefix_with("/* worker.compact */").where(key.in_(cells))
-    return {
-        (row.site_id, row.dimension, row.value_key, row.bucket): BitMap.deserialize(row.bitmap)
-        for row in connection.execute(known.with_for_update())
-    }
+    known = fetch_by_keys(
+        connection, tuple(table.c), tuple(table.primary_key), cells, LABEL, locked=True
+    )
+    return {(cell[0], cell[1], cell[2], cell[3]): BitMap.deserialize(bits) for *cell, bits in known}
 
 
 def write_bitmaps(
     connection: Connection, table: Table, changed: Iterable[tuple[Cell, BitMap]]
 ) -> None:
-    rows = []
-    for (site_id, dimension, key, bucket), users in changed:
-        users.run_optimize()
-        rows.append(
-            {
-                "site_id": site_id,
-                "dimension": dimension,
-                "value_key": key,
-                "bucket": bucket,
-                "bitmap": users.serialize(),
-            }
-        )
-    if rows:
-        statement = insert_replacing(connection, table, table.c.bitmap)
-        connection.execute(statement.prefix_with("/* worker.compact */"), rows)
+    statement = insert_replacing(connection, table, table.c.bitmap)
+    insert_tuples(
+        connection,
+        statement.prefix_with(LABEL),
+        [(*cell, packed(users)) for cell, users in changed],
+    )

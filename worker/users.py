@@ -7,13 +7,14 @@ the bitmaps made of them stay dense.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, bindparam, select
 
+from shared.driver_rows import fetch_by_keys, insert_tuples
 from shared.tables import sites, users
 
 User = tuple[str, str]  # site_id, user_id
 
-CHUNK_ROWS = 1000
+LABEL = "/* worker.users */"
 
 
 def numbers_of(connection: Connection, wanted: Iterable[User]) -> dict[User, int]:
@@ -27,16 +28,9 @@ def numbers_of(connection: Connection, wanted: Iterable[User]) -> dict[User, int
 
 
 def fetch_numbers(connection: Connection, wanted: list[User]) -> dict[User, int]:
-    numbers: dict[User, int] = {}
-    for first in range(0, len(wanted), CHUNK_ROWS):
-        known = (
-            select(users.c.site_id, users.c.user_id, users.c.number)
-            .prefix_with("/* worker.users */")
-            .where(tuple_(users.c.site_id, users.c.user_id).in_(wanted[first : first + CHUNK_ROWS]))
-        )
-        for site_id, user_id, number in connection.execute(known):
-            numbers[site_id, user_id] = number
-    return numbers
+    columns = (users.c.site_id, users.c.user_id, users.c.number)
+    rows = fetch_by_keys(connection, columns, columns[:2], wanted, LABEL)
+    return {(site_id, user_id): number for site_id, user_id, number in rows}
 
 
 def add_users(connection: Connection, new: list[User]) -> dict[User, int]:
@@ -46,19 +40,17 @@ def add_users(connection: Connection, new: list[User]) -> dict[User, int]:
     taken = select(sites.c.site_id, sites.c.users).where(sites.c.site_id.in_(of_site))
     numbers = {
         (site_id, user_id): number
-        for site_id, first in connection.execute(taken.prefix_with("/* worker.users */"))
+        for site_id, first in connection.execute(taken.prefix_with(LABEL))
         for number, user_id in enumerate(of_site[site_id], first)
     }
-    connection.execute(
-        users.insert().prefix_with("/* worker.users */"),
-        [
-            {"site_id": site_id, "user_id": user_id, "number": number}
-            for (site_id, user_id), number in numbers.items()
-        ],
+    insert_tuples(
+        connection,
+        users.insert().prefix_with(LABEL),
+        [(*user, number) for user, number in numbers.items()],
     )
     connection.execute(
         sites.update()
-        .prefix_with("/* worker.users */")
+        .prefix_with(LABEL)
         .where(sites.c.site_id == bindparam("of_site"))
         .values(users=sites.c.users + bindparam("added")),
         [{"of_site": site_id, "added": len(user_ids)} for site_id, user_ids in of_site.items()],

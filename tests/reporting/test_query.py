@@ -1,15 +1,16 @@
 """How the parameters of /stats are read, and what is refused."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import pytest
 
-from reporting.query import StatsQuery, stats_query_from
+from reporting.query import Query, breakdown_query_from, series_query_from, stats_query_from
 from shared.errors import InvalidInput
 from tests.events import NOW
 
 
-def parse(**parameters: str) -> StatsQuery:
+def parse(**parameters: str) -> Query:
     given = {name.rstrip("_"): [value] for name, value in parameters.items()}
     return stats_query_from({"site_id": ["s"]} | given, NOW)
 
@@ -103,3 +104,53 @@ def test_bad_parameters_are_named(parameters: dict[str, list[str]], code: str, f
 def test_an_unknown_parameter_is_answered_with_the_nearest_known() -> None:
     with pytest.raises(InvalidInput, match="did you mean limit"):
         parse(limitt="5")
+
+
+def test_intervals_default_to_what_the_range_can_show() -> None:
+    asked = {"site_id": ["s"]}
+    assert series_query_from(asked, NOW).interval == "hour"
+    assert series_query_from(asked | {"from": ["2025-11-14"]}, NOW).interval == "day"
+    assert series_query_from(asked | {"interval": ["week"]}, NOW).interval == "week"
+
+
+def test_a_breakdown_by_type_counts_every_type() -> None:
+    asked = {"site_id": ["s"], "dimension": ["event_type"]}
+    assert breakdown_query_from(asked, NOW).views_type is None
+    assert breakdown_query_from(asked | {"dimension": ["path"]}, NOW).views_type == "page_view"
+    assert breakdown_query_from(asked | {"event_type": ["a"]}, NOW).views_type == "a"
+
+
+def test_filters_are_read_by_the_names_of_dimensions() -> None:
+    query = parse(browser="Firefox", path="/a", utm_source="news")
+    assert query.filters == (("path", "/a"), ("browser", "Firefox"), ("utm_source", "news"))
+
+
+def test_the_previous_range_is_as_many_days_right_before() -> None:
+    query = parse(from_="2025-10-25", to="2025-10-27", tz="Europe/Berlin", compare="previous")
+    before = query.previous()
+    assert query.is_compared
+    assert (before.first_day, before.last_day) == (date(2025, 10, 22), date(2025, 10, 24))
+    assert (before.start, before.end) == (ms("2025-10-21T22:00Z"), query.start)
+
+
+@pytest.mark.parametrize(
+    ("parse_as", "parameters", "code", "field"),
+    [
+        (stats_query_from, {"compare": "next"}, "bad_compare", "compare"),
+        (stats_query_from, {"compare": "previous", "date": "1970-01-01"}, "bad_range", "compare"),
+        (stats_query_from, {"path": "/" * 2049}, "too_long", "path"),
+        (stats_query_from, {"dimension": "path"}, "unknown_parameter", "dimension"),
+        (series_query_from, {"interval": "year"}, "bad_interval", "interval"),
+        (series_query_from, {"format": "xml"}, "bad_format", "format"),
+        (series_query_from, {"limit": "3"}, "unknown_parameter", "limit"),
+        (breakdown_query_from, {}, "missing_field", "dimension"),
+        (breakdown_query_from, {"dimension": "user_id"}, "bad_dimension", "dimension"),
+        (breakdown_query_from, {"dimension": "path", "format": "xml"}, "bad_format", "format"),
+    ],
+)
+def test_bad_parameters_of_each_route_are_named(
+    parse_as: Callable[..., Query], parameters: dict[str, str], code: str, field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_as({"site_id": ["s"]} | {k: [v] for k, v in parameters.items()}, NOW)
+    assert (caught.value.code, caught.value.field, caught.value.status) == (code, field, 400)

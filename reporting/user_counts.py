@@ -1,0 +1,75 @@
+"""Distinct users, exactly: unions of the bitmaps of whole days and hours, of what batches brought
+since these were compacted, and of the users of the ragged edges."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from pyroaring import BitMap
+from sqlalchemy import Connection
+
+from reporting.cover import Cover, bucket_at, cover_of, joined
+from reporting.query import Query
+from reporting.rollup_statements import chunks, select_bitmaps, select_recent_users
+from reporting.statements import select_edge_users
+from shared.rollups import TOTAL, TOTAL_KEY, value_key
+from shared.tables import users_by_day, users_by_hour
+from shared.user_sets import sets_of
+
+# When, of which value, and who was there.
+Part = tuple[int, bytes, BitMap]
+
+
+def fetch_unique_users(
+    connection: Connection,
+    query: Query,
+    dimension: str,
+    values: Sequence[str],
+    boundaries: Sequence[int],
+) -> Counter[tuple[bytes, int]]:
+    """How many users each value of a dimension has, by its key and the number of the bucket."""
+    cover = cover_of(boundaries)
+    keys = [value_key(value) for value in values]
+    found: dict[tuple[bytes, int], list[BitMap]] = defaultdict(list)
+    for moment, key, users in chain(
+        compacted(connection, query.site_id, dimension, keys, cover),
+        recent(connection, query.site_id, dimension, keys, cover),
+        at_edges(connection, query, dimension, values, cover),
+    ):
+        found[key, bucket_at(boundaries, moment)].append(users)
+    return Counter({cell: len(BitMap.union(*parts)) for cell, parts in found.items()})
+
+
+def compacted(
+    connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
+) -> Iterator[Part]:
+    for table, spans in ((users_by_day, cover.days), (users_by_hour, cover.hours)):
+        for some_keys in chunks(keys):
+            for some_spans in chunks(spans):
+                statement = select_bitmaps(table, site_id, dimension, some_keys, some_spans)
+                for row in connection.execute(statement):
+                    yield row.bucket, row.value_key, BitMap.deserialize(row.bitmap)
+
+
+def recent(
+    connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
+) -> Iterator[Part]:
+    wanted = frozenset(keys)
+    for spans in chunks(joined(cover.days + cover.hours)):
+        for row in connection.execute(select_recent_users(site_id, spans)):
+            for key, users in sets_of(row.sets, dimension, wanted):
+                yield row.bucket, key, users
+
+
+def at_edges(
+    connection: Connection, query: Query, dimension: str, values: Sequence[str], cover: Cover
+) -> Iterator[Part]:
+    for span in cover.edges:
+        for some in chunks(values):
+            numbers: dict[bytes, list[int]] = defaultdict(list)
+            for value, number in connection.execute(
+                select_edge_users(query, dimension, some, span)
+            ):
+                numbers[TOTAL_KEY if dimension == TOTAL else value_key(value)].append(number)
+            for key, members in numbers.items():
+                yield span[0], key, BitMap(members)
