@@ -22,6 +22,7 @@ from shared.settings import Settings
 
 def run_everything(settings: Settings) -> None:
     """Ingestion, workers, periodic process and reporting, and Valkey where no REDIS_URL is set."""
+    preflight.check_countries(settings)
     preflight.check_ports(ingestion_address(settings), reporting_address(settings))
     preflight.check_database(settings, migrated=False)
     console = Console()
@@ -45,6 +46,7 @@ def run_everything(settings: Settings) -> None:
 
 
 def run_ingestion(settings: Settings) -> None:
+    preflight.check_countries(settings)
     preflight.check_ports(ingestion_address(settings))
     run_programs(settings, [ingestion_program(settings)], needs_database=False)
 

@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import inspect
 
 from footfall import embedded_valkey
+from ingestion.countries import open_countries
 from shared.database import check_connection, make_engine
 from shared.errors import BadSetting, Unavailable
 from shared.queue import check_durability, connect
@@ -51,6 +52,11 @@ def explain_bind(error: OSError, prefix: str, host: str, port: int) -> str:
         )
     name = "HOST" if error.errno == errno.EADDRNOTAVAIL else "PORT"
     return f"{prefix}_{name}: cannot listen on {host} port {port}: {error.strerror}"
+
+
+def check_countries(settings: Settings) -> None:
+    """Raises BadSetting where ingestion could not look countries up."""
+    open_countries(settings.country_database)
 
 
 def check_data_dir(settings: Settings) -> None:

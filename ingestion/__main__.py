@@ -1,6 +1,8 @@
 """Start ingestion: `python -m ingestion`, on Granian or gunicorn."""
 
-from shared.process import share_metrics, start, warn_if_open
+from ingestion.countries import open_countries
+from shared.errors import BadSetting
+from shared.process import refuse, share_metrics, start, warn_if_open
 from shared.settings import Settings
 
 GRACE_SECONDS = 5
@@ -17,6 +19,11 @@ def load_app() -> object:
 
 def main() -> None:
     settings = start("ingestion")
+    try:
+        # Each server process opens it for itself; one that cannot would only be started again.
+        open_countries(settings.country_database)
+    except BadSetting as error:
+        refuse(error)
     warn_if_open("ingestion", settings.ingestion_host, settings.api_auth)
     share_metrics(settings.ingestion_processes)
     if settings.ingestion_server == "granian":

@@ -4,7 +4,6 @@ Both the short path and the Flask view call `Door.receive`; there is no second w
 accepted when the push has returned, and only then is 202 answered.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import msgspec
 
 from ingestion.body import Payload, payload_from, read_body
 from ingestion.cors import cors_headers
+from ingestion.countries import code_from, country_of, open_countries
 from ingestion.schema import EventIds, Visit, event_from
 from ingestion.telemetry import count_answer, count_events
 from shared.auth import is_authorised
@@ -22,7 +22,6 @@ from shared.settings import Settings
 
 MAX_EVENT_BYTES = 32 * 1024
 ACCEPTED = b'{"status":"accepted"}'
-COUNTRY = re.compile("[A-Za-z]{2}")
 JSON_HEADER = ("Content-Type", "application/json")
 
 encode_json = msgspec.json.Encoder().encode
@@ -53,6 +52,8 @@ class Door:
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
         self.country_key = environ_key(settings.country_header)
+        self.countries = open_countries(settings.country_database)
+        self.address_key = environ_key(settings.address_header) or "REMOTE_ADDR"
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
 
@@ -123,13 +124,10 @@ class Door:
         user_agent = environ.get("HTTP_USER_AGENT")
         if user_agent and (len(user_agent) > MAX_USER_AGENT or not user_agent.isascii()):
             user_agent = header_text(user_agent)[:MAX_USER_AGENT]
-        country = environ.get(self.country_key) if self.country_key else None
-        return Visit(
-            self.clock(),
-            user_agent or None,
-            country.upper() if country and COUNTRY.fullmatch(country) else None,
-            self.default_site_id,
-        )
+        country = code_from(environ.get(self.country_key)) if self.country_key else None
+        if self.countries and not country:
+            country = country_of(self.countries, environ.get(self.address_key))
+        return Visit(self.clock(), user_agent or None, country, self.default_site_id)
 
     def headers(self, environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
         # Without its length, a server would send the answer in chunks.

@@ -172,6 +172,11 @@ class Settings:
         "Days for which a caller's `event_id` is remembered; within them it counts once.",
         integer(1, 365),
     )
+    max_age: int | None = setting(
+        None,
+        "Days after which raw events are deleted; their counts stay. Empty: they are kept.",
+        integer(1, 36_500),
+    )
     default_site_id: str = setting(
         "", "Site of events that name none. Empty: they are refused.", text
     )
@@ -187,6 +192,18 @@ class Settings:
         "",
         "Request header with the visitor's two-letter country, set by a CDN or proxy, "
         "e.g. `CF-IPCountry`.",
+        text,
+    )
+    country_database: str = setting(
+        "",
+        "Path of a MaxMind database (`.mmdb`, e.g. GeoLite2 Country) in which ingestion looks up "
+        "the visitor's country where `COUNTRY_HEADER` gives none.",
+        text,
+    )
+    address_header: str = setting(
+        "",
+        "Request header in which your proxy passes the visitor's address, e.g. `X-Real-IP`, or "
+        "`X-Forwarded-For`, whose last address counts. Empty: the connection's address.",
         text,
     )
     cors_origins: tuple[str, ...] = setting(
@@ -295,6 +312,6 @@ def as_markdown_table() -> str:
 
 def shown(default: object) -> str:
     """A default as somebody would write it; nothing where it is empty."""
-    if default in ("", ()):
+    if default in ("", (), None):
         return ""
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"

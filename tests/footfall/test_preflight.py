@@ -62,6 +62,15 @@ def test_an_unreachable_redis_is_named(refusal: Refusal, command: str) -> None:
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("command", ["run", "ingestion"])
+def test_a_country_database_that_is_none_is_named(
+    refusal: Refusal, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "countries.mmdb").write_text("<html>", encoding="utf-8")
+    (line,) = refusal(command, COUNTRY_DATABASE=f"{tmp_path}/countries.mmdb")
+    assert line.startswith(f"footfall: COUNTRY_DATABASE: {tmp_path}/countries.mmdb: is not a")
+
+
 def test_an_unreachable_database_is_named(refusal: Refusal) -> None:
     url = f"mysql://root:secret@127.0.0.1:{free_port()}/footfall"
     (line,) = refusal("run", DATABASE_URL=url)

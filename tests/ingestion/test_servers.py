@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,3 +237,18 @@ def test_a_bad_setting_is_one_sentence_and_status_2(name: str, value: str) -> No
     [line] = ended.stderr.decode().splitlines()
     assert line.startswith(f"footfall: {name}: must be ")
     assert "hun" not in line
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_country_database_that_is_none_is_refused_before_serving(
+    server: str, tmp_path: Path
+) -> None:
+    missing = f"{tmp_path}/none.mmdb"
+    given = {"INGESTION_SERVER": server, "COUNTRY_DATABASE": missing}
+    environment = {"PATH": os.environ["PATH"], **given}
+    ended = subprocess.run(
+        [sys.executable, "-m", "ingestion"], env=environment, capture_output=True, timeout=20
+    )
+    assert ended.returncode == 2
+    [line] = ended.stderr.decode().splitlines()
+    assert line == f"footfall: COUNTRY_DATABASE: {missing}: No such file or directory"
