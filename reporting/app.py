@@ -7,9 +7,9 @@ from flask import Flask, Response, jsonify, request
 from sqlalchemy import Engine
 
 from reporting.ledger import fetch_settled, fetch_status
+from reporting.live_routes import add_live_routes
 from reporting.openapi import OPENAPI
-from reporting.query import single_values, stats_query_from
-from reporting.stats import fetch_sites, fetch_stats
+from reporting.stats_routes import add_stats_routes, take_no_parameters
 from reporting.system import SystemReport
 from reporting.telemetry import OutcomeCollector
 from shared.auth import is_authorised
@@ -44,6 +44,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
     add_stats_routes(app, engine, clock)
+    add_live_routes(app, engine, clock)
     add_operator_routes(app, engine, queue, clock)
     return app
 
@@ -64,23 +65,6 @@ def ask_for_key(app: Flask, api_auth: str) -> None:
             return
         if not is_authorised(request.headers.get("Authorization"), api_auth):
             raise InvalidInput("unauthorized", "a valid API key is required", status=401)
-
-
-def add_stats_routes(app: Flask, engine: Engine, clock: Callable[[], int]) -> None:
-    @app.get("/stats", endpoint="stats")
-    @app.get("/stats/aggregated", endpoint="stats_aggregated")
-    def stats() -> Response:
-        query = stats_query_from(request.args.to_dict(flat=False), clock())
-        return jsonify(fetch_stats(engine, query))
-
-    @app.get("/sites")
-    def sites() -> Response:
-        take_no_parameters()
-        return jsonify({"sites": fetch_sites(engine)})
-
-
-def take_no_parameters() -> None:
-    single_values(request.args.to_dict(flat=False), ())
 
 
 def add_operator_routes(

@@ -39,6 +39,24 @@ TOTALS: Json = {
     },
     "total_events": count("Events of all types, whatever `event_type` says."),
 }
+COMPARED_NUMBERS = ("total_views", "unique_users", "total_events")
+COMPARED: Json = {
+    "type": "object",
+    "required": list(COMPARED_NUMBERS),
+    "properties": {
+        "date": DATE,
+        "from": DATE,
+        "to": DATE,
+        **{name: TOTALS[name] for name in COMPARED_NUMBERS},
+    },
+}
+RANGE: Json = {
+    "site_id": TOTALS["site_id"],
+    "from": {**DATE, "description": "The first day."},
+    "to": {**DATE, "description": "The last day."},
+    "tz": {"type": "string", "description": "The time zone in which these are days."},
+}
+COUNTS: Json = {"views": TOTALS["total_views"], "unique_users": TOTALS["unique_users"]}
 SCHEMAS: Json = {
     "Stats": {
         "type": "object",
@@ -51,8 +69,41 @@ SCHEMAS: Json = {
             "from": {**DATE, "description": "The first day of the range."},
             "to": {**DATE, "description": "The last day of the range."},
             **TOTALS,
+            "previous": {
+                **COMPARED,
+                "description": "With `compare=previous`: the numbers of as many days before.",
+            },
+            "change": an_object(
+                "With `compare=previous`: by how much this range is higher.",
+                {name: {"type": "integer"} for name in COMPARED_NUMBERS},
+            ),
         },
     },
+    "Timeseries": an_object(
+        "A range told apart by time.",
+        {
+            **RANGE,
+            "interval": {"type": "string", "description": "As it was asked, or the default."},
+            "points": {
+                "type": "array",
+                "items": an_object(
+                    "A minute, hour, day, week or month.",
+                    {"start": {**TIME, "description": "When it begins, in UTC."}, **COUNTS},
+                ),
+            },
+        },
+    ),
+    "Breakdown": an_object(
+        "A range told apart by the values of a dimension.",
+        {
+            **RANGE,
+            "dimension": {"type": "string", "description": "As it was asked."},
+            "rows": {
+                "type": "array",
+                "items": an_object("A value.", {"value": {"type": "string"}, **COUNTS}),
+            },
+        },
+    ),
     "Sites": an_object(
         "Every site that has an event.",
         {

@@ -7,7 +7,7 @@ example is the request that is answered so.
 import shlex
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -116,9 +116,18 @@ def document(
     }
     for path, operations in paths.items():
         for method, operation in operations.items():
-            source = curl(address + path, method, operation)
+            source = curl(address + with_examples(path, operation), method, operation)
             operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": source}]
     return whole
+
+
+def with_examples(path: str, operation: Mapping[str, Any]) -> str:
+    """The path with an example in the place of each of its parameters."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            part = quote(parameter["example"], safe=":")
+            path = path.replace(f"{{{parameter['name']}}}", part)
+    return path
 
 
 def curl(url: str, method: str, operation: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from flask import Flask
 from jsonschema import Draft202012Validator
@@ -41,7 +42,7 @@ def examples_of(document: Json) -> list[Example]:
             name,
             example["value"],
             answer.get("headers", {}),
-            example.get("x-request") or request_of(operation, name),
+            path_of(operation) | (example.get("x-request") or request_of(operation, name)),
         )
         for path, method, operation in operations_of(document)
         for status, answer in operation["responses"].items()
@@ -50,11 +51,17 @@ def examples_of(document: Json) -> list[Example]:
     ]
 
 
+def path_of(operation: Json) -> Json:
+    """The part of a request that is in its path: the examples of those parameters."""
+    parameters = operation.get("parameters", ())
+    return {"path": {p["name"]: p["example"] for p in parameters if p["in"] == "path"}}
+
+
 def request_of(operation: Json, name: str) -> Json:
     """The body's example of the same name, and the examples of the parameters."""
     request: Json = {"query": {}, "headers": {}}
     for parameter in operation.get("parameters", ()):
-        if "example" in parameter:
+        if "example" in parameter and parameter["in"] != "path":
             place = "query" if parameter["in"] == "query" else "headers"
             request[place][parameter["name"]] = parameter["example"]
     for media_type, media in operation.get("requestBody", {}).get("content", {}).items():
@@ -66,6 +73,8 @@ def request_of(operation: Json, name: str) -> Json:
 
 def send(app: Flask, method: str, path: str, request: Json) -> TestResponse:
     """Send a described request; `environ` in it holds what only a test can cause."""
+    for name, value in request.get("path", {}).items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
     body = request.get("body")
     return app.test_client().open(
         path,

@@ -13,7 +13,7 @@ import reporting.openapi
 from ingestion.app import create_app as create_ingestion
 from ingestion.schema import ALIASES, CANONICAL
 from reporting.app import create_app as create_reporting
-from shared.openapi import curl
+from shared.openapi import curl, with_examples
 from shared.settings import Settings
 from tests.documented import conforms, examples_of, operations_of, request_of
 
@@ -22,6 +22,8 @@ DOCUMENTS = {"ingestion": ingestion.openapi.OPENAPI, "reporting": reporting.open
 FACTORIES = {"ingestion": create_ingestion, "reporting": create_reporting}
 METHODS = {"get", "post", "options"}
 CODE = re.compile(r'(?:InvalidInput|Unavailable|missing|invalid_name)\(\s*"([a-z_]+)"')
+# As Flask writes it: `<name:user_id>`.
+PATH_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 # Not an answer's code: a setting's name, and what the queue says only to workers.
 UNDOCUMENTED = {"site_id", "event_type"}
 
@@ -87,7 +89,7 @@ def test_every_example_conforms_to_its_schema(service: str) -> None:
 def test_every_route_is_documented_and_nothing_else(service: str, tmp_path: Path) -> None:
     app = FACTORIES[service](Settings(data_dir=tmp_path, redis_url="redis://127.0.0.1:1/0"))
     routes = {
-        (rule.rule, method.lower())
+        (PATH_PARAMETER.sub(r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -126,7 +128,8 @@ def test_the_version_is_the_projects(service: str) -> None:
 def test_every_operation_has_a_curl_of_its_first_example(service: str) -> None:
     for path, _, operation in operations_of(DOCUMENTS[service]):
         (sample,) = operation["x-codeSamples"]
-        assert f"{DOCUMENTS[service]['servers'][0]['url']}{path}" in sample["source"]
+        address = DOCUMENTS[service]["servers"][0]["url"]
+        assert f"{address}{with_examples(path, operation)}" in sample["source"]
 
 
 def test_a_curl_quotes_what_a_shell_would_read() -> None:

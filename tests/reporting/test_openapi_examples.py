@@ -11,9 +11,11 @@ from flask import Flask
 
 from reporting.app import create_app
 from reporting.openapi import OPENAPI
+from shared.database import writing_engine
 from shared.event import Event, encode_event
 from shared.queue import EventQueue
 from shared.settings import Settings
+from shared.tables import retention
 from tests.documented import Example, conforms, examples_of, send
 from tests.drained import store_all
 from tests.events import make_event
@@ -30,6 +32,10 @@ def at(moment: str) -> int:
     return round(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
 
 
+# When the examples are asked.
+NOW = at("2025-11-15T18:32:00")
+
+
 def documented_events() -> list[Event]:
     """Events that give the numbers in the examples: 1,502 of 212 users on one day, 300 before."""
     earlier, later = at("2025-11-02T08:00:00.500"), at("2025-11-15T18:30:00")
@@ -42,6 +48,8 @@ def documented_events() -> list[Event]:
             event_type="page_view" if path else "signup",
             path=path,
             user_id=f"user-{number % 212}",
+            session_id=f"session-{number % 424}",
+            properties=None if path else {"type": "trial"},
         )
         for number, path in enumerate(paths)
     ] + [
@@ -62,12 +70,16 @@ def counted(settings: Settings, queue: EventQueue) -> Settings:
     events = documented_events()
     queue.push([encode_event(event) for event in events + events[:6]])
     store_all(settings)
+    engine = writing_engine(settings)
+    with engine.begin() as connection:
+        connection.execute(retention.insert(), {"id": 1, "pruned_before": at("2024-01-01")})
+    engine.dispose()
     return settings
 
 
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[Flask]:
-    yield create_app(settings)
+    yield create_app(settings, clock=lambda: NOW)
 
 
 def settings_for(example: Example, settings: Settings) -> Settings:
@@ -92,6 +104,9 @@ def test_the_example_is_answered_as_documented(example: Example, counted: Settin
         assert answer.headers[name] == str(header.get("example", answer.headers[name]))
     if example.path == "/metrics" and example.status == 200:
         assert set(example.value.splitlines()) <= set(answer.get_data(as_text=True).splitlines())
+        return
+    if example.name == "csv":
+        assert (answer.mimetype, answer.get_data(as_text=True)) == ("text/csv", example.value)
         return
     got = answer.get_json()
     answers = OPENAPI["paths"][example.path][example.method]["responses"][str(example.status)]
