@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_JOB = "worker.jobs.drain"
 FORGET_JOB = "worker.jobs.forget"
+COMPACT_JOB = "worker.jobs.compact"
+PRUNE_JOB = "worker.jobs.prune_events"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.

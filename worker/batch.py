@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import msgspec
-from sqlalchemy import Connection, Engine, select, tuple_
+from sqlalchemy import Connection, Engine
 
 from shared.database import KnownKey, translated_errors
 from shared.dialects import insert_adding, insert_ignoring_known
+from shared.driver_rows import fetch_by_keys
 from shared.errors import BatchHalted, PoisonEvent
 from shared.event import MAX_EVENT_ID, MAX_NAME, Event, decode_event, decode_events
 from shared.outcomes import Outcome
@@ -138,12 +139,9 @@ def remember_ids(
     ]
     if connection.execute(statement, rows).rowcount == len(ids):
         return set(ids)
-    mine = (
-        select(dedupe.c.site_id, dedupe.c.event_id)
-        .prefix_with("/* worker.dedupe */")
-        .where(tuple_(dedupe.c.site_id, dedupe.c.event_id).in_(ids), dedupe.c.batch_id == batch_id)
-    )
-    return {(row.site_id, row.event_id) for row in connection.execute(mine)}
+    columns = (dedupe.c.site_id, dedupe.c.event_id, dedupe.c.batch_id)
+    known = fetch_by_keys(connection, columns, columns[:2], ids, "/* worker.dedupe */")
+    return {(site_id, event_id) for site_id, event_id, first in known if first == batch_id}
 
 
 def count_outcomes(connection: Connection, batch_id: str, counts: Counts) -> None:

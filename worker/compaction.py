@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import Connection, Engine, Row, Table, delete, select, tuple_
+from sqlalchemy import Connection, Engine, Row, Table, select
 
 from shared.database import translated_errors
 from shared.dialects import insert_replacing
-from shared.driver_rows import fetch_by_keys, insert_tuples
+from shared.driver_rows import delete_by_keys, fetch_by_keys, insert_tuples
 from shared.rollups import USER_ROLLUPS
 from shared.tables import recent_users
 from shared.user_sets import decode_sets, packed
@@ -58,8 +58,7 @@ def lock_recent(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
 
 def forget(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
     keys = [(row.site_id, row.bucket, row.batch_id) for row in rows]
-    key = tuple_(*recent_users.primary_key)
-    connection.execute(delete(recent_users).prefix_with(LABEL).where(key.in_(keys)))
+    delete_by_keys(connection, recent_users, tuple(recent_users.primary_key), keys, LABEL)
 
 
 def merge(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:

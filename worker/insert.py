@@ -5,10 +5,10 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Dialect, select, tuple_
+from sqlalchemy import Connection, Dialect
 
 from shared.database import KnownKey, translated_errors
-from shared.dialects import driver_sql
+from shared.driver_rows import fetch_by_keys
 from shared.errors import BatchHalted, PoisonEvent
 from shared.event import Event
 from shared.tables import events
@@ -20,7 +20,6 @@ Row = tuple[object, ...]
 Key = tuple[str, int, str]
 
 KEY_COLUMNS = (events.c.site_id, events.c.timestamp, events.c.event_id)
-CHUNK_ROWS = 1000
 # A few bad events are bad data and are parked; more than this in one batch is a bad deploy.
 MAX_DEAD = 20
 MAX_DEAD_SHARE = 0.05
@@ -62,14 +61,9 @@ def without_known(connection: Connection, new: list[Event]) -> list[Event]:
     """The events whose primary key is not in the table, each once."""
     unknown = {primary_key(event): event for event in reversed(new)}
     keys = [key for key in unknown if -(2**63) <= key[1] < 2**63]
-    for first in range(0, len(keys), CHUNK_ROWS):
-        known = (
-            select(*KEY_COLUMNS)
-            .prefix_with("/* worker.known_events */")
-            .where(tuple_(*KEY_COLUMNS).in_(keys[first : first + CHUNK_ROWS]))
-        )
-        for row in connection.execute(known):
-            unknown.pop(tuple(row), None)
+    label = "/* worker.known_events */"
+    for known in fetch_by_keys(connection, KEY_COLUMNS, KEY_COLUMNS, keys, label):
+        unknown.pop(known, None)
     return sorted(unknown.values(), key=primary_key)
 
 
@@ -126,8 +120,9 @@ def insert_rows(connection: Connection, rows: list[Row]) -> None:
 @lru_cache(maxsize=64)
 def insert_sql(dialect: Dialect, filled: tuple[int, ...]) -> str:
     """The INSERT as the driver takes it: rows go in as tuples, past SQLAlchemy's per-row work."""
-    names = tuple(column.name for i, column in enumerate(events.columns) if i in filled)
-    return driver_sql(dialect, events.insert().prefix_with("/* worker.events */"), names)
+    names = [column.name for i, column in enumerate(events.columns) if i in filled]
+    statement = events.insert().prefix_with("/* worker.events */")
+    return str(statement.compile(dialect=dialect, column_keys=names))
 
 
 def row_from(event: Event) -> Row:

@@ -3,8 +3,9 @@
 import base64
 from typing import NamedTuple
 
-from sqlalchemy import Connection, tuple_
+from sqlalchemy import Connection
 
+from shared.driver_rows import delete_by_keys
 from shared.event import Event, encode_event
 from shared.tables import dead_letters, dedupe
 
@@ -34,8 +35,8 @@ def park(connection: Connection, batch_id: str, dead: list[DeadEvent], now: int)
         return
     keys = [event.key for event in dead if event.key]
     if keys:
-        seen = tuple_(dedupe.c.site_id, dedupe.c.event_id).in_(keys)
-        connection.execute(dedupe.delete().prefix_with("/* worker.dead_letters */").where(seen))
+        columns = (dedupe.c.site_id, dedupe.c.event_id)
+        delete_by_keys(connection, dedupe, columns, keys, "/* worker.dead_letters */")
     rows = [{"batch_id": batch_id, "dead_at": now, **letter_from(event)} for event in dead]
     connection.execute(dead_letters.insert().prefix_with("/* worker.dead_letters */"), rows)
 

@@ -1,0 +1,55 @@
+"""What a benchmark promises and found: printed, and kept in bench/results."""
+
+import json
+import operator
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+COMPARE = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure, and what it should be: `< 50`; empty where nothing is promised."""
+
+    name: str
+    figure: float
+    bar: str
+
+    @property
+    def is_met(self) -> bool:
+        if not self.bar:
+            return True
+        sign, bound = self.bar.split()
+        return bool(COMPARE[sign](self.figure, float(bound)))
+
+
+def note(message: str) -> None:
+    """Say on standard error how far it is."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_bars(bars: list[Bar]) -> None:
+    print(f"{'':66}{'figure':>12}  bar")
+    for bar in bars:
+        missed = "" if bar.is_met else "  MISSED"
+        print(f"{bar.name:66}{bar.figure:>12,.2f}  {bar.bar}{missed}")
+
+
+def save(name: str, bars: list[Bar], scale: Any) -> None:
+    """Write the figures to bench/results/NAME.json; `scale` is a dataclass."""
+    RESULTS.mkdir(exist_ok=True)
+    result = {
+        "measured_at": datetime.now(UTC).isoformat(),
+        "python": platform.python_version(),
+        "scale": asdict(scale),
+        "figures": {bar.name: {"value": bar.figure, "bar": bar.bar} for bar in bars},
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten to bench/results/{path.name}")
