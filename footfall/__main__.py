@@ -6,13 +6,20 @@ An error that an operator can act on is one sentence on standard error and exit 
 import dataclasses
 import logging
 import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
 
 import click
 
-from footfall import dead_letters, launch
+from footfall import dead_letters, launch, rollups
 from footfall.child import CannotRun
+from footfall.importing import report, run, visitors
 from footfall.migrate import migrate
+from footfall.services import base_url
+from footfall.signals import Signals
 from shared.errors import FootfallError
+from shared.event import PAGE_VIEW
 from shared.process import BAD_SETTING_STATUS, configure_logging
 from shared.settings import Settings, as_markdown_table
 
@@ -108,6 +115,87 @@ def chosen(ids: tuple[int, ...], every: bool) -> tuple[int, ...] | None:
     if bool(ids) == every:
         raise click.UsageError("give the ids that `footfall dead-letters list` shows, or --all")
     return None if every else ids
+
+
+@cli.group("import")
+def import_group() -> None:
+    """Bring in what was recorded elsewhere."""
+
+
+@import_group.command("access-log")
+@click.argument("file")
+@click.option("--site", required=True, help="The `site_id` of the events.")
+@click.option("--url", help="Where ingestion is; default: INGESTION_HOST and INGESTION_PORT.")
+@click.option(
+    "--users",
+    type=click.Choice(visitors.WAYS),
+    default=visitors.HASHED,
+    show_default=True,
+    help="What to make of client addresses: user ids hashed with a key that stays in DATA_DIR, "
+    "the addresses themselves, or none.",
+)
+@click.option("--event-type", default=PAGE_VIEW, show_default=True)
+@click.option("--again", is_flag=True, help="From the first line, whatever was imported before.")
+def import_access_log_command(
+    file: str, site: str, url: str | None, users: str, event_type: str, again: bool
+) -> None:
+    """Post an access log's requests to ingestion, each once.
+
+    FILE is in Apache's or nginx's combined or common format, plain or gzip; - is standard input.
+
+    How far it came is kept in DATA_DIR/imports: the same command goes on there, at any later time,
+    and imports what was appended since. Lines posted twice, by --again, from standard input or
+    without that directory, count once within DEDUPE_DAYS.
+    """
+    settings = Settings.from_env()
+    url = url or base_url(settings.ingestion_host, settings.ingestion_port)
+    signals = Signals()
+    signals.listen()
+    started_at = time.monotonic()
+    wanted = run.Wanted(file, site, url.rstrip("/"), users, event_type, again)
+    outcome = run.import_log(wanted, settings, signals)
+    click.echo(report.report(outcome, settings, time.monotonic() - started_at))
+    sys.exit(0 if outcome.is_complete else 1)
+
+
+def part_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which rollups are meant."""
+    day = click.DateTime(["%Y-%m-%d"])
+    for option in (
+        click.option(
+            "--to", "last", type=day, help="The last UTC day; default: the last there is."
+        ),
+        click.option("--from", "first", type=day, help="The first UTC day; default: the first."),
+        click.option("--site", help="One `site_id`; default: all sites."),
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command("rebuild-rollups")
+@part_options
+def rebuild_rollups_command(
+    site: str | None, first: datetime | None, last: datetime | None
+) -> None:
+    """Count the stored events anew.
+
+    A site's day at a time; everything may run meanwhile. Killed, run it again.
+    """
+    part = rollups.part_from(site, first, last)
+    click.echo(rollups.rebuild_rollups(Settings.from_env(), part))
+
+
+@cli.command("verify")
+@part_options
+def verify_command(site: str | None, first: datetime | None, last: datetime | None) -> None:
+    """Compare what was counted with the stored events.
+
+    Prints each difference; exit status 1 where there is any. Everything may run meanwhile.
+    """
+    part = rollups.part_from(site, first, last)
+    is_same, summary = rollups.verify_rollups(Settings.from_env(), part)
+    click.echo(summary)
+    sys.exit(0 if is_same else 1)
 
 
 @cli.command("settings")

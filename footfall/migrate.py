@@ -1,4 +1,4 @@
-"""Brings the database's tables to the newest version."""
+"""Brings the database's tables, and what is counted in them, to the newest version."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.exc import OperationalError
 
 from footfall.preflight import check_database
+from footfall.rollups import rebuild_missing
 from shared.errors import BadSetting
 from shared.settings import Settings, masked
 
@@ -15,7 +16,11 @@ ALEMBIC_INI = Path(__file__).resolve().parent.parent / "alembic.ini"
 
 
 def migrate(settings: Settings) -> None:
-    """Raises BadSetting where the database cannot be migrated as it is."""
+    """Raises BadSetting where the database cannot be migrated as it is, and Unavailable.
+
+    Ends with rollups that are complete, also of events that are older than these tables; killed
+    before, it goes on with them when it is run again.
+    """
     check_database(settings, migrated=False)
     address = masked(settings.database_address)
     try:
@@ -24,3 +29,4 @@ def migrate(settings: Settings) -> None:
         raise BadSetting(f"DATABASE_URL: {address} is not of this Footfall: {error}") from error
     except OperationalError as error:  # no right to create tables, gone away, disk full
         raise BadSetting(f"DATABASE_URL: cannot migrate {address}: {error.orig}") from error
+    rebuild_missing(settings)

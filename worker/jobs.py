@@ -8,11 +8,18 @@ from functools import lru_cache
 
 from shared.clock import now_ms
 from shared.database import writing_engine
-from shared.queue import EventQueue
+from shared.queue import (
+    JOB_TIMEOUT_SECONDS,
+    PRUNE_JOB,
+    EventQueue,
+    periodic_queue_name,
+    rq_queue,
+)
 from shared.settings import Settings
+from worker import compaction, retention
 from worker import drain as draining
 from worker.drain import Runtime
-from worker.retention import prune
+from worker.rq_worker import called_function
 from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
@@ -37,5 +44,29 @@ def drain() -> None:
 def forget() -> None:
     """Periodic: delete idempotency keys and ledger rows past their age."""
     held = runtime().queue.snapshot().batch_ids
-    pruned = prune(runtime().engine, now_ms(), settings().dedupe_days, held)
+    pruned = retention.prune(runtime().engine, now_ms(), settings().dedupe_days, held)
     log.info("forgot %d old rows", pruned)
+
+
+def compact() -> None:
+    """Periodic: move recent users into their hours and days."""
+    compaction.compact(runtime().engine)
+
+
+def prune_events() -> None:
+    """Periodic: delete raw events past their age, where there is such an age."""
+    max_age, stopping = settings().max_age, runtime().stopping
+    if max_age is None:
+        return
+    is_done = retention.prune_events(runtime().engine, now_ms(), max_age, stopping)
+    if not is_done and not stopping.is_set():
+        go_on_pruning()
+
+
+def go_on_pruning() -> None:
+    """Behind the jobs that wait by now; not where one of them is this one's next turn."""
+    queue = rq_queue(periodic_queue_name(settings()), runtime().queue.redis)
+    if not any(called_function(job) == PRUNE_JOB for job in queue.jobs):
+        queue.enqueue(
+            PRUNE_JOB, job_timeout=JOB_TIMEOUT_SECONDS, result_ttl=0, description=PRUNE_JOB
+        )

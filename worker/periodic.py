@@ -14,12 +14,15 @@ from rq.job import Job
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue import periodic_queue_name, rq_queue
-from worker.jobs import forget, runtime
+from worker.jobs import compact, forget, prune_events, runtime
 from worker.rq_worker import start_thread, stop_on_signals, work
 
 log = logging.getLogger("periodic")
 
+# How long queries add up what batches left, each a few kB: at most this many seconds of batches.
+COMPACT_SECONDS = 10
 FORGET_SECONDS = 3600
+PRUNE_SECONDS = 3600
 JOB_TIMEOUT_SECONDS = 600
 TICK_SECONDS = 1.0
 
@@ -35,15 +38,20 @@ class JsonCronJob(CronJob):
 def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
     """All periodic work."""
     scheduler = CronScheduler(connection, logging_level="WARNING")
-    scheduler.get_jobs().append(
-        JsonCronJob(
-            queue_name,
-            func=forget,
-            interval=FORGET_SECONDS,
-            job_timeout=JOB_TIMEOUT_SECONDS,
-            result_ttl=0,
+    for function, seconds in (
+        (compact, COMPACT_SECONDS),
+        (forget, FORGET_SECONDS),
+        (prune_events, PRUNE_SECONDS),
+    ):
+        scheduler.get_jobs().append(
+            JsonCronJob(
+                queue_name,
+                func=function,
+                interval=seconds,
+                job_timeout=JOB_TIMEOUT_SECONDS,
+                result_ttl=0,
+            )
         )
-    )
     return scheduler
 
 

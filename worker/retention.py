@@ -1,18 +1,27 @@
 """Forgetting what nobody needs any more, in chunks too small for anybody to wait for."""
 
 import logging
+import time
 
-from sqlalchemy import Column, Engine, Table, delete, select, tuple_
+from sqlalchemy import Column, Connection, Engine, Table, select, update
 
 from shared.database import translated_errors
-from shared.tables import batch_ledger, dedupe
+from shared.dialects import insert_ignoring_known
+from shared.driver_rows import delete_by_keys
+from shared.rollups import DAY_MS
+from shared.tables import batch_ledger, dedupe, events, retention, sites
+from worker.site_rows import is_behind
+from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
 
-DAY_MS = 86_400_000
 # A batch id is needed while its Redis list may still exist; a week outlasts any restart.
 LEDGER_DAYS = 7
 CHUNK_ROWS = 1000
+# A run that deletes events ends after this, so that compaction gets its turn; another goes on.
+BUDGET_SECONDS = 20.0
+# Batches get their turn between two chunks, for at least as long as a chunk took.
+PAUSE_SECONDS = 0.02
 
 
 def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -> int:
@@ -29,17 +38,91 @@ def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -
 def prune_older(
     engine: Engine, table: Table, moment: Column[int], before: int, kept: tuple[str, ...]
 ) -> int:
-    key = tuple_(*table.primary_key.columns)
-    old = select(*table.primary_key.columns).where(moment < before).limit(CHUNK_ROWS)
+    key = tuple(table.primary_key)
+    old = select(*key).where(moment < before).limit(CHUNK_ROWS)
     if kept:
         old = old.where(table.c.batch_id.not_in(kept))
     pruned = 0
     while True:
         with translated_errors(), engine.begin() as connection:
             found = [tuple(row) for row in connection.execute(old)]
-            if found:
-                statement = delete(table).prefix_with("/* worker.prune */").where(key.in_(found))
-                connection.execute(statement)
+            delete_by_keys(connection, table, key, found, "/* worker.prune */")
         pruned += len(found)
         if len(found) < CHUNK_ROWS:
             return pruned
+
+
+def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag) -> bool:
+    """Delete the events of whole UTC days that are older than `max_age_days`; their rollups stay.
+
+    `now` is in ms. False where time was up or a stop is requested, before all were deleted. Raises
+    Unavailable.
+    """
+    oldest_kept = now - max_age_days * DAY_MS
+    before = oldest_kept - oldest_kept % DAY_MS
+    deadline = time.monotonic() + BUDGET_SECONDS
+    waiting = sites_with_events(engine, before)
+    if waiting:
+        # Committed first: where events are missing, everybody knows that they may be.
+        raise_pruned_before(engine, before)
+    pruned = 0
+    while waiting and time.monotonic() < deadline and not stopping.is_set():
+        started = time.monotonic()
+        deleted = prune_chunk(engine, waiting[-1], before)
+        pruned += deleted
+        if deleted < CHUNK_ROWS:
+            waiting.pop()
+        stopping.wait(max(PAUSE_SECONDS, time.monotonic() - started))
+    if pruned:
+        log.info("deleted %d events past their age", pruned)
+    return not waiting
+
+
+def sites_with_events(engine: Engine, before: int) -> list[str]:
+    """The sites that have any older ones, save those whose events are not all counted yet."""
+    with translated_errors(), engine.begin() as connection:
+        known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
+        return [
+            site_id
+            for site_id in known
+            if oldest_events(connection, site_id, before, 1) and not is_behind(connection, site_id)
+        ]
+
+
+def oldest_events(
+    connection: Connection, site_id: str, before: int, most: int
+) -> list[tuple[object, ...]]:
+    """The keys of a site's oldest events."""
+    statement = (
+        select(*events.primary_key)
+        .prefix_with("/* worker.prune_events */")
+        .where(events.c.site_id == site_id, events.c.timestamp < before)
+        .order_by(events.c.timestamp, events.c.event_id)
+        .limit(most)
+    )
+    return [tuple(row) for row in connection.execute(statement)]
+
+
+def raise_pruned_before(engine: Engine, before: int) -> None:
+    with translated_errors(), engine.begin() as connection:
+        row = {"id": 1, "pruned_before": before}
+        connection.execute(insert_ignoring_known(connection, retention), row)
+        lower = retention.c.pruned_before < before
+        connection.execute(update(retention).where(lower).values(pruned_before=before))
+
+
+def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
+    """Delete a site's oldest events; returns how many.
+
+    Whoever rebuilds a day of the site holds this lock meanwhile, and must not see half of it. The
+    rows are named one by one: a range would wait for a batch that inserts into it, and that batch
+    for the lock.
+    """
+    with translated_errors(), engine.begin() as connection:
+        locked = select(sites.c.site_id).where(sites.c.site_id == site_id).with_for_update()
+        if connection.scalar(locked) is None:
+            return 0
+        found = oldest_events(connection, site_id, before, CHUNK_ROWS)
+        key = tuple(events.primary_key)
+        delete_by_keys(connection, events, key, found, "/* worker.prune_events */")
+        return len(found)

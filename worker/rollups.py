@@ -5,13 +5,15 @@ that are counted, and none that is about to be, so a day can be rebuilt while ba
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from pyroaring import BitMap
 from sqlalchemy import Connection
 
 from shared.dialects import insert_adding, insert_ignoring_known, insert_widening
+from shared.driver_rows import insert_tuples
 from shared.rollups import (
     DIMENSIONS,
     EVENT_ROLLUPS,
@@ -20,6 +22,7 @@ from shared.rollups import (
     MINUTE_MS,
     TOTAL,
     TOTAL_KEY,
+    Rollup,
     value_key,
 )
 from shared.tables import dimension_values, events, recent_users, sites
@@ -30,14 +33,16 @@ Row = Sequence[Any]
 
 # site_id, dimension, bucket, value_key, event_type -> events
 Cells = Counter[tuple[str, str, int, bytes, str]]
+# The same, or site_id, bucket, event_type -> events: the keys of a rollup's table.
+Counted = Counter[tuple[Any, ...]]
 COLUMN_NAMES = tuple(column.name for column in events.columns)
 
 
 class Columns:
-    """Rows of `events` turned into columns, which is how they are counted fast."""
+    """Rows of `events`, at least one, turned into columns, which is how they are counted fast."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        columns = dict(zip(COLUMN_NAMES, zip(*rows, strict=True), strict=True))
+    def __init__(self, rows: Sequence[Row], names: Sequence[str] = COLUMN_NAMES) -> None:
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
         self.site_ids: tuple[str, ...] = columns["site_id"]
         self.timestamps: tuple[int, ...] = columns["timestamp"]
         self.event_types: tuple[str, ...] = columns["event_type"]
@@ -61,7 +66,7 @@ def raise_rollups(connection: Connection, batch_id: str, rows: Sequence[Row]) ->
     columns = Columns(rows)
     lock_sites(connection, columns)
     numbers = numbers_of_rows(connection, columns)
-    add_values(connection, columns)
+    add_values(connection, values_in(columns))
     add_events(connection, columns)
     add_recent_users(connection, batch_id, user_sets_from(columns, numbers))
 
@@ -89,15 +94,15 @@ def numbers_of_rows(connection: Connection, columns: Columns) -> list[int | None
     return [None if user is None else numbers[site, user] for site, user in pairs]
 
 
-def add_values(connection: Connection, columns: Columns) -> None:
+def values_in(columns: Columns) -> set[str]:
+    """Every value of a dimension."""
+    return {value for _, values in columns.filled() for value in set(values) if value is not None}
+
+
+def add_values(connection: Connection, values: Collection[str]) -> None:
     """Enter the texts behind the keys of dimensions' values."""
-    values = {value for _, values in columns.filled() for value in set(values) if value is not None}
-    if values:
-        statement = insert_ignoring_known(connection, dimension_values)
-        connection.execute(
-            statement.prefix_with("/* worker.dimension_values */"),
-            [{"value_key": key, "value": text} for key, text in sorted(keyed(values))],
-        )
+    statement = insert_ignoring_known(connection, dimension_values)
+    insert_tuples(connection, statement.prefix_with("/* worker.values */"), sorted(keyed(values)))
 
 
 def keyed(values: Iterable[str]) -> list[tuple[bytes, str]]:
@@ -105,28 +110,31 @@ def keyed(values: Iterable[str]) -> list[tuple[bytes, str]]:
 
 
 def add_events(connection: Connection, columns: Columns) -> None:
-    cells = hour_cells_from(columns)
+    minutes, hours = minute_cells_from(columns), hour_cells_from(columns)
     for rollup in EVENT_ROLLUPS:
-        table = rollup.table
-        counted: Counter[tuple[Any, ...]] = Counter()
-        if rollup.has_dimensions:
-            for (site_id, dimension, hour, key, event_type), number in cells.items():
-                bucket = hour - hour % rollup.bucket_ms
-                counted[site_id, dimension, bucket, key, event_type] += number
-        else:
-            counted = minute_cells_from(columns)
-        statement = insert_adding(connection, table, table.c.events)
-        names = table.columns.keys()
-        connection.execute(
+        statement = insert_adding(connection, rollup.table, rollup.table.c.events)
+        insert_tuples(
+            connection,
             statement.prefix_with("/* worker.rollups */"),
             [
-                dict(zip(names, (*cell, number), strict=True))
-                for cell, number in sorted(counted.items())
+                (*cell, number)
+                for cell, number in sorted(counted_by(rollup, minutes, hours).items())
             ],
         )
 
 
-def minute_cells_from(columns: Columns) -> Counter[tuple[Any, ...]]:
+def counted_by(rollup: Rollup, minutes: Counted, hours: Cells) -> Counted:
+    """What a rollup counts, from cells of the finest buckets."""
+    if not rollup.has_dimensions:
+        return minutes
+    counted: Counted = Counter()
+    for (site_id, dimension, hour, key, event_type), number in hours.items():
+        bucket = hour - hour % rollup.bucket_ms
+        counted[site_id, dimension, bucket, key, event_type] += number
+    return counted
+
+
+def minute_cells_from(columns: Columns) -> Counted:
     minutes = [timestamp - timestamp % MINUTE_MS for timestamp in columns.timestamps]
     return Counter(zip(columns.site_ids, minutes, columns.event_types, strict=True))
 
@@ -171,11 +179,8 @@ def add_recent_users(
     connection: Connection, batch_id: str, sets: dict[tuple[str, int], UserSets]
 ) -> None:
     """Append who was there: no row of another batch is touched."""
-    if sets:
-        connection.execute(
-            recent_users.insert().prefix_with("/* worker.recent_users */"),
-            [
-                {"site_id": site, "bucket": hour, "batch_id": batch_id, "sets": encode_sets(of)}
-                for (site, hour), of in sorted(sets.items(), key=lambda item: item[0])
-            ],
-        )
+    insert_tuples(
+        connection,
+        recent_users.insert().prefix_with("/* worker.recent_users */"),
+        [(*at, batch_id, encode_sets(of)) for at, of in sorted(sets.items(), key=itemgetter(0))],
+    )

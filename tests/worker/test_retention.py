@@ -2,11 +2,12 @@
 
 from sqlalchemy import Engine, func, select
 
+from shared.rollups import DAY_MS
 from shared.tables import batch_ledger, dedupe
 from tests.events import NOW, make_batch, make_event
 from worker import retention
 from worker.batch import AlreadyCommitted, commit_batch
-from worker.retention import DAY_MS, prune
+from worker.retention import prune
 
 
 def commit_keyed(engine: Engine, batch_id: str, numbers: range, now: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from footfall.importing import Outcome, Wanted, import_log
+from footfall.importing.run import Outcome, Wanted, import_log
 from ingestion.app import Ingestion
 from shared.event import Event, decode_event
 from shared.queue import EventQueue

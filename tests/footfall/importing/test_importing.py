@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from footfall.import_errors import CannotImport
-from footfall.visitors import create_key, load_key
+from footfall.importing.errors import CannotImport
+from footfall.importing.visitors import create_key, load_key
 from shared.settings import Settings
 from tests.footfall.importing.conftest import (
     Import,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from footfall.import_errors import CannotImport
-from footfall.log_file import MAX_LINE_BYTES, Line, Position, opened
+from footfall.importing.errors import CannotImport
+from footfall.importing.log_file import MAX_LINE_BYTES, Line, Position, opened
 from tests.footfall.importing.conftest import Patience
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1000))

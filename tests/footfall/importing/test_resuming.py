@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from footfall.import_errors import CannotImport
+from footfall.importing.errors import CannotImport
 from shared.settings import Settings
 from tests.footfall.importing.conftest import (
     Import,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from footfall.import_errors import CannotImport
+from footfall.importing.errors import CannotImport
 from ingestion.app import Ingestion
 from shared.settings import Settings
 from tests.conftest import MakeIngestion, MakeQueue

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from footfall.access_log import BadLine, LoggedRequest, event_from, request_from
-from footfall.log_file import MAX_LINE_BYTES, Line, LogFile, Position
+from footfall.importing.access_log import BadLine, LoggedRequest, event_from, request_from
+from footfall.importing.log_file import MAX_LINE_BYTES, Line, LogFile, Position
 
 # A request has half the bytes that ingestion takes at most: the last event of a chunk may be a line
 # of MAX_LINE_BYTES with each byte escaped as six, and must still fit.

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from footfall.import_errors import CannotImport
-from footfall.stopping import Stopping
+from footfall.importing.errors import CannotImport
+from footfall.importing.stopping import Stopping
 
 # Ingestion itself answers within a second; a proxy before it may take longer.
 TIMEOUT_SECONDS = 30

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall.access_log import BadLine, LoggedRequest, event_from, request_from
+from footfall.importing.access_log import BadLine, LoggedRequest, event_from, request_from
 from shared.event import MAX_TEXT, MAX_USER_AGENT
 
 HEAD = "192.0.2.7 - - [17/May/2015:10:05:03 +0000]"

@@ -4,8 +4,8 @@ import shlex
 from urllib.parse import urlencode
 
 from footfall.banner import KEY_HEADER
-from footfall.import_progress import Progress
-from footfall.importing import Outcome
+from footfall.importing.progress import Progress
+from footfall.importing.run import Outcome
 from footfall.services import base_url
 from shared.settings import Settings
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from footfall.import_errors import CannotImport
-from footfall.stopping import Stopping
+from footfall.importing.errors import CannotImport
+from footfall.importing.stopping import Stopping
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

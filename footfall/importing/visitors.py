@@ -12,7 +12,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from footfall.import_errors import CannotImport
+from footfall.importing.errors import CannotImport
 
 KEY_BYTES = 32
 HASHED = "hashed"

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import msgspec
 
-from footfall.event_sender import Answer, Sender
-from footfall.import_display import Display
-from footfall.import_errors import CannotImport
-from footfall.import_progress import (
+from footfall.importing.display import Display
+from footfall.importing.errors import CannotImport
+from footfall.importing.event_sender import Answer, Sender
+from footfall.importing.log_chunks import Chunk, chunks_of, encoder
+from footfall.importing.log_file import LogFile, opened
+from footfall.importing.progress import (
     Progress,
     ProgressFile,
     find_progress,
     imports_directory,
 )
-from footfall.log_chunks import Chunk, chunks_of, encoder
-from footfall.log_file import LogFile, opened
-from footfall.stopping import Stopping
-from footfall.visitors import visitors
+from footfall.importing.stopping import Stopping
+from footfall.importing.visitors import visitors
 from shared.event import MAX_NAME
 from shared.settings import Settings
 

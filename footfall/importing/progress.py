@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from footfall.import_errors import CannotImport
-from footfall.log_file import LogFile, Position, digest
+from footfall.importing.errors import CannotImport
+from footfall.importing.log_file import LogFile, Position, digest
 from shared.settings import Settings
 
 

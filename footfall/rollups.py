@@ -1,0 +1,169 @@
+"""Rollups for the operator: rebuild them from the events, or compare the two."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import click
+from sqlalchemy import Engine
+
+from footfall.preflight import check_database
+from shared.clock import iso_from_ms
+from shared.database import reading_engine, translated_errors, writing_engine
+from shared.errors import InvalidInput
+from shared.rollups import DAY_MS
+from shared.settings import Settings
+from worker.extent import Covered, Days, Part, find_days, find_sites
+from worker.rebuild import rebuild
+from worker.site_rows import is_behind
+from worker.verify import verify
+
+log = logging.getLogger("footfall")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ERASE_LINE = "\r\033[K"
+# Between lines that say how far it is, where there is no bar.
+LINE_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+def rebuild_rollups(settings: Settings, part: Part) -> str:
+    """Rebuild; returns what was done. Raises BadSetting, InvalidInput and Unavailable."""
+    check_database(settings, migrated=True)
+    with opened(reading_engine(settings)) as reader:
+        days = days_in(reader, part)
+    rebuilt = run_rebuild(settings, days, say_aside, are_all=part.has_all_days)
+    left_out = pruned(rebuilt)
+    if left_out and not rebuilt.days and not part.has_all_days:
+        raise InvalidInput("pruned", f"nothing is rebuilt: {left_out}")
+    return with_left_out(f"{extent(rebuilt)}: rebuilt", left_out)
+
+
+def rebuild_missing(settings: Settings) -> None:
+    """Count the events of a database from before there were rollups. Raises Unavailable."""
+    with opened(reading_engine(settings)) as reader:
+        days: Days = {}
+        for site_id in sites_behind(reader):
+            days |= find_days(reader, Part(site_id))
+    if days:
+        log.info("counting the events that were stored before there were rollups")
+        rebuilt = run_rebuild(settings, days, log.info, are_all=True)
+        log.info("%s: counted", extent(rebuilt))
+
+
+def verify_rollups(settings: Settings, part: Part) -> tuple[bool, str]:
+    """Print what differs; returns whether nothing does, and what was compared.
+
+    Raises BadSetting, InvalidInput and Unavailable.
+    """
+    check_database(settings, migrated=True)
+    with opened(reading_engine(settings)) as reader:
+        days = days_in(reader, part)
+        with progress(days, say_aside) as on_day:
+            verified = verify(
+                reader, days, are_all=part == Part(), say=say_difference, on_day=on_day
+            )
+    number = verified.differences
+    found = "no difference" if not number else counted(number, "difference")
+    return not number, with_left_out(f"{extent(verified)}: {found}", pruned(verified))
+
+
+def part_from(site_id: str | None, first: datetime | None, last: datetime | None) -> Part:
+    """The days from the first to the last, both included. Raises InvalidInput."""
+    if first and last and first > last:
+        raise InvalidInput("bad_range", "--from is after --to")
+    part = Part(site_id)
+    if first:
+        part = replace(part, start=midnight_ms(first))
+    if last:
+        part = replace(part, end=midnight_ms(last) + DAY_MS)
+    return part
+
+
+def midnight_ms(day: datetime) -> int:
+    return (day.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+
+
+@contextmanager
+def opened(engine: Engine) -> Iterator[Engine]:
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def days_in(reader: Engine, part: Part) -> Days:
+    days = find_days(reader, part)
+    if part.site_id is not None and not days:
+        raise InvalidInput(
+            "unknown_site", f"site {part.site_id!r}: it has neither events nor counts"
+        )
+    return days
+
+
+def sites_behind(reader: Engine) -> list[str]:
+    found = find_sites(reader)
+    with translated_errors(), reader.begin() as connection:
+        return [site_id for site_id in found if is_behind(connection, site_id)]
+
+
+def run_rebuild(settings: Settings, days: Days, say: Say, *, are_all: bool) -> Covered:
+    with opened(writing_engine(settings)) as writer, progress(days, say) as on_day:
+        return rebuild(writer, days, are_all=are_all, on_day=on_day)
+
+
+@contextmanager
+def progress(days: Days, say: Say) -> Iterator[Callable[[], None]]:
+    """What to call after each day: moves a bar where somebody looks, else says a line at times."""
+    total = sum(map(len, days.values()))
+    if sys.stderr.isatty():
+        with click.progressbar(length=total, label="days", file=sys.stderr) as bar:
+            yield lambda: bar.update(1)
+        return
+    done, said_at = 0, time.monotonic()
+
+    def on_day() -> None:
+        nonlocal done, said_at
+        done += 1
+        if time.monotonic() >= said_at + LINE_SECONDS:
+            said_at = time.monotonic()
+            say(f"{done} of {total} days")
+
+    yield on_day
+
+
+def say_aside(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def say_difference(line: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(ERASE_LINE, err=True, nl=False)
+    click.echo(line)
+
+
+def extent(found: Covered) -> str:
+    events, sites = counted(found.events, "event"), counted(len(found.sites), "site")
+    return f"{events} of {sites} on {counted(len(found.days), 'day')}"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def pruned(found: Covered) -> str:
+    """Which days were left out, and why; empty where none were."""
+    if not found.pruned_days:
+        return ""
+    before = iso_from_ms(found.pruned_before)[:10]
+    days = counted(len(found.pruned_days), "day")
+    return f"{days} before {before} left out, whose events may have been deleted for their age"
+
+
+def with_left_out(text: str, left_out: str) -> str:
+    return f"{text}; {left_out}" if left_out else text
