@@ -1,9 +1,11 @@
 """The routes of a site's numbers, described in OpenAPI."""
 
 from reporting.openapi_parts import (
+    DATABASE_AWAY,
     NAME,
     NO_PARAMETERS,
     SITE,
+    away,
     bad,
     read,
     unknown_parameter,
@@ -160,17 +162,29 @@ BAD_RANGE: dict[str, Json] = {
         tz="Asia/Kolkata",
     ),
 }
+TOO_SLOW = bad(
+    "Counted from the events for too long",
+    "too_slow",
+    "the answer takes longer than QUERY_SECONDS: ask for a shorter range or fewer filters",
+    field=None,
+    date="2025-11-15",
+    path="/pricing",
+    device="mobile",
+)
+AWAY_OR_SLOW = away(DATABASE_AWAY | {"too_slow": TOO_SLOW})
 NEEDS_DIMENSION: Json = {"dimension": "path"}
 
 
 def bad_of(route: Json) -> dict[str, Json]:
     """The errors of a range, in requests that have what the route requires besides."""
-    return {
-        name: described | {"x-request": {"query": route | described["x-request"]["query"]}}
-        if "x-request" in described
-        else described
-        for name, described in BAD_RANGE.items()
-    }
+    return {name: with_query(described, route) for name, described in BAD_RANGE.items()}
+
+
+def with_query(described: Json, more: Json) -> Json:
+    """An example whose request, where it has one, asks for more."""
+    if "x-request" not in described:
+        return described
+    return described | {"x-request": {"query": more | described["x-request"]["query"]}}
 
 
 BAD_LIMIT = bad(
@@ -242,6 +256,7 @@ STATS = read(
         {"date": "2025-11-15"},
     ),
 )
+STATS["responses"]["503"] = AWAY_OR_SLOW
 STATS_AGGREGATED = same_as("/stats", STATS)
 
 DAYS: Json = {
@@ -323,6 +338,7 @@ SERIES = read(
         {"from": "2025-11-13", "to": "2025-11-15", "interval": "day"},
     ),
 )
+SERIES["responses"]["503"] = AWAY_OR_SLOW
 
 PATHS: Json = {
     "site_id": SITE,
@@ -377,6 +393,9 @@ BREAKDOWN = read(
     ),
 )
 
+BREAKDOWN["responses"]["503"] = away(
+    DATABASE_AWAY | {"too_slow": with_query(TOO_SLOW, NEEDS_DIMENSION)}
+)
 SITES = read(
     "numbers",
     "The sites seen",

@@ -50,7 +50,7 @@ def unknown_parameter(name: str, hint: str, **known: str) -> Json:
     )
 
 
-def bad(summary: str, code: str, message: str, field: str, **asked: str | list[str]) -> Json:
+def bad(summary: str, code: str, message: str, field: str | None, **asked: str | list[str]) -> Json:
     return error(summary, code, message, field, query={"site_id": SITE, **asked})
 
 

@@ -5,8 +5,10 @@ SQLite, MariaDB, MySQL and TiDB are told apart here and in shared/dialects.py on
 
 import sqlite3
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -26,6 +28,8 @@ from shared.settings import Settings, masked
 CONNECT_TIMEOUT_SECONDS = 5
 # A statement that takes longer is given up; the batch is tried again.
 STATEMENT_TIMEOUT_SECONDS = 20
+# What the server gets beyond that to say by itself that the time is up.
+ANSWER_SECONDS = 5
 # How long a writer of SQLite waits for the others before it tries again.
 SQLITE_BUSY_SECONDS = 10
 RETRY_AFTER_SECONDS = 5
@@ -37,6 +41,10 @@ POISON_CODES = frozenset(
     {1048, 1118, 1139, 1153, 1264, 1265, 1292, 1366, 1367, 1406, 3140, 3819, 4025, 8025}
 )
 NO_SUCH_TABLE = 1146
+# A SELECT took too long: of MariaDB, and of MySQL and TiDB.
+TIME_IS_UP_CODES = frozenset({1969, 3024})
+# After so many instructions of SQLite the time is looked at: some 20 µs.
+SQLITE_STEPS = 1000
 # A primary key that is there already: another event, or another batch, was first.
 DUPLICATE_CODES = frozenset({1062, 1586})
 
@@ -58,15 +66,22 @@ def writing_engine(settings: Settings) -> Engine:
 
 
 def reading_engine(settings: Settings) -> Engine:
-    """The engine of reporting. Its connections cannot write, whatever a statement says."""
-    engine = make_engine(settings, pool_size=4, max_overflow=4)
+    """The engine of reporting. Its connections cannot write, whatever a statement says, and give up
+    what takes too long."""
+    seconds = settings.query_seconds
+    engine = make_engine(settings, statement_seconds=seconds, pool_size=4, max_overflow=4)
+    event.listen(engine, "connect", forbid_writing)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "begin", begin_reading)
-    event.listen(engine, "connect", forbid_writing)
+        event.listen(engine, "begin", partial(limit_sqlite, seconds))
+    else:
+        event.listen(engine, "connect", partial(limit_mysql, seconds))
     return engine
 
 
-def make_engine(settings: Settings, **options: Any) -> Engine:
+def make_engine(
+    settings: Settings, statement_seconds: int = STATEMENT_TIMEOUT_SECONDS, **options: Any
+) -> Engine:
     """An engine that connects at first use. Raises BadSetting for an address without sense."""
     try:
         url = with_driver(make_url(settings.database_address))
@@ -76,7 +91,7 @@ def make_engine(settings: Settings, **options: Any) -> Engine:
         return make_sqlite_engine(url, **options)
     return create_engine(
         url,
-        connect_args=mysql_arguments(settings),
+        connect_args=mysql_arguments(settings, statement_seconds),
         pool_pre_ping=True,
         pool_recycle=1800,
         paramstyle="format",  # what executemany with tuples needs; see worker.batch
@@ -91,12 +106,12 @@ def with_driver(url: URL) -> URL:
     return url if backend == "sqlite" else url.set(drivername=f"{backend}+pymysql")
 
 
-def mysql_arguments(settings: Settings) -> dict[str, Any]:
+def mysql_arguments(settings: Settings, statement_seconds: int) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "charset": "utf8mb4",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "read_timeout": STATEMENT_TIMEOUT_SECONDS,
-        "write_timeout": STATEMENT_TIMEOUT_SECONDS,
+        "read_timeout": statement_seconds + ANSWER_SECONDS,
+        "write_timeout": statement_seconds,
     }
     if settings.database_ca_path or settings.force_ssl:
         try:
@@ -148,6 +163,24 @@ def forbid_writing(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def limit_mysql(seconds: int, connection: Any, _record: object) -> None:
+    """Let the server end a SELECT: one that nobody waits for any more would go on there."""
+    is_mariadb = "MariaDB" in connection.get_server_info()
+    with connection.cursor() as cursor:
+        if is_mariadb:
+            cursor.execute("SET SESSION max_statement_time = %s", (seconds,))
+        else:
+            cursor.execute("SET SESSION max_execution_time = %s", (1000 * seconds,))
+
+
+def limit_sqlite(seconds: int, connection: Connection) -> None:
+    """Give the statements of a transaction `seconds` from here on."""
+    deadline = time.monotonic() + seconds
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.set_progress_handler(lambda: time.monotonic() > deadline, SQLITE_STEPS)
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn what a driver raises into what there is to do about it.
@@ -169,6 +202,12 @@ def translated_errors() -> Iterator[None]:
 
 def meaning_of(error: DBAPIError) -> Exception:
     code = error_code(error)
+    if code in TIME_IS_UP_CODES or sqlite_code(error) == sqlite3.SQLITE_INTERRUPT:
+        return Unavailable(
+            "too_slow",
+            "the answer takes longer than QUERY_SECONDS: ask for a shorter range or fewer filters",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
     if code == NO_SUCH_TABLE or "no such table" in str(error.orig):
         return Unavailable("not_migrated", "the database has no tables: run `make migrate`")
     if code in DUPLICATE_CODES or is_sqlite_duplicate(error):
@@ -190,8 +229,14 @@ def error_code(error: DBAPIError) -> int | None:
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
+def sqlite_code(error: DBAPIError) -> int | None:
+    """SQLite's extended error number, where it is SQLite's."""
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    return code
+
+
 def is_sqlite_duplicate(error: DBAPIError) -> bool:
-    return getattr(error.orig, "sqlite_errorcode", None) in {
+    return sqlite_code(error) in {
         sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
         sqlite3.SQLITE_CONSTRAINT_UNIQUE,
     }

@@ -177,6 +177,12 @@ class Settings:
         "Days after which raw events are deleted; their counts stay. Empty: they are kept.",
         integer(1, 36_500),
     )
+    query_seconds: int = setting(
+        30,
+        "Seconds after which reporting gives a question up; only what no rollup covers, such as "
+        "several filters over months, takes long.",
+        integer(1, 3600),
+    )
     default_site_id: str = setting(
         "", "Site of events that name none. Empty: they are refused.", text
     )

@@ -12,12 +12,24 @@ from typing import Any
 import pytest
 
 from shared.settings import Settings
-from tests.servers import MariaDbServer, ValkeyServer
+from tests.counted import differences
+from tests.servers import MariaDbServer, ServiceProcess, ValkeyServer
 from tests.stack import Client, Stack
 
 CLIENTS = 4
 SECONDS = 6.0
 CHAOS_SECONDS = 60.0
+
+
+class PeriodicProcess(ServiceProcess):
+    """Compacts when it starts and every ten seconds; nothing tells that it is ready."""
+
+    def __init__(self, settings: Settings) -> None:
+        addresses = {"REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
+        super().__init__("worker.periodic", addresses)
+
+    def is_ready(self) -> bool:
+        return True
 
 
 class Poster(threading.Thread):
@@ -114,8 +126,8 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
 ) -> None:
     url = request.getfixturevalue(f"{database}_url")
     configured = dataclasses.replace(settings, database_url=url, batch_size=200)
-    with Stack(configured, server=server) as stack:
-        victims = [*stack.workers, stack.ingestion, valkey]
+    with Stack(configured, server=server) as stack, PeriodicProcess(configured) as periodic:
+        victims = [*stack.workers, periodic, stack.ingestion, valkey]
         posters = run_with_kills(stack, victims, keyed=True, seconds=seconds)
         ledger = stack.settle(120)
         accepted = [event_id for poster in posters for event_id in poster.accepted]
@@ -127,6 +139,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
         assert ledger["dropped"] == {}
         assert ledger["balanced"]
         assert stack.stats(site_id="s")["unique_users"] == len(accepted)
+        assert differences(configured) == []
 
 
 def test_without_callers_ids_accepted_events_are_stored_exactly_once(
@@ -142,6 +155,7 @@ def test_without_callers_ids_accepted_events_are_stored_exactly_once(
         assert len(users) == len(set(users)) == ledger["stored"]
         assert accepted <= set(users) <= accepted | unanswered
         assert ledger["balanced"]
+        assert differences(stack.settings) == []
 
 
 def stored_users(stack: Stack) -> list[str]:
@@ -171,6 +185,7 @@ def test_a_database_outage_is_waited_out_and_not_noticed_at_the_door(
         ledger = stack.settle()
         assert ledger["stored"] == ledger["accepted"] == 2100
         assert stack.stats(site_id="s")["total_views"] == 2100
+        assert differences(stack.settings) == []
 
 
 def test_redis_away_is_answered_503_at_once_and_recovery_needs_no_restart(
@@ -191,6 +206,7 @@ def test_redis_away_is_answered_503_at_once_and_recovery_needs_no_restart(
         valkey.start()
         assert door.post(event)[0] == 202
         assert stack.settle()["stored"] == 2
+        assert differences(settings) == []
 
 
 def test_a_full_backlog_is_refused_until_it_drains(settings: Settings) -> None:
@@ -205,6 +221,7 @@ def test_a_full_backlog_is_refused_until_it_drains(settings: Settings) -> None:
         stack.settle()
         assert door.post(event)[0] == 202
         assert stack.settle()["stored"] == 101
+        assert differences(settings) == []
 
 
 def test_a_worker_asked_to_stop_finishes_what_it_holds(settings: Settings) -> None:
@@ -217,3 +234,4 @@ def test_a_worker_asked_to_stop_finishes_what_it_holds(settings: Settings) -> No
         status = stack.status()
         assert status["processing"] == 0
         assert status["stored"] + status["queued"] == 1000
+        assert differences(settings) == []

@@ -87,6 +87,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     away = f"127.0.0.1:{free_port()}"
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key"},
+        "too_slow": {"query_seconds": 0},
         "queue_unavailable": {"redis_url": f"redis://{away}/0"},
         "database_unavailable": {"database_url": f"mysql://footfall@{away}/footfall"},
         "not_migrated": {"database_url": f"sqlite:///{settings.data_dir}/empty.db"},

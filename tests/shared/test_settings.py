@@ -46,6 +46,7 @@ NUMBERS = [
     ("BATCH_SIZE", 1, 10_000),
     ("MAX_BACKLOG", 1, 1_000_000_000),
     ("DEDUPE_DAYS", 1, 365),
+    ("QUERY_SECONDS", 1, 3600),
 ]
 
 
