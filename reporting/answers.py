@@ -49,7 +49,7 @@ def fetch_values(
         check_not_pruned(connection, query, cover_of((query.start, query.end)).edges)
         return from_rollups.fetch_values(connection, query, dimension, with_users=with_users)
     check_not_pruned(connection, query, [(query.start, query.end)])
-    return from_events.fetch_values(connection, query, dimension)
+    return from_events.fetch_values(connection, query, dimension, with_users=with_users)
 
 
 def check_not_pruned(connection: Connection, query: Query, needed: Sequence[Span]) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -26,9 +26,10 @@ def delivered(response: Response, query: Query, now: int) -> Response:
     return response
 
 
-def table_response(answer: Mapping[str, Any], rows: str) -> Response:
+def table_response(answer: Mapping[str, Any], rows: str, first_column: str) -> Response:
     """The answer as JSON, or the list that it has under `rows` as CSV, as the caller asked."""
-    response = csv_response(answer[rows]) if wants_csv() else jsonify(answer)
+    columns = (first_column, "views", "unique_users")
+    response = csv_response(answer[rows], columns) if wants_csv() else jsonify(answer)
     response.vary.add("Accept")
     return response
 
@@ -41,14 +42,13 @@ def wants_csv() -> bool:
     return request.accept_mimetypes.best_match(["application/json", CSV]) == CSV
 
 
-def csv_response(rows: Iterable[Mapping[str, Any]]) -> Response:
-    """One line a row, named in the first; RFC 4180."""
+def csv_response(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Response:
+    """One line a row, after one that names the columns; RFC 4180."""
     text = io.StringIO()
     writer = csv.writer(text)
-    for number, row in enumerate(rows):
-        if number == 0:
-            writer.writerow(row)
-        writer.writerow(map(harmless, row.values()))
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(harmless(row[column]) for column in columns)
     return Response(text.getvalue(), content_type=f"{CSV}; charset=utf-8")
 
 

@@ -29,7 +29,10 @@ def fetch_steps(connection: Connection, query: Query, step_ms: int, steps: int) 
     return totals
 
 
-def fetch_values(connection: Connection, query: Query, dimension: str) -> list[ValueTotals]:
-    """The most viewed values of a dimension; equal ones by value."""
-    rows = connection.execute(select_values(query, dimension, (query.start, query.end)))
+def fetch_values(
+    connection: Connection, query: Query, dimension: str, *, with_users: bool
+) -> list[ValueTotals]:
+    """The most viewed values of a dimension; equal ones by value. Without users, these are 0."""
+    span = (query.start, query.end)
+    rows = connection.execute(select_values(query, dimension, span, with_users=with_users))
     return [ValueTotals(*row) for row in rows]

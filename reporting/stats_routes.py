@@ -23,13 +23,15 @@ def add_stats_routes(app: Flask, engine: Engine, clock: Callable[[], int]) -> No
     def timeseries() -> Response:
         now = clock()
         query = series_query_from(request.args.to_dict(flat=False), now)
-        return delivered(table_response(fetch_series(engine, query), "points"), query, now)
+        answer = fetch_series(engine, query)
+        return delivered(table_response(answer, "points", "start"), query, now)
 
     @app.get("/stats/breakdown")
     def breakdown() -> Response:
         now = clock()
         query = breakdown_query_from(request.args.to_dict(flat=False), now)
-        return delivered(table_response(fetch_breakdown(engine, query), "rows"), query, now)
+        answer = fetch_breakdown(engine, query)
+        return delivered(table_response(answer, "rows", "value"), query, now)
 
     @app.get("/sites")
     def sites() -> Response:

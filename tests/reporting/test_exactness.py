@@ -104,7 +104,7 @@ asked = st.builds(
     st.sampled_from(ZONES), ranges, filters, st.sampled_from([1, 2, 1000]),
 )  # fmt: skip
 law = settings(
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -219,7 +219,7 @@ def test_both_ways_answer_the_same(
             raw = from_events.fetch_totals(connection, query, boundaries)
             if is_covered(query):
                 assert from_rollups.fetch_totals(connection, query, boundaries) == raw
-            values = from_events.fetch_values(connection, query, "path")
+            values = from_events.fetch_values(connection, query, "path", with_users=True)
             if is_covered(query, "path"):
                 assert values == from_rollups.fetch_values(
                     connection, query, "path", with_users=True

@@ -38,7 +38,7 @@ KEY = b"k" * 16
 RANGES: list[Rows] = [
     select_totals(QUERY, SPAN),
     select_steps(QUERY, 60_000),
-    select_values(QUERY, "path", SPAN),
+    select_values(QUERY, "path", SPAN, with_users=True),
     select_edge_values(QUERY, "path", SPAN),
     select_edge_users(QUERY, "path", ["/"], SPAN),
     select_buckets(events_by_day, "site-3", "", [SPAN]),
