@@ -17,7 +17,9 @@ from shared.database import reading_engine, translated_errors, writing_engine
 from shared.errors import InvalidInput
 from shared.rollups import DAY_MS
 from shared.settings import Settings
-from worker.extent import Covered, Days, Part, find_days, find_sites
+from shared.tables import events
+from worker.extent import Covered, Days, Part, find_days
+from worker.key_order import values_of
 from worker.rebuild import rebuild
 from worker.site_rows import is_behind
 from worker.verify import verify
@@ -28,6 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ERASE_LINE = "\r\033[K"
 # Between lines that say how far it is, where there is no bar.
 LINE_SECONDS = 10.0
+PATIENCE_SECONDS = 86_400
 
 Say = Callable[[str], None]
 
@@ -35,7 +38,7 @@ Say = Callable[[str], None]
 def rebuild_rollups(settings: Settings, part: Part) -> str:
     """Rebuild; returns what was done. Raises BadSetting, InvalidInput and Unavailable."""
     check_database(settings, migrated=True)
-    with opened(reading_engine(settings)) as reader:
+    with opened(patient_reader(settings)) as reader:
         days = days_in(reader, part)
     rebuilt = run_rebuild(settings, days, say_aside, are_all=part.has_all_days)
     left_out = pruned(rebuilt)
@@ -46,7 +49,7 @@ def rebuild_rollups(settings: Settings, part: Part) -> str:
 
 def rebuild_missing(settings: Settings) -> None:
     """Count the events of a database from before there were rollups. Raises Unavailable."""
-    with opened(reading_engine(settings)) as reader:
+    with opened(patient_reader(settings)) as reader:
         days: Days = {}
         for site_id in sites_behind(reader):
             days |= find_days(reader, Part(site_id))
@@ -62,7 +65,7 @@ def verify_rollups(settings: Settings, part: Part) -> tuple[bool, str]:
     Raises BadSetting, InvalidInput and Unavailable.
     """
     check_database(settings, migrated=True)
-    with opened(reading_engine(settings)) as reader:
+    with opened(patient_reader(settings)) as reader:
         days = days_in(reader, part)
         with progress(days, say_aside) as on_day:
             verified = verify(
@@ -89,6 +92,11 @@ def midnight_ms(day: datetime) -> int:
     return (day.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
 
+def patient_reader(settings: Settings) -> Engine:
+    """Reporting gives a question up after QUERY_SECONDS; to compare a large day takes longer."""
+    return reading_engine(replace(settings, query_seconds=PATIENCE_SECONDS))
+
+
 @contextmanager
 def opened(engine: Engine) -> Iterator[Engine]:
     try:
@@ -107,8 +115,8 @@ def days_in(reader: Engine, part: Part) -> Days:
 
 
 def sites_behind(reader: Engine) -> list[str]:
-    found = find_sites(reader)
     with translated_errors(), reader.begin() as connection:
+        found = values_of(connection, events.c.site_id)
         return [site_id for site_id in found if is_behind(connection, site_id)]
 
 

@@ -1,7 +1,7 @@
-"""Which parts of a range the rollups know: whole days, whole hours, and the ragged rest.
+"""Which parts of a range the rollups know: whole weeks, days and hours, and the ragged rest.
 
-|--edge--|--hours--|-------days-------|--hours--|--edge--|
-start                                                  end
+|--edge--|--hours--|--days--|-------weeks-------|--days--|--hours--|--edge--|
+start                                                                     end
 """
 
 from bisect import bisect_right
@@ -9,42 +9,57 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from shared.rollups import DAY_MS, HOUR_MS
+from shared.rollups import HOUR_MS, LEVELS, bucket_start
 
 Span = tuple[int, int]  # ms, half-open
 
 
 @dataclass
 class Cover:
-    """Spans in order, none empty. Each edge lies within one bucket; days and hours may join."""
+    """Spans in order, none empty. Each edge lies within one bucket; others may join.
 
-    days: list[Span] = field(default_factory=list)
-    hours: list[Span] = field(default_factory=list)
+    `levels` has the spans of whole hours, whole days and whole weeks, as shared.rollups.LEVELS.
+    """
+
     edges: list[Span] = field(default_factory=list)
+    levels: tuple[list[Span], ...] = field(default_factory=lambda: tuple([] for _ in LEVELS))
+
+    @property
+    def whole(self) -> list[Span]:
+        """All that is no edge, in as few spans as possible."""
+        return joined(span for spans in self.levels for span in spans)
 
 
 def cover_of(boundaries: Sequence[int]) -> Cover:
     """How to add up each bucket between `boundaries` from the fewest parts."""
     cover = Cover()
     for start, end in pairwise(boundaries):
-        first_hour, last_hour = ceiling(start, HOUR_MS), end - end % HOUR_MS
-        if first_hour >= last_hour:
+        first, last = ceiling(start, HOUR_MS), bucket_start(end, HOUR_MS)
+        if first >= last:
             add(cover.edges, start, end)
             continue
-        add(cover.edges, start, first_hour)
-        first_day, last_day = ceiling(first_hour, DAY_MS), last_hour - last_hour % DAY_MS
-        if first_day >= last_day:
-            extend(cover.hours, first_hour, last_hour)
-        else:
-            extend(cover.hours, first_hour, first_day)
-            extend(cover.days, first_day, last_day)
-            extend(cover.hours, last_day, last_hour)
-        add(cover.edges, last_hour, end)
+        add(cover.edges, start, first)
+        split(cover, 0, first, last)
+        add(cover.edges, last, end)
     return cover
 
 
-def ceiling(moment: int, step: int) -> int:
-    return -(-moment // step) * step
+def split(cover: Cover, level: int, start: int, end: int) -> None:
+    """Put a span of whole units of a level there, save what the coarser levels take of it."""
+    spans = cover.levels[level]
+    if level + 1 < len(LEVELS):
+        coarser_ms = LEVELS[level + 1].bucket_ms
+        first, last = ceiling(start, coarser_ms), bucket_start(end, coarser_ms)
+        if first < last:
+            extend(spans, start, first)
+            split(cover, level + 1, first, last)
+            start = last
+    extend(spans, start, end)
+
+
+def ceiling(moment: int, bucket_ms: int) -> int:
+    """The first beginning of a bucket that is not before the moment."""
+    return bucket_start(moment + bucket_ms - 1, bucket_ms)
 
 
 def add(spans: list[Span], start: int, end: int) -> None:

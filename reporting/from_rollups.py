@@ -1,4 +1,4 @@
-"""Answers added up from the rollups: whole days and hours there, the ragged edges in `events`."""
+"""Answers added up from the rollups: whole weeks, days, hours; ragged edges from `events`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,7 @@ from reporting.rollup_statements import (
 from reporting.statements import select_edge_values, select_totals
 from reporting.totals import Totals, ValueTotals
 from reporting.user_counts import fetch_unique_users
-from shared.rollups import DAY_MS, EVENT_TYPE, HOUR_MS, TOTAL, value_key
-from shared.tables import events_by_day, events_by_hour
+from shared.rollups import EVENT_TYPE, LEVELS, TOTAL, value_key
 
 
 def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]) -> list[Totals]:
@@ -55,20 +54,19 @@ def fetch_buckets(
     connection: Connection, query: Query, cover: Cover
 ) -> Iterator[Row[*tuple[Any, ...]]]:
     """Rows with bucket, event_type and events: of the filter's value, or of everything."""
-    for table, size_ms, spans in (
-        (events_by_day, DAY_MS, cover.days),
-        (events_by_hour, HOUR_MS, cover.hours),
-    ):
+    for level, spans in zip(LEVELS, cover.levels, strict=True):
         if query.filters:
             ((dimension, value),) = query.filters
             key = value_key(value)
-            for buckets in chunks([at for span in spans for at in range(*span, size_ms)]):
+            for buckets in chunks([at for span in spans for at in range(*span, level.bucket_ms)]):
                 yield from connection.execute(
-                    select_value_buckets(table, query.site_id, dimension, key, buckets)
+                    select_value_buckets(level.events, query.site_id, dimension, key, buckets)
                 )
         else:
             for some in chunks(spans):
-                yield from connection.execute(select_buckets(table, query.site_id, TOTAL, some))
+                yield from connection.execute(
+                    select_buckets(level.events, query.site_id, TOTAL, some)
+                )
 
 
 def fetch_values(
@@ -119,10 +117,10 @@ def fetch_value_views(
     cover = cover_of(boundaries)
     views: Counter[bytes] = Counter()
     texts: dict[bytes, str] = {}
-    for table, spans in ((events_by_day, cover.days), (events_by_hour, cover.hours)):
+    for level, spans in zip(LEVELS, cover.levels, strict=True):
         for some in chunks(spans):
             for key, number in connection.execute(
-                select_value_views(table, query.site_id, dimension, query.views_type, some)
+                select_value_views(level.events, query.site_id, dimension, query.views_type, some)
             ):
                 views[key] += int(number)
     for span in cover.edges:

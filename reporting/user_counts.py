@@ -1,5 +1,5 @@
-"""Distinct users, exactly: unions of the bitmaps of whole days and hours, of what batches brought
-since these were compacted, and of the users of the ragged edges."""
+"""Distinct users, exactly: unions of the bitmaps of whole weeks, days and hours, of what batches
+brought since these were compacted, and of the users of the ragged edges."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,12 +8,11 @@ from itertools import chain
 from pyroaring import BitMap
 from sqlalchemy import Connection
 
-from reporting.cover import Cover, bucket_at, cover_of, joined
+from reporting.cover import Cover, bucket_at, cover_of
 from reporting.query import Query
 from reporting.rollup_statements import chunks, select_bitmaps, select_recent_users
 from reporting.statements import select_edge_users
-from shared.rollups import TOTAL, TOTAL_KEY, value_key
-from shared.tables import users_by_day, users_by_hour
+from shared.rollups import LEVELS, TOTAL, TOTAL_KEY, value_key
 from shared.user_sets import sets_of
 
 # When, of which value, and who was there.
@@ -43,10 +42,10 @@ def fetch_unique_users(
 def compacted(
     connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
 ) -> Iterator[Part]:
-    for table, spans in ((users_by_day, cover.days), (users_by_hour, cover.hours)):
+    for level, spans in zip(LEVELS, cover.levels, strict=True):
         for some_keys in chunks(keys):
             for some_spans in chunks(spans):
-                statement = select_bitmaps(table, site_id, dimension, some_keys, some_spans)
+                statement = select_bitmaps(level.users, site_id, dimension, some_keys, some_spans)
                 for row in connection.execute(statement):
                     yield row.bucket, row.value_key, BitMap.deserialize(row.bitmap)
 
@@ -55,7 +54,7 @@ def recent(
     connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
 ) -> Iterator[Part]:
     wanted = frozenset(keys)
-    for spans in chunks(joined(cover.days + cover.hours)):
+    for spans in chunks(cover.whole):
         for row in connection.execute(select_recent_users(site_id, spans)):
             for key, users in sets_of(row.sets, dimension, wanted):
                 yield row.bucket, key, users

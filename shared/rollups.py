@@ -1,9 +1,9 @@
 """The rollups, as data: what is counted, in which buckets, by which dimensions.
 
-A bucket is a whole UTC minute, hour or day and is named by its first millisecond. Every count is
-written in the transaction that inserts its events; users reach `recent_users` in that transaction
-and are moved on from there by compaction. So events, counts, and users (recent, by hour, by day)
-always tell the same.
+A bucket is a whole UTC minute, hour, day or week from Monday, and is named by its first
+millisecond. Every count is written in the transaction that inserts its events; users reach
+`recent_users` in that transaction and are moved on from there by compaction. So events, counts, and
+users (recent, by hour, day and week) always tell the same.
 """
 
 import hashlib
@@ -18,13 +18,18 @@ from shared.tables import (
     events_by_day,
     events_by_hour,
     events_by_minute,
+    events_by_week,
     users_by_day,
     users_by_hour,
+    users_by_week,
 )
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+# 1970 began on a Thursday. Whole days from there, so that shorter buckets begin as they should.
+FIRST_MONDAY = 4 * DAY_MS
 
 # The dimension of all events, whose one value is the empty text.
 TOTAL = ""
@@ -54,13 +59,36 @@ class Rollup:
     has_dimensions: bool
 
 
+@dataclass(frozen=True)
+class Level:
+    """Events and users of each dimension's value, in buckets of one size."""
+
+    events: Table
+    users: Table
+    bucket_ms: int
+
+
+HOURS = Level(events_by_hour, users_by_hour, HOUR_MS)
+DAYS = Level(events_by_day, users_by_day, DAY_MS)
+# A year by the week is a seventh of the rows that it is by the day.
+WEEKS = Level(events_by_week, users_by_week, WEEK_MS)
+# From the finest to the coarsest: each holds what the one before does, in fewer rows.
+LEVELS = (HOURS, DAYS, WEEKS)
+
+# What is counted of the events of one day; weeks are made of days.
 EVENT_ROLLUPS = (
     Rollup(events_by_minute, MINUTE_MS, has_dimensions=False),
     Rollup(events_by_hour, HOUR_MS, has_dimensions=True),
     Rollup(events_by_day, DAY_MS, has_dimensions=True),
 )
+WEEK_ROLLUP = Rollup(events_by_week, WEEK_MS, has_dimensions=True)
 # Users of each dimension's value, of each event type (EVENT_TYPE) and of all events (TOTAL).
 USER_ROLLUPS = ((users_by_hour, HOUR_MS), (users_by_day, DAY_MS))
+
+
+def bucket_start(moment: int, bucket_ms: int) -> int:
+    """When the bucket of a moment begins; both in ms."""
+    return moment - (moment - FIRST_MONDAY) % bucket_ms
 
 
 @lru_cache(maxsize=65_536)

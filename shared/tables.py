@@ -234,8 +234,10 @@ def users_by(bucket: str) -> Table:
 
 events_by_hour = events_by("hour")
 events_by_day = events_by("day")
+events_by_week = events_by("week")
 users_by_hour = users_by("hour")
 users_by_day = users_by("day")
+users_by_week = users_by("week")
 
 # Who was there, as batches bring it: one row a batch, site and hour, until it is compacted.
 recent_users = Table(

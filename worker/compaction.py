@@ -1,4 +1,4 @@
-"""Compaction: what batches left in `recent_users` moves into one bitmap a value, hour and day.
+"""Compaction: what batches left in `recent_users` moves into bitmaps, by value and hour, day, week.
 
 A union with the same users again changes nothing, so a day is never closed: events that come late
 land in `recent_users` too, and join their day when they are compacted. Readers add the two.
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, Row, Table, select
 from shared.database import translated_errors
 from shared.dialects import insert_replacing
 from shared.driver_rows import delete_by_keys, fetch_by_keys, insert_tuples
-from shared.rollups import USER_ROLLUPS
-from shared.tables import recent_users
+from shared.rollups import LEVELS, bucket_start
+from shared.tables import recent_users, sites
 from shared.user_sets import decode_sets, packed
 
 # Of `recent_users`, in one transaction: SQLite's writers wait for it.
@@ -30,13 +30,13 @@ Cell = tuple[str, str, bytes, int]
 def compact(engine: Engine) -> int:
     """Compact all there is; returns how many rows of `recent_users` that were. Raises Unavailable.
 
-    Killed at any line, or run twice at a time, it loses nobody: rows leave in the transaction in
-    which their users arrive, and are locked until then.
+    Killed at any line, it loses nobody: rows leave in the transaction in which their users arrive.
+    Their sites are locked until then, as by everybody who writes rollups.
     """
     compacted = 0
     while True:
         with translated_errors(), engine.begin() as connection:
-            rows = lock_recent(connection)
+            rows = fetch_oldest(connection, lock_sites(connection))
             if rows:
                 merge(connection, rows)
                 forget(connection, rows)
@@ -45,13 +45,23 @@ def compact(engine: Engine) -> int:
             return compacted
 
 
-def lock_recent(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
+def lock_sites(connection: Connection) -> list[str]:
+    """Lock the sites that have the oldest rows; returns them in order."""
+    key = tuple(recent_users.primary_key)
+    oldest = select(*key).order_by(*key).limit(CHUNK_ROWS).prefix_with(LABEL)
+    site_ids = sorted({row.site_id for row in connection.execute(oldest)})
+    locked = select(sites.c.site_id).where(sites.c.site_id.in_(site_ids)).prefix_with(LABEL)
+    connection.execute(locked.order_by(sites.c.site_id).with_for_update()).all()
+    return site_ids
+
+
+def fetch_oldest(connection: Connection, site_ids: list[str]) -> Sequence[Row[*tuple[Any, ...]]]:
     oldest = (
         select(recent_users)
         .prefix_with(LABEL)
+        .where(recent_users.c.site_id.in_(site_ids))
         .order_by(*recent_users.primary_key)
         .limit(CHUNK_ROWS)
-        .with_for_update()
     )
     return connection.execute(oldest).all()
 
@@ -66,11 +76,11 @@ def merge(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None
     for row in rows:
         for (dimension, key), users in decode_sets(row.sets).items():
             merged[row.site_id, dimension, key, row.bucket] |= users
-    for table, bucket_ms in USER_ROLLUPS:
+    for level in LEVELS:
         cells: dict[Cell, BitMap] = defaultdict(BitMap)
         for (site_id, dimension, key, hour), users in merged.items():
-            cells[site_id, dimension, key, hour - hour % bucket_ms] |= users
-        add_users(connection, table, cells)
+            cells[site_id, dimension, key, bucket_start(hour, level.bucket_ms)] |= users
+        add_users(connection, level.users, cells)
 
 
 def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -> None:
@@ -88,9 +98,7 @@ def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -
 
 
 def fetch_bitmaps(connection: Connection, table: Table, cells: list[Cell]) -> dict[Cell, BitMap]:
-    known = fetch_by_keys(
-        connection, tuple(table.c), tuple(table.primary_key), cells, LABEL, locked=True
-    )
+    known = fetch_by_keys(connection, tuple(table.c), tuple(table.primary_key), cells, LABEL)
     return {(cell[0], cell[1], cell[2], cell[3]): BitMap.deserialize(bits) for *cell, bits in known}
 
 

@@ -1,4 +1,4 @@
-"""Which sites and UTC days have events or rollups, and where the rollups of a day are.
+"""Which sites and UTC days have events or rollups, and where the rollups of a time are.
 
 Whatever is there is found, also what has no event behind it: it may have to go.
 """
@@ -9,26 +9,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, select
 
 from shared.database import translated_errors
-from shared.rollups import DAY_MS
-from shared.tables import (
-    events,
-    events_by_day,
-    events_by_hour,
-    events_by_minute,
-    recent_users,
-    retention,
-    sites,
-    users,
-    users_by_day,
-    users_by_hour,
-)
+from shared.rollups import DAY_MS, LEVELS, WEEK_MS, bucket_start
+from shared.tables import events, events_by_minute, recent_users, retention, sites, users
 from worker.key_order import pages, values_of
 
 # A site's rows of these are in the order of time, of the next two within each dimension, and of the
 # last two within each of its values.
 BY_TIME = (events.c.timestamp, events_by_minute.c.bucket, recent_users.c.bucket)
-BY_DIMENSION = (events_by_hour, events_by_day)
-BY_VALUE = (users_by_hour, users_by_day)
+BY_DIMENSION = tuple(level.events for level in LEVELS)
+BY_VALUE = tuple(level.users for level in LEVELS)
 OF_A_SITE = (sites, users, *(column.table for column in BY_TIME), *BY_DIMENSION, *BY_VALUE)
 
 # Named in one statement. From a thousand on, MariaDB no longer seeks each.
@@ -129,27 +118,33 @@ def days_of_users(connection: Connection, table: Table, site_id: str, part: Part
     return found
 
 
+def week_of(moment: int) -> int:
+    """The first ms of the week, from Monday, that a moment is in."""
+    return bucket_start(moment, WEEK_MS)
+
+
 def dimensions_of(connection: Connection, table: Table, site_id: str) -> list[str]:
     return list(values_of(connection, table.c.dimension, table.c.site_id == site_id))
 
 
-def day_of(
-    connection: Connection, table: Table, site_id: str, day: int
+def rows_between(
+    connection: Connection, table: Table, site_id: str, start: int, end: int
 ) -> Iterator[ColumnElement[bool]]:
-    """Where a rollup's rows of a site's day are: conditions, each a short way along its key."""
-    at_day = and_(table.c.site_id == site_id, table.c.bucket >= day, table.c.bucket < day + DAY_MS)
+    """Where a site's rows of a rollup are whose buckets begin from `start` up to `end`: conditions,
+    each a short way along the table's key."""
+    at = and_(table.c.site_id == site_id, table.c.bucket >= start, table.c.bucket < end)
     if table not in {*BY_DIMENSION, *BY_VALUE}:
-        yield at_day
+        yield at
         return
     for dimension in dimensions_of(connection, table, site_id):
         of_dimension = table.c.dimension == dimension
         if table in BY_DIMENSION:
-            yield and_(at_day, of_dimension)
+            yield and_(at, of_dimension)
             continue
         keys = select(table.c.value_key).where(table.c.site_id == site_id, of_dimension).distinct()
         for page in pages(connection, keys, (table.c.value_key,), size=PAGE_VALUES):
             of_values = table.c.value_key.in_([row.value_key for row in page])
-            yield and_(at_day, of_dimension, of_values)
+            yield and_(at, of_dimension, of_values)
 
 
 def bounds(connection: Connection, moment: Column[int], site_id: str) -> list[int]:

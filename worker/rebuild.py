@@ -2,27 +2,38 @@
 
 It holds the lock on the site's row from before it reads the events. Batches that have stored some
 of that site wait there, uncommitted, so a day is exact while workers store into it. Killed at any
-line, a day has its old rollups or its new ones.
+line, a day has its old rollups or its new ones. A week is made of its days' rollups, in the
+transaction of the last of them.
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import Connection, Engine, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, Row, Table, and_, bindparam, delete, select, update
 
 from shared.clock import iso_from_ms
 from shared.database import KnownKey, translated_errors
 from shared.driver_rows import insert_tuples
 from shared.errors import Unavailable
-from shared.rollups import DAY_MS, DIMENSIONS, EVENT_ROLLUPS, USER_ROLLUPS, value_key
+from shared.rollups import (
+    DAY_MS,
+    DAYS,
+    DIMENSIONS,
+    EVENT_ROLLUPS,
+    USER_ROLLUPS,
+    WEEK_MS,
+    WEEKS,
+    value_key,
+)
 from shared.tables import dimension_values, events, recent_users, users
-from shared.user_sets import UserSets
-from worker.compaction import CHUNK_CELLS, Cell, write_bitmaps
-from worker.extent import Covered, Days, day_of, fetch_pruned_before
+from shared.user_sets import UserSets, packed
+from worker.compaction import CHUNK_CELLS, Cell
+from worker.extent import Covered, Days, fetch_pruned_before, rows_between, week_of
 from worker.key_order import pages
 from worker.rollups import (
     Cells,
@@ -32,7 +43,6 @@ from worker.rollups import (
     counted_by,
     hour_cells_from,
     minute_cells_from,
-    numbers_of_rows,
     user_sets_from,
     values_in,
 )
@@ -45,6 +55,7 @@ from worker.site_rows import (
     settle_site,
     widen_site,
 )
+from worker.users import numbers_of
 
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 COUNTED_COLUMNS = (
@@ -55,6 +66,7 @@ COUNTED_COLUMNS = (
     *DIMENSIONS.values(),
 )
 COUNTED_NAMES = (*(column.name for column in COUNTED_COLUMNS), "number")
+LABEL = "/* worker.rebuild */"
 CHUNK_VALUES = 1000
 # Between tries, where a batch or compaction was in the way.
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -95,9 +107,11 @@ def rebuild(engine: Engine, days: Days, *, are_all: bool, on_day: Callable[[], N
     for site_id, its_days in days.items():
         if are_all:
             again(f"the users of {site_id}", partial(mend_numbers, engine, site_id))
+        firsts = {week_of(day): day for day in reversed(its_days)}
         for day in reversed(its_days):
             name = f"{site_id} on {iso_from_ms(day)[:10]}"
-            again(name, partial(rebuild_day, engine, site_id, day, rebuilt))
+            is_first = firsts[week_of(day)] == day
+            again(name, partial(rebuild_day, engine, site_id, day, rebuilt, with_week=is_first))
             on_day()
         if are_all:
             again(f"the site {site_id}", partial(settle_site, engine, site_id))
@@ -117,8 +131,10 @@ def again(what: str, attempt: Callable[[], None]) -> None:
             time.sleep(pause)
 
 
-def rebuild_day(engine: Engine, site_id: str, day: int, rebuilt: Covered) -> None:
-    """The transaction."""
+def rebuild_day(
+    engine: Engine, site_id: str, day: int, rebuilt: Covered, *, with_week: bool
+) -> None:
+    """The transaction. `with_week`: no other day of the week is still to come."""
     tally = Tally()
     with engine.begin() as connection:
         lock_site(connection, site_id)
@@ -130,6 +146,8 @@ def rebuild_day(engine: Engine, site_id: str, day: int, rebuilt: Covered) -> Non
             delete_day(connection, site_id, day)
             write_day(connection, tally)
             widen_site(connection, site_id, tally.first, tally.last)
+        if with_week:
+            rebuild_week(connection, site_id, week_of(day))
         drop_site_of_none(connection, site_id)
     if is_pruned:
         rebuilt.leave_out(day, pruned_before or 0)
@@ -141,7 +159,7 @@ def count_day(connection: Connection, site_id: str, day: int, tally: Tally) -> N
     its_user = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
     statement = (
         select(*COUNTED_COLUMNS, users.c.number)
-        .prefix_with("/* worker.rebuild */")
+        .prefix_with(LABEL)
         .join_from(events, users, its_user, isouter=True)
         .where(events.c.site_id == site_id, events.c.timestamp < day + DAY_MS)
     )
@@ -154,34 +172,75 @@ def numbers_in(
     connection: Connection, columns: Columns, known: list[int | None]
 ) -> list[int | None]:
     """The number of each row's user. Those who have none yet get one."""
-    users_and_numbers = zip(columns.user_ids, known, strict=True)
-    is_new = any(user is not None and number is None for user, number in users_and_numbers)
-    return numbers_of_rows(connection, columns) if is_new else known
+    rows = list(zip(columns.site_ids, columns.user_ids, known, strict=True))
+    new = {(site, user) for site, user, number in rows if number is None and user is not None}
+    if not new:
+        return known
+    given = numbers_of(connection, new)
+    return [
+        given[site, user] if number is None and user is not None else number
+        for site, user, number in rows
+    ]
 
 
 def delete_day(connection: Connection, site_id: str, day: int) -> None:
-    # In compaction's order: recent users first. Were it the other way round, each would hold what
-    # the other waits for.
     user_tables = (recent_users, *(table for table, _ in USER_ROLLUPS))
     for table in (*user_tables, *(rollup.table for rollup in EVENT_ROLLUPS)):
-        statement = delete(table).prefix_with("/* worker.rebuild */")
-        for rows in day_of(connection, table, site_id, day):
-            connection.execute(statement.where(rows))
+        delete_between(connection, table, site_id, day, day + DAY_MS)
+
+
+def delete_between(
+    connection: Connection, table: Table, site_id: str, start: int, end: int
+) -> None:
+    statement = delete(table).prefix_with(LABEL)
+    for rows in rows_between(connection, table, site_id, start, end):
+        connection.execute(statement.where(rows))
 
 
 def write_day(connection: Connection, tally: Tally) -> None:
     for rollup in EVENT_ROLLUPS:
-        counted = counted_by(rollup, tally.minutes, tally.hours)
-        if counted:
-            insert = rollup.table.insert().prefix_with("/* worker.rebuild */")
-            rows = [(*cell, number) for cell, number in sorted(counted.items())]
-            insert_tuples(connection, insert, rows)
+        write_counts(connection, rollup.table, counted_by(rollup, tally.minutes, tally.hours))
     for table, bucket_ms in USER_ROLLUPS:
-        cells = sorted(cells_by(bucket_ms, tally).items())
-        for first in range(0, len(cells), CHUNK_CELLS):
-            write_bitmaps(connection, table, cells[first : first + CHUNK_CELLS])
+        write_users(connection, table, cells_by(bucket_ms, tally))
     # Last: other sites' batches may have the same new values, and wait for them from now on.
     write_values(connection, tally.values)
+
+
+def write_counts(connection: Connection, table: Table, counted: Counted) -> None:
+    rows = [(*cell, number) for cell, number in sorted(counted.items())]
+    insert_tuples(connection, table.insert().prefix_with(LABEL), rows)
+
+
+def write_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -> None:
+    ordered = sorted(cells)
+    for first in range(0, len(ordered), CHUNK_CELLS):
+        some = ordered[first : first + CHUNK_CELLS]
+        rows = [(*cell, packed(cells[cell])) for cell in some]
+        insert_tuples(connection, table.insert().prefix_with(LABEL), rows)
+
+
+def rebuild_week(connection: Connection, site_id: str, week: int) -> None:
+    """What is still in `recent_users` joins the week when it joins its day."""
+    end = week + WEEK_MS
+    for table in (WEEKS.events, WEEKS.users):
+        delete_between(connection, table, site_id, week, end)
+    counted: Counted = Counter()
+    for row in fetch_between(connection, DAYS.events, site_id, week, end):
+        counted[site_id, row.dimension, week, row.value_key, row.event_type] += row.events
+    write_counts(connection, WEEKS.events, counted)
+    cells: dict[Cell, BitMap] = defaultdict(BitMap)
+    for row in fetch_between(connection, DAYS.users, site_id, week, end):
+        members = BitMap.deserialize(row.bitmap)
+        cells[site_id, row.dimension, row.value_key, week] |= members
+    write_users(connection, WEEKS.users, cells)
+
+
+def fetch_between(
+    connection: Connection, table: Table, site_id: str, start: int, end: int
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    statement = select(table).prefix_with(LABEL)
+    for rows in rows_between(connection, table, site_id, start, end):
+        yield from connection.execute(statement.where(rows))
 
 
 def cells_by(bucket_ms: int, tally: Tally) -> dict[Cell, BitMap]:

@@ -17,6 +17,7 @@ from shared.rollups import (
     MINUTE_MS,
     TOTAL,
     TOTAL_KEY,
+    bucket_start,
     value_key,
 )
 from shared.tables import events, users
@@ -41,7 +42,7 @@ class Cell(NamedTuple):
     event_type: str
 
     def in_bucket(self, bucket_ms: int) -> "Cell":
-        return self._replace(bucket=self.bucket - self.bucket % bucket_ms)
+        return self._replace(bucket=bucket_start(self.bucket, bucket_ms))
 
 
 @dataclass

@@ -22,7 +22,9 @@ from shared.rollups import (
     MINUTE_MS,
     TOTAL,
     TOTAL_KEY,
+    WEEK_ROLLUP,
     Rollup,
+    bucket_start,
     value_key,
 )
 from shared.tables import dimension_values, events, recent_users, sites
@@ -111,7 +113,7 @@ def keyed(values: Iterable[str]) -> list[tuple[bytes, str]]:
 
 def add_events(connection: Connection, columns: Columns) -> None:
     minutes, hours = minute_cells_from(columns), hour_cells_from(columns)
-    for rollup in EVENT_ROLLUPS:
+    for rollup in (*EVENT_ROLLUPS, WEEK_ROLLUP):
         statement = insert_adding(connection, rollup.table, rollup.table.c.events)
         insert_tuples(
             connection,
@@ -129,7 +131,7 @@ def counted_by(rollup: Rollup, minutes: Counted, hours: Cells) -> Counted:
         return minutes
     counted: Counted = Counter()
     for (site_id, dimension, hour, key, event_type), number in hours.items():
-        bucket = hour - hour % rollup.bucket_ms
+        bucket = bucket_start(hour, rollup.bucket_ms)
         counted[site_id, dimension, bucket, key, event_type] += number
     return counted
 

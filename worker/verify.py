@@ -3,6 +3,7 @@
 So it is right on a live system: what a batch writes is seen as a whole, or not at all.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,13 +12,13 @@ from sqlalchemy import Connection, Engine, func, select
 
 from shared.database import translated_errors
 from shared.outcomes import Outcome
-from shared.rollups import DAY_MS, EVENT_ROLLUPS, USER_ROLLUPS
+from shared.rollups import DAY_MS, DAYS, EVENT_ROLLUPS, USER_ROLLUPS, WEEK_MS, WEEKS
 from shared.tables import events, outcomes, sites, users
-from worker.day_check import DayCheck
-from worker.extent import Covered, Days, Part, bounds, days_along, fetch_pruned_before
+from worker.check import Check
+from worker.extent import Covered, Days, Part, bounds, days_along, fetch_pruned_before, week_of
 from worker.findings import NO_ROW, Findings, place
 from worker.key_order import pages, values_of
-from worker.recount import recount_day
+from worker.recount import Cell, recount_day
 from worker.site_rows import MAX_NUMBER
 
 
@@ -48,6 +49,9 @@ def verify(
             with translated_errors(), engine.begin() as connection:
                 check_day(connection, site_id, day, findings, verified)
             on_day()
+        for week in sorted({week_of(day) for day in its_days}):
+            with translated_errors(), engine.begin() as connection:
+                check_week(connection, site_id, week, findings)
     if are_all:
         with translated_errors(), engine.begin() as connection:
             check_outcomes(connection, findings)
@@ -65,15 +69,30 @@ def check_day(
         return
     recount = recount_day(connection, site_id, day)
     verified.add(site_id, day, recount.events)
-    check = DayCheck(connection, site_id, day, recount, findings)
+    check = Check(connection, site_id, day, day + DAY_MS, findings, recount.texts)
     for rollup in EVENT_ROLLUPS:
         has_dimensions = rollup.has_dimensions
         expected = recount.counts_by(rollup.bucket_ms) if has_dimensions else recount.minutes
-        check.counts(rollup.table, expected)
+        check.check_events(rollup.table, expected)
     for table, bucket_ms in USER_ROLLUPS:
-        check.users(table, bucket_ms)
-    check.texts()
-    check.numbers()
+        check.check_users(table, bucket_ms, recount.users_by(bucket_ms))
+    check.check_texts()
+    for user_id in sorted(recount.unnumbered):
+        where = place(site_id, day, user_id=user_id)
+        findings.add(users.name, where, "a number", "none that can be")
+
+
+def check_week(connection: Connection, site_id: str, week: int, findings: Findings) -> None:
+    """A week is its days added up, also where their events are pruned."""
+    check = Check(connection, site_id, week, week + WEEK_MS, findings)
+    counts: dict[Cell, int] = defaultdict(int)
+    for cell, number in check.events_in(DAYS.events).items():
+        counts[cell.in_bucket(WEEK_MS)] += number
+    check.check_events(WEEKS.events, counts)
+    sets: dict[Cell, BitMap] = defaultdict(BitMap)
+    for cell, members in check.users_in(DAYS.users, DAY_MS).items():
+        sets[cell.in_bucket(WEEK_MS)] |= members
+    check.check_users(WEEKS.users, WEEK_MS, sets)
 
 
 def check_site(connection: Connection, site_id: str, findings: Findings) -> None:

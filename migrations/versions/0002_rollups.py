@@ -77,7 +77,7 @@ def upgrade() -> None:
         count("events"),
         sqlite_with_rowid=False,
     )
-    for bucket in ("hour", "day"):
+    for bucket in ("hour", "day", "week"):
         create(
             f"events_by_{bucket}",
             text_key("site_id", 255),
@@ -114,6 +114,8 @@ def downgrade() -> None:
     for table in (
         "retention",
         "recent_users",
+        "users_by_week",
+        "events_by_week",
         "users_by_day",
         "events_by_day",
         "users_by_hour",

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, insert, select, text, update
 
-from footfall.rollups import rebuild_missing
+from footfall.rollups import rebuild_missing, rebuild_rollups, verify_rollups
 from shared.database import writing_engine
 from shared.rollups import DAY_MS
 from shared.settings import Settings
-from shared.tables import events_by_day, retention, sites
+from shared.tables import events_by_day, events_by_hour, retention, sites
 from tests.counted import TODAY, commit, differences, varied_events
 from tests.migration import migrate
 from tests.servers import ROOT
+from worker.extent import Part
 
 Run = Callable[..., tuple[int, str, list[str]]]
 
@@ -74,10 +75,18 @@ def test_a_difference_is_printed_mended_and_gone(counted: Engine, run: Run) -> N
     assert run("verify")[0] == 0
 
 
+def test_comparing_may_take_longer_than_questions_may(
+    counted: Engine, configured: Settings
+) -> None:
+    hasty = dataclasses.replace(configured, query_seconds=0)
+    rebuild_rollups(hasty, Part())
+    assert verify_rollups(hasty, Part()) == (True, "300 events of 2 sites on 3 days: no difference")
+
+
 def test_site_and_days_can_be_chosen(counted: Engine, run: Run) -> None:
     with counted.begin() as connection:
-        at = (events_by_day.c.site_id == "a", events_by_day.c.bucket == TODAY - DAY_MS)
-        connection.execute(update(events_by_day).where(*at).values(events=0))
+        at = (events_by_hour.c.site_id == "a", events_by_hour.c.bucket == TODAY - DAY_MS)
+        connection.execute(update(events_by_hour).where(*at).values(events=0))
     assert run("verify", "--site", "b")[0] == 0
     assert run("verify", "--from", "2025-11-15")[0] == 0
     assert run("verify", "--to", "2025-11-13")[0] == 0

@@ -74,7 +74,7 @@ ZONES = [
 DAYS = [f"2025-10-{day}" for day in range(24, 29)]
 ranges = st.one_of(
     st.sampled_from(DAYS[1:-1]).map(lambda day: {"date": day}),
-    st.just({"from": "2025-10-24", "to": "2025-11-05"}),
+    st.just({"from": "2025-10-18", "to": "2025-11-05"}),
     st.tuples(st.sampled_from(DAYS[:3]), st.sampled_from(DAYS[2:])).map(
         lambda days: {"from": days[0], "to": days[1]}
     ),

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
 
 from reporting.app import create_app
+from shared.errors import BadSetting
 from shared.event import Event
 from shared.queue import DRAIN_JOB, PRUNE_JOB, EventQueue, periodic_queue_name, rq_queue
-from shared.rollups import DAY_MS, EVENT_ROLLUPS, TOTAL, USER_ROLLUPS
+from shared.rollups import DAY_MS, LEVELS, TOTAL
 from shared.settings import Settings
-from shared.tables import events, events_by_day, sites
+from shared.tables import events, events_by_day, events_by_minute, sites
 from shared.tables import retention as retention_row
 from tests.counted import TODAY, commit, differences, rebuild_all
 from tests.events import NOW, make_event
@@ -22,8 +23,8 @@ from worker.rq_worker import KNOWN_JOBS
 from worker.stopping import StopFlag
 
 ROLLUPS = (
-    *(rollup.table for rollup in EVENT_ROLLUPS),
-    *(table for table, _ in USER_ROLLUPS),
+    events_by_minute,
+    *(table for level in LEVELS for table in (level.events, level.users)),
     sites,
 )
 
@@ -209,6 +210,12 @@ def test_the_job_is_followed_by_one_other_until_all_is_deleted(
     monkeypatch.undo()
     jobs.prune_events()
     assert queue.count == rows(engine, events) == 0
+
+
+@pytest.mark.parametrize("value", ["0", "36501", "-1", "1.5", "a year"])
+def test_an_age_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(BadSetting, match="MAX_AGE: must be "):
+        Settings.from_env({"MAX_AGE": value})
 
 
 def test_every_periodic_job_is_one_that_workers_run(queue: EventQueue) -> None:

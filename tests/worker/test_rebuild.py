@@ -11,9 +11,17 @@ from sqlalchemy import Engine, delete, event, func, insert, select, update
 
 from shared.database import writing_engine
 from shared.errors import Unavailable
-from shared.rollups import DAY_MS, EVENT_ROLLUPS, USER_ROLLUPS
+from shared.rollups import DAY_MS, LEVELS
 from shared.settings import Settings
-from shared.tables import events, events_by_day, recent_users, retention, sites, users
+from shared.tables import (
+    events,
+    events_by_day,
+    events_by_minute,
+    recent_users,
+    retention,
+    sites,
+    users,
+)
 from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
 from tests.events import make_event
 from worker import key_order, rebuild
@@ -23,8 +31,8 @@ from worker.retention import prune_events
 from worker.stopping import StopFlag
 
 ROLLUPS = (
-    *(rollup.table for rollup in EVENT_ROLLUPS),
-    *(table for table, _ in USER_ROLLUPS),
+    events_by_minute,
+    *(table for level in LEVELS for table in (level.events, level.users)),
     recent_users,
     sites,
     users,
@@ -105,6 +113,19 @@ def test_a_part_of_a_site_without_a_row_gets_one(
     assert differences(database_settings) == []
 
 
+def test_counts_of_no_site_go_and_leave_no_site(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", varied_events(1, 50, sites="a"))
+    stray = {"site_id": "x", "bucket": TODAY, "event_type": "page_view", "events": 1}
+    with engine.begin() as connection:
+        connection.execute(insert(events_by_minute).values(**stray))
+    rebuild_all(engine, Part("x", start=TODAY))
+    with engine.connect() as connection:
+        assert connection.scalars(select(sites.c.site_id)).all() == ["a"]
+    assert differences(database_settings) == []
+
+
 def first_event_line(engine: Engine) -> str:
     with engine.connect() as connection:
         first = connection.scalar(select(func.min(events.c.timestamp)))
@@ -152,6 +173,8 @@ STATEMENTS = (
     "INSERT /* worker.rebuild */ INTO events_by_minute",
     "INTO users_by_day",
     "SELECT dimension_values",
+    "DELETE /* worker.rebuild */ FROM users_by_week",
+    "INTO events_by_week",
 )
 
 

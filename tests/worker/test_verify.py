@@ -9,7 +9,7 @@ from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
 from shared.database import writing_engine
-from shared.rollups import DAY_MS, HOUR_MS, TOTAL, TOTAL_KEY, value_key
+from shared.rollups import DAY_MS, HOUR_MS, LEVELS, TOTAL, TOTAL_KEY, value_key
 from shared.settings import Settings
 from shared.tables import (
     dimension_values,
@@ -31,8 +31,8 @@ from worker.extent import Part, find_days
 from worker.findings import MOST_LINES
 from worker.verify import verify
 
-COUNTS = (events_by_minute, events_by_hour, events_by_day)
-USERS = (users_by_hour, users_by_day)
+COUNTS = (events_by_minute, *(level.events for level in LEVELS))
+USERS = tuple(level.users for level in LEVELS)
 # A day without events, and a user that nobody is.
 ELSEWHERE = TODAY - 100 * DAY_MS
 NOBODY = 4_000_000
@@ -215,8 +215,8 @@ def one(connection: Connection) -> Any:
 
 def test_only_the_part_asked_for_is_looked_at(counted: Engine, database_settings: Settings) -> None:
     with counted.begin() as connection:
-        at = (events_by_day.c.site_id == "a", events_by_day.c.bucket == TODAY - DAY_MS)
-        connection.execute(delete(events_by_day).where(*at))
+        at = (events_by_hour.c.site_id == "a", events_by_hour.c.bucket == TODAY - DAY_MS + HOUR_MS)
+        connection.execute(delete(events_by_hour).where(*at))
     assert differences(database_settings, Part("b")) == []
     assert differences(database_settings, Part("a", start=TODAY)) == []
     assert differences(database_settings, Part("a", end=TODAY - DAY_MS)) == []

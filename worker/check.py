@@ -1,4 +1,4 @@
-"""One day of one site: what its rollups hold, against what they should."""
+"""What the rollups of a site hold between two moments, against what they should."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,11 +10,11 @@ from pyroaring import BitMap
 from sqlalchemy import Connection, Row, Table, select
 
 from shared.rollups import DIMENSIONS, TOTAL, TOTAL_KEY, value_key
-from shared.tables import dimension_values, recent_users, users
+from shared.tables import dimension_values, recent_users
 from shared.user_sets import UserSets, decode_sets
-from worker.extent import day_of
+from worker.extent import rows_between
 from worker.findings import NO_ROW, Findings, place
-from worker.recount import Cell, Recount
+from worker.recount import Cell
 
 CHUNK_VALUES = 1000
 # What reading the bytes of sets raises where they are none.
@@ -24,26 +24,34 @@ T = TypeVar("T")
 
 
 @dataclass
-class DayCheck:
-    """Compares table after table, within the snapshot of `connection`."""
+class Check:
+    """Compares table after table, within the snapshot of `connection`. Times are ms, half-open."""
 
     connection: Connection
     site_id: str
-    day: int
-    recount: Recount
+    start: int
+    end: int
     findings: Findings
+    # What keys stand for, as far as it is known without asking the database.
+    texts: Mapping[bytes, str] = field(default_factory=dict)
     # Whose text must be known.
     keys: set[bytes] = field(default_factory=set)
 
-    def counts(self, table: Table, expected: Mapping[Cell, int]) -> None:
+    def check_events(self, table: Table, expected: Mapping[Cell, int]) -> None:
+        self.compare(table, expected, self.events_in(table), lambda number, _: str(number))
+
+    def check_users(self, table: Table, bucket_ms: int, expected: Mapping[Cell, BitMap]) -> None:
+        self.compare(table, expected, self.users_in(table, bucket_ms), shown_users)
+
+    def events_in(self, table: Table) -> dict[Cell, int]:
         found = {}
         for row in self.rows(table):
             of = row._mapping
             dimension, key = of.get("dimension", TOTAL), of.get("value_key", TOTAL_KEY)
             found[Cell(row.bucket, dimension, key, row.event_type)] = row.events
-        self.compare(table, expected, found, lambda number, _: str(number))
+        return found
 
-    def users(self, table: Table, bucket_ms: int) -> None:
+    def users_in(self, table: Table, bucket_ms: int) -> dict[Cell, BitMap]:
         """Users are where compaction has put them, or still in `recent_users`."""
         found: dict[Cell, BitMap] = defaultdict(BitMap)
         for row in self.rows(table):
@@ -53,11 +61,11 @@ class DayCheck:
             sets: UserSets = self.read(recent_users, row.bucket, row.sets, decode_sets, {})
             for (dimension, key), members in sets.items():
                 found[Cell(row.bucket, dimension, key, "").in_bucket(bucket_ms)] |= members
-        self.compare(table, self.recount.users_by(bucket_ms), found, shown_users)
+        return found
 
     def rows(self, table: Table) -> Iterator[Row[*tuple[Any, ...]]]:
         statement = select(table).prefix_with("/* worker.verify */")
-        for where in day_of(self.connection, table, self.site_id, self.day):
+        for where in rows_between(self.connection, table, self.site_id, self.start, self.end):
             yield from self.connection.execute(statement.where(where))
 
     def read(
@@ -81,7 +89,7 @@ class DayCheck:
         differing = sorted(cell for cell in cells if expected.get(cell) != found.get(cell))
         if not differing:
             return
-        texts = self.fetch_texts({cell.value_key for cell in differing}) | self.recount.texts
+        texts = self.fetch_texts({cell.value_key for cell in differing}) | dict(self.texts)
         for cell in differing:
             wanted, there = expected.get(cell), found.get(cell)
             self.findings.add(
@@ -91,7 +99,7 @@ class DayCheck:
                 NO_ROW if there is None else shown(there, wanted),
             )
 
-    def texts(self) -> None:
+    def check_texts(self) -> None:
         """Every value that was counted has the text of its key."""
         texts = self.fetch_texts(self.keys)
         for key in sorted(self.keys):
@@ -99,8 +107,8 @@ class DayCheck:
             if text is None or value_key(text) != key:
                 self.findings.add(
                     dimension_values.name,
-                    place(self.site_id, self.day, value_key=key.hex()),
-                    repr(self.recount.texts.get(key, "its text")),
+                    place(self.site_id, self.start, value_key=key.hex()),
+                    repr(self.texts.get(key, "its text")),
                     NO_ROW if text is None else repr(text),
                 )
 
@@ -112,12 +120,6 @@ class DayCheck:
             for row in self.connection.execute(select(dimension_values).where(some)):
                 texts[row.value_key] = row.value
         return texts
-
-    def numbers(self) -> None:
-        """Every user of the day has a number."""
-        for user_id in sorted(self.recount.unnumbered):
-            where = place(self.site_id, self.day, user_id=user_id)
-            self.findings.add(users.name, where, "a number", "none that can be")
 
 
 def described(cell: Cell, texts: Mapping[bytes, str]) -> dict[str, str]:
