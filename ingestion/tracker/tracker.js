@@ -71,7 +71,7 @@
   // With data-hash, `/app/#/cart?step=2` is the page /app/cart.
   function page() {
     var path = location.pathname;
-    if (countsHash) {
+    if (countsHash && location.hash) {
       path = path.replace(/\/$/, "") + location.hash.replace(/^#!?\/?/, "/").replace(/\?.*/, "");
     }
     return path || "/";

@@ -54,7 +54,7 @@ return id;
 }
 function page() {
 var path = location.pathname;
-if (countsHash) {
+if (countsHash && location.hash) {
 path = path.replace(/\/$/, "") + location.hash.replace(/^#!?\/?/, "/").replace(/\?.*/, "");
 }
 return path || "/";
