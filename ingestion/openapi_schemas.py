@@ -30,8 +30,8 @@ EVENT_PROPERTIES: Json = {
         "characters. `utm_*` are read from its query string, then query and fragment are cut off.",
     },
     "user_id": name_field(
-        "Who; counted by `unique_users`. Without it the event is nobody's, unless the request asks for "
-        "`?users=hashed`."
+        "Who; counted by `unique_users`. Without it the event is nobody's, unless the request asks "
+        "for `?users=hashed`."
     ),
     "session_id": name_field("In which visit."),
     "referrer": text_field(MAX_TEXT, "Where the visitor came from."),

@@ -5,8 +5,8 @@ The key, a salt, is random, changes at midnight UTC and is gone a day after that
 nobody can find out whose address a digest was made of, or that two days' digests are one visitor's.
 """
 
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from ingestion.addresses import address_from
@@ -35,8 +35,7 @@ class Salts:
         return salt
 
 
-@dataclass(frozen=True)
-class Browser:
+class Browser(NamedTuple):
     """Whoever sent one request, for as long as that is answered."""
 
     salts: Salts
@@ -56,6 +55,8 @@ class Browser:
 
 def asks_for_visitors(query: str) -> bool:
     """Whether a request's query string asks to tell visitors apart. Raises InvalidInput."""
+    if query == f"{PARAMETER}={HASHED}":  # as the tracker asks
+        return True
     asked = parse_qs(query, keep_blank_values=True).get(PARAMETER)
     if asked not in (None, [HASHED]):
         raise InvalidInput("bad_users", f"users must be {HASHED}, or absent", field=PARAMETER)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select, update
 
 from reporting.ledger import fetch_status
 from shared.clock import now_ms
@@ -22,8 +22,8 @@ from shared.outcomes import Outcome
 from shared.queue import Batch, EventQueue
 from shared.rollups import HOUR_MS
 from shared.settings import Settings
-from shared.tables import dedupe, events, sites, views_by_second
-from tests.counted import differences
+from shared.tables import dedupe, events, sites, users, views_by_second
+from tests.counted import differences, rebuild_all
 from tests.events import NOW, make_batch, make_event
 from worker.batch import AlreadyCommitted, Counts, commit_batch
 from worker.bots import BotRule, rule_from
@@ -164,6 +164,20 @@ def test_seconds_are_forgotten_an_hour_after_their_last_view(engine: Engine) -> 
     assert counts == Counts({STORED: 1, BURST: 2})
 
 
+def test_who_viewed_what_is_forgotten_with_the_site_and_with_numbers_that_change(
+    engine: Engine,
+) -> None:
+    gone, mended = views(LIMIT, site_id="gone"), views(LIMIT, site_id="mended")
+    more = views(1, 20, site_id="mended", user_id="other")
+    commit_batch(engine, make_batch("b1", *gone, *mended, *more), NOW, RULE)
+    with engine.begin() as connection:
+        connection.execute(delete(events).where(events.c.site_id == "gone"))
+        connection.execute(update(users).values(number=0))
+    rebuild_all(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(views_by_second)) == 0
+
+
 # A view: whose, when, and whether its id is the caller's. Few of each, so that they meet.
 sent_views = st.lists(
     st.builds(
@@ -271,8 +285,8 @@ def test_workers_at_once_let_no_more_through(engine: Engine, database_settings: 
             thread.start()
         for thread in threads:
             thread.join(120)
-    users = rounds * 2 * 2
-    assert counts == Counts({STORED: users * LIMIT, BURST: users * (workers * each - LIMIT)})
+    bursts = rounds * 2 * 2
+    assert counts == Counts({STORED: bursts * LIMIT, BURST: bursts * (workers * each - LIMIT)})
     for site in ("s1", "s2"):
         stored = stored_views(engine, site)
         assert (len(stored), set(stored.values())) == (rounds * 2, {LIMIT})
