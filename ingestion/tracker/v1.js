@@ -67,14 +67,17 @@ return [];
 }
 }
 function keep(events) {
+if (!events.length) return;
 save("localStorage", QUEUE, JSON.stringify(waiting().concat(events).slice(-MAX_QUEUE)));
 }
 function retry() {
 var oldest = +new Date() - MAX_AGE_MS;
-var events = waiting().filter(function (event) {
+var events = waiting();
+if (!events.length) return;
+save("localStorage", QUEUE, "[]");
+events = events.filter(function (event) {
 return event.timestamp > oldest;
 });
-save("localStorage", QUEUE, "[]");
 if (events.length) send(JSON.stringify(events), function () {});
 }
 function send(body, done) {
