@@ -17,8 +17,11 @@ from shared.queue import Batch
 from shared.settings import Settings
 from tests.migration import migrate
 from worker.batch import commit_batch
+from worker.bots import rule_from
 
 NEW_USERS = 0.9
+# Ten thousand a second: in fewer seconds, the users who return would be bursts.
+EVENTS_PER_MS = 10
 LABEL = re.compile(r"/\* worker\.(\w+) \*/")
 NAMES = {
     "ledger": "batch ledger",
@@ -29,6 +32,7 @@ NAMES = {
     "rollups": "counts by minute, hour, day",
     "recent_users": "recent users",
     "outcomes": "outcome counters",
+    "bursts": "views of users by second",
 }
 
 # Step -> its share of the time.
@@ -43,7 +47,7 @@ def make_batches(events: int, size: int) -> list[Batch]:
         encode_event(
             Event(
                 "site.example",
-                now + number * 7 % 1000,
+                now + number // EVENTS_PER_MS,
                 f"{random_.getrandbits(64):x}-{number:x}",
                 PAGE_VIEW,
                 now,
@@ -65,11 +69,12 @@ def measure_steps(settings: Settings, events: int) -> tuple[float, Shares]:
     engine = writing_engine(settings)
     migrate(engine)
     first, *batches = make_batches(events, settings.batch_size)
-    commit_batch(engine, first, now_ms())  # which compiles regexes and statements
+    rule = rule_from(settings)
+    commit_batch(engine, first, now_ms(), rule)  # which compiles regexes and statements
     watch = Watch(engine)
     started = time.perf_counter()
     for batch in batches:
-        commit_batch(engine, batch, now_ms())
+        commit_batch(engine, batch, now_ms(), rule)
     elapsed = time.perf_counter() - started
     engine.dispose()
     shares = {step: seconds / elapsed for step, seconds in by_time(watch.seconds)}

@@ -15,6 +15,7 @@ from shared.queue import EventQueue
 from shared.settings import Settings
 from shared.tables import events, metadata
 from tests.migration import migrate
+from worker.bots import rule_from
 from worker.drain import Runtime, drain
 from worker.insert import insert_sql, row_from
 from worker.stopping import StopFlag
@@ -22,6 +23,8 @@ from worker.stopping import StopFlag
 PUSH = 1000
 USERS = 20_000
 SITES = 3
+# Ten thousand a second: in fewer seconds, the users would be bursts.
+EVENTS_PER_MS = 10
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6) AppleWebKit/605.1.15 Version/18.6 Safari/604.1",
@@ -35,7 +38,7 @@ def make_events(seed: int, events: int) -> list[Event]:
     return [
         Event(
             site_id=f"site-{number % SITES}",
-            timestamp=now + number * 7 % 1000,
+            timestamp=now + number // EVENTS_PER_MS,
             event_id=f"{random_.getrandbits(64):x}-{number:x}",
             event_type="page_view",
             received_at=now,
@@ -56,7 +59,7 @@ def measure_drain(settings: Settings, made: list[Event]) -> float:
     for first in range(0, len(made), PUSH):
         queue.push([encode_event(event) for event in made[first : first + PUSH]])
     engine = emptied(settings)
-    runtime = Runtime(queue, engine, StopFlag())
+    runtime = Runtime(queue, engine, StopFlag(), rule_from(settings))
     started = time.perf_counter()
     watcher = threading.Thread(target=stop_when_drained, args=(runtime,))
     watcher.start()

@@ -12,6 +12,8 @@ from ingestion.door import Door
 from ingestion.openapi import OPENAPI
 from ingestion.schema import PAGE_NAMES
 from ingestion.telemetry import BacklogCollector
+from ingestion.tracker_routes import add_tracker_routes
+from ingestion.visitors import PARAMETER
 from shared.clock import now_ms
 from shared.errors import InvalidInput, Unavailable
 from shared.event import MAX_TEXT
@@ -52,6 +54,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
     app.door = Door(settings, queue, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(queue), BacklogCollector(queue))
     add_event_routes(app)
+    add_tracker_routes(app)
     return app
 
 
@@ -92,7 +95,8 @@ def add_event_routes(app: Ingestion) -> None:
 
 def outcome_of_pixel(door: Door) -> str:
     """Count the event an image request stands for; returns `accepted` or the error's code."""
-    fields: dict[str, Any] = {name: value for name, value in request.args.items() if value}
+    given = request.args.items()
+    fields: dict[str, Any] = {k: v for k, v in given if v and k != PARAMETER}
     page = request.headers.get("Referer", "")[:MAX_TEXT]
     # The page that shows the image is what was viewed, unless the image says otherwise.
     if page and not fields.keys() & PAGE_NAMES:

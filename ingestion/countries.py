@@ -1,15 +1,15 @@
 """The visitor's country, looked up by address in a MaxMind database.
 
-An address is read for that and forgotten at once: it is not stored, logged, cached or in an error.
+An address is read for that and forgotten at once.
 """
 
-import ipaddress
 import re
 from itertools import islice
 
 import maxminddb
 from maxminddb import InvalidDatabaseError, Reader
 
+from ingestion.addresses import address_from
 from shared.errors import BadSetting
 
 CODE = re.compile("[A-Za-z]{2}")
@@ -45,22 +45,6 @@ def country_of(countries: Reader, address: str | None) -> str | None:
         return country_in(countries.get(address_from(address or "")))
     except (ValueError, InvalidDatabaseError):  # no address, not of this file's kind, or damage
         return None
-
-
-def address_from(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The last address: what stands before it in X-Forwarded-For was written by the client.
-
-    `1.2.3.4:80`, `[::1]:80` and `::ffff:1.2.3.4` are understood. Raises ValueError.
-    """
-    last = text.rpartition(",")[2].strip()
-    if last.startswith("["):
-        last = last[1:].partition("]")[0]
-    elif last.count(":") == 1:
-        last = last.partition(":")[0]
-    address = ipaddress.ip_address(last)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
 
 
 def country_in(record: object) -> str | None:

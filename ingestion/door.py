@@ -14,6 +14,7 @@ from ingestion.cors import cors_headers
 from ingestion.countries import code_from, country_of, open_countries
 from ingestion.schema import EventIds, Visit, event_from
 from ingestion.telemetry import count_answer, count_events
+from ingestion.visitors import Salts, asks_for_visitors, browser_from
 from shared.auth import is_authorised
 from shared.errors import InvalidInput, Unavailable
 from shared.event import MAX_USER_AGENT, encode_event
@@ -49,6 +50,7 @@ class Door:
         self.queue = queue
         self.clock = clock
         self.make_id = EventIds()
+        self.salts = Salts(queue)
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
         self.country_key = environ_key(settings.country_header)
@@ -120,14 +122,19 @@ class Door:
         return encoded
 
     def visit(self, environ: Mapping[str, Any]) -> Visit:
-        """What the request's headers say of the visitor."""
+        """What the request itself says of the visitor. Raises InvalidInput."""
         user_agent = environ.get("HTTP_USER_AGENT")
         if user_agent and (len(user_agent) > MAX_USER_AGENT or not user_agent.isascii()):
             user_agent = header_text(user_agent)[:MAX_USER_AGENT]
         country = code_from(environ.get(self.country_key)) if self.country_key else None
         if self.countries and not country:
             country = country_of(self.countries, environ.get(self.address_key))
-        return Visit(self.clock(), user_agent or None, country, self.default_site_id)
+        now = self.clock()
+        browser = None
+        query = environ.get("QUERY_STRING")
+        if query and asks_for_visitors(query):
+            browser = browser_from(self.salts, environ.get(self.address_key), now)
+        return Visit(now, user_agent or None, country, self.default_site_id, browser)
 
     def headers(self, environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
         # Without its length, a server would send the answer in chunks.

@@ -6,6 +6,7 @@ from typing import Any
 from ingestion.body import NDJSON
 from ingestion.openapi_errors import NOT_READY, ONE, REFUSALS, SITE
 from ingestion.openapi_schemas import SCHEMAS
+from ingestion.openapi_tracker import TRACKER_PATHS, USERS, fixed_header
 from shared.openapi import (
     JSON_TYPE,
     KEY_OR_OPEN,
@@ -91,6 +92,7 @@ POST_EVENT: Json = {
     "summary": "Post an event",
     "description": "Takes one event, or several: `/event` and `/events` are the same route.",
     "security": KEY_OR_OPEN,
+    "parameters": [USERS],
     "requestBody": body_of(
         {
             JSON_TYPE: media(
@@ -108,7 +110,16 @@ POST_EVENT: Json = {
         }
     ),
     "responses": {
-        "202": accepted(("one_event", "every_field", "other_names", "beacon"), {}),
+        "202": accepted(
+            ("one_event", "every_field", "other_names", "beacon", "visitor"),
+            {
+                "visitor": example(
+                    "Of a visitor without a name",
+                    ACCEPTED,
+                    {"query": {"users": "hashed"}, "body": BEACON},
+                )
+            },
+        ),
         **REFUSALS,
     },
 }
@@ -118,6 +129,7 @@ POST_EVENTS: Json = {
     "description": 'An array, `{"events": […]}`, or one JSON object a line. The good ones are '
     "accepted, the bad ones are named. `Content-Encoding: gzip` is understood.",
     "security": KEY_OR_OPEN,
+    "parameters": [USERS],
     "requestBody": body_of(
         {
             JSON_TYPE: media(
@@ -156,10 +168,6 @@ POST_EVENTS: Json = {
         **REFUSALS,
     },
 }
-
-
-def fixed_header(value: str, description: str) -> Json:
-    return {"description": description, "schema": {"type": "string"}, "example": value}
 
 
 PREFLIGHT: Json = {
@@ -214,6 +222,7 @@ PIXEL: Json = {
             "The page; without it, the one that the `Referer` header names.",
             example="/pricing",
         ),
+        USERS,
     ],
     "responses": {
         "200": {
@@ -246,6 +255,7 @@ OPENAPI: dict[str, Any] = document(
         "/event": {"post": POST_EVENT, "options": PREFLIGHT},
         "/events": {"post": POST_EVENTS, "options": same_as("/event", PREFLIGHT)},
         "/pixel.gif": {"get": PIXEL},
+        **TRACKER_PATHS,
         **common_paths(
             security=[], ready={"status": "ready"}, not_ready=NOT_READY, refused={}, metrics=METRICS
         ),

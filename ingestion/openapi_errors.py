@@ -41,6 +41,14 @@ BAD_INPUT: Json = {
         "user_id",
         **with_one(user_id=42),
     ),
+    "bad_users": error(
+        "Visitors told apart in another way",
+        "bad_users",
+        "users must be hashed, or absent",
+        "users",
+        query={"users": "none"},
+        body=ONE,
+    ),
     "too_long": error(
         "A text or list over its bound",
         "too_long",

@@ -29,7 +29,10 @@ EVENT_PROPERTIES: Json = {
         "description": f"The page, as a path or a URL; kept is the path, at most {MAX_TEXT} "
         "characters. `utm_*` are read from its query string, then query and fragment are cut off.",
     },
-    "user_id": name_field("Who; counted by `unique_users`."),
+    "user_id": name_field(
+        "Who; counted by `unique_users`. Without it the event is nobody's, unless the request asks "
+        "for `?users=hashed`."
+    ),
     "session_id": name_field("In which visit."),
     "referrer": text_field(MAX_TEXT, "Where the visitor came from."),
     "title": text_field(MAX_TEXT, "The page's title."),

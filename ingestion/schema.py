@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from ingestion.paths import campaign_from, path_from
 from ingestion.timestamps import timestamp_from
+from ingestion.visitors import Browser
 from shared.errors import InvalidInput
 from shared.event import (
     EVENT_TYPES,
@@ -64,6 +65,8 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     user_agent: str | None = None
     country: str | None = None
     default_site_id: str | None = None
+    # Who sent it, where the request asks to tell visitors apart.
+    browser: Browser | None = None
 
 
 CANONICAL = frozenset(Fields.__struct_fields__)
@@ -118,21 +121,27 @@ def event_from_fields(fields: Fields, visit: Visit, make_id: EventIds) -> Event:
         sentence = f"path must have at most {MAX_PAGE} characters, its query included"
         raise InvalidInput("too_long", sentence, field="path")
     campaign = campaign_from(page) if page and "?" in page else {}
+    if timestamp is None or timestamp == "":
+        happened_at = received_at
+    else:
+        happened_at = timestamp_from(timestamp, received_at)
+    user_agent = fields.user_agent[:MAX_USER_AGENT] if fields.user_agent else visit.user_agent
+    user_id = fields.user_id or None
+    if visit.browser and not user_id:
+        user_id = visit.browser.user_id(site_id, happened_at, user_agent)
     return Event(
         site_id,
-        received_at
-        if timestamp is None or timestamp == ""
-        else timestamp_from(timestamp, received_at),
+        happened_at,
         fields.event_id or make_id(),
         EVENT_TYPES.get(event_type, event_type),
         received_at,
         bool(fields.event_id),
         path_from(page) if page else None,
-        fields.user_id or None,
+        user_id,
         fields.session_id or None,
         fields.referrer or None,
         fields.title or None,
-        fields.user_agent[:MAX_USER_AGENT] if fields.user_agent else visit.user_agent,
+        user_agent,
         visit.country,
         fields.utm_source or campaign.get("utm_source"),
         fields.utm_medium or campaign.get("utm_medium"),

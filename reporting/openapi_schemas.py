@@ -130,7 +130,8 @@ SCHEMAS: Json = {
             "duplicates": count("Events that were there before, by their `event_id`."),
             "dropped": {
                 "type": "object",
-                "description": "Events not counted on purpose, by reason.",
+                "description": "Events not counted on purpose, by reason: `bot`, of a known "
+                "crawler; `burst`, of too many page views of one user in one second.",
                 "additionalProperties": count("Events."),
             },
             "dead": count("Events the database refused; `footfall dead-letters` lists them."),

@@ -53,9 +53,12 @@ def insert_adding(connection: Connection, table: Table, column: Column[int]) -> 
     )
 
 
-def insert_replacing(connection: Connection, table: Table, column: Column[Any]) -> Insert:
-    """INSERT that, where the primary key is there already, replaces `column` instead."""
-    return insert_or_change(connection.dialect, table, lambda new: {column.name: new[column.name]})
+def insert_replacing(connection: Connection, table: Table, *columns: Column[Any]) -> Insert:
+    """INSERT that, where the primary key is there already, replaces these columns instead."""
+    names = [column.name for column in columns]
+    return insert_or_change(
+        connection.dialect, table, lambda new: {name: new[name] for name in names}
+    )
 
 
 def insert_widening(

@@ -10,3 +10,12 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     DROPPED = "dropped"
     DEAD = "dead"
+
+
+class DropReason(StrEnum):
+    """Why an event was dropped; a closed set whose values are stored and never change."""
+
+    # A known crawler, by its user agent.
+    BOT = "bot"
+    # One of too many page views of one user in one second.
+    BURST = "burst"

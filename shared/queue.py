@@ -6,6 +6,7 @@ and a lost wake-up is harmless: `neglected` finds what waits.
 """
 
 import logging
+import secrets
 import time
 import uuid
 from typing import NamedTuple
@@ -37,6 +38,7 @@ LEASE_MS = 30_000
 AWAKE_MS = 2_000
 HALT_MS = 30_000
 ALIVE_MS = 10_000
+SALT_BYTES = 32
 # Connecting and answering together stay below the second within which ingestion answers 503.
 CONNECT_TIMEOUT_SECONDS = 0.3
 SLOW_SECONDS = 0.2
@@ -80,6 +82,7 @@ class EventQueue:
         self.failures = f"{prefix}:failures"
         self.halted = f"{prefix}:halted"
         self.workers = f"{prefix}:workers"
+        self.salt_prefix = f"{prefix}:salt:"
         self.batch_size = settings.batch_size
         self.max_backlog = settings.max_backlog
         self._push = PushScript(
@@ -99,6 +102,7 @@ class EventQueue:
         self._snapshot = register(scripts.SNAPSHOT)
         self._report = register(scripts.REPORT)
         self._alive = register(scripts.ALIVE)
+        self._salt = register(scripts.SALT)
 
     def close(self) -> None:
         """Close the connections that are idle or this thread's own; the next verb opens one."""
@@ -126,6 +130,22 @@ class EventQueue:
         if wanted and time.monotonic() - started < SLOW_SECONDS:
             self.wake_or_leave_to_sweep()
         return int(length)
+
+    def share_salt(self, day: int, lasting_ms: int) -> bytes:
+        """The random bytes that all processes have for a day, given by its first ms; made, to last
+        so long, where nobody has asked before. Raises Unavailable."""
+
+        def fetch() -> bytes:
+            args = (secrets.token_bytes(SALT_BYTES), lasting_ms)
+            return bytes(self._salt(keys=[f"{self.salt_prefix}{day}"], args=args))
+
+        try:
+            try:
+                return fetch()
+            except redis.ConnectionError:  # the pool's connection may be a day old, and dead
+                return fetch()
+        except redis.RedisError as error:
+            raise Unavailable("queue_unavailable", f"the queue has no salt: {error}") from error
 
     def wake_or_leave_to_sweep(self) -> None:
         """Enqueue a job; if that fails the event is in Redis all the same, and a sweep finds it."""

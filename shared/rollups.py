@@ -24,6 +24,7 @@ from shared.tables import (
     users_by_week,
 )
 
+SECOND_MS = 1_000
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000

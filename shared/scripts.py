@@ -66,6 +66,14 @@ return redis.call('ZADD', KEYS[1], 'XX', now_ms + tonumber(ARGV[2]), ARGV[1])
 """
 )
 
+# Returns the salt of a day: the one that is there, or else ARGV[1], which is kept for ARGV[2] ms.
+SALT = """
+local salt = redis.call('GET', KEYS[1])
+if salt then return salt end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+
 # Gives the batch back and lets nobody claim for a while; nothing, where somebody else finished it.
 HALT = """
 local batches, failures, halted = KEYS[1], KEYS[2], KEYS[3]

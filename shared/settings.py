@@ -172,6 +172,14 @@ class Settings:
         "Days for which a caller's `event_id` is remembered; within them it counts once.",
         integer(1, 365),
     )
+    bot_burst_limit: int = setting(
+        10,
+        "Most page views of one user in one second; more are dropped as `burst`. 0: any number.",
+        integer(0, 1000),
+    )
+    drop_bots: bool = setting(
+        True, "Drop the events of known crawlers, told by their user agent, as `bot`.", boolean
+    )
     max_age: int | None = setting(
         None,
         "Days after which raw events are deleted; their counts stay. Empty: they are kept.",

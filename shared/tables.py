@@ -249,6 +249,19 @@ recent_users = Table(
     Column("sets", LongBytes, nullable=False),
 )
 
+# How many page views each user has had in a second, while more may come; see worker/bursts.py.
+views_by_second = Table(
+    "views_by_second",
+    metadata,
+    site_key(),
+    bucket_key(),
+    # When the last of them arrived.
+    Column("seen_at", BigInteger, nullable=False),
+    Column("layers", LongBytes, nullable=False),
+    # Serves: worker.periodic, which forgets seconds that are over.
+    Index("ix_views_by_second_seen_at", "seen_at"),
+)
+
 # One row: raw events older than this moment may be gone, while their rollups stay.
 retention = Table(
     "retention",

@@ -64,6 +64,8 @@ class Stack:
             "BATCH_SIZE": settings.batch_size,
             "MAX_BACKLOG": settings.max_backlog,
             "DEFAULT_SITE_ID": settings.default_site_id,
+            "BOT_BURST_LIMIT": settings.bot_burst_limit,
+            "DROP_BOTS": settings.drop_bots,
         }
         self.ingestion = ServiceProcess("ingestion", shared | {"INGESTION_SERVER": server})
         self.reporting = ServiceProcess("reporting", shared)

@@ -8,6 +8,7 @@ may be killed at any line and run again.
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -17,31 +18,46 @@ from shared.dialects import insert_adding, insert_ignoring_known
 from shared.driver_rows import fetch_by_keys
 from shared.errors import BatchHalted, PoisonEvent
 from shared.event import MAX_EVENT_ID, MAX_NAME, Event, decode_event, decode_events
-from shared.outcomes import Outcome
+from shared.outcomes import DropReason, Outcome
 from shared.queue import Batch
 from shared.tables import OUTCOME_SHARDS, batch_ledger, dedupe, outcomes
-from worker.insert import Inserted, insert_all, insert_what_can_be, most_dead, primary_key
+from worker.bots import BotRule, without_crawlers
+from worker.bursts import delete_rows, find_excess
+from worker.insert import Inserted, Row, insert_all, insert_what_can_be, most_dead, primary_key
 from worker.parking import DeadEvent, park
-from worker.rollups import raise_rollups
+from worker.rollups import Columns, lock_sites, numbers_of_rows, raise_rollups
 
 Counts = Counter[tuple[Outcome, str]]
+
+KEEP_ALL = BotRule()
 
 
 class AlreadyCommitted(Exception):
     """The batch's transaction was committed before; only its Redis list is left to delete."""
 
 
-def commit_batch(engine: Engine, batch: Batch, now: int) -> Counts:
+class Opened(NamedTuple):
+    """A batch, read: its events, those of crawlers, and what in it is no event."""
+
+    id: str
+    arrived: list[Event]
+    crawled: int
+    unreadable: list[DeadEvent]
+
+
+def commit_batch(engine: Engine, batch: Batch, now: int, rule: BotRule = KEEP_ALL) -> Counts:
     """Store a batch; returns how many of its events came to which outcome. `now` is in ms.
 
     Raises AlreadyCommitted, BatchHalted, or Unavailable where a retry may succeed.
     """
-    readable, dead = decoded(batch.payloads)
+    readable, unreadable = decoded(batch.payloads)
+    arrived = without_crawlers(readable, rule)
+    opened = Opened(batch.id, arrived, len(readable) - len(arrived), unreadable)
     try:
-        return write_batch(engine, batch.id, readable, dead, now, insert_all)
+        return write_batch(engine, opened, now, rule, insert_all)
     except (KnownKey, PoisonEvent):
         # Some event is there already or cannot be stored. Rare: find out which.
-        return write_batch(engine, batch.id, readable, dead, now, insert_what_can_be)
+        return write_batch(engine, opened, now, rule, insert_what_can_be)
 
 
 def decoded(payloads: list[bytes]) -> tuple[list[Event], list[DeadEvent]]:
@@ -65,14 +81,14 @@ def decoded(payloads: list[bytes]) -> tuple[list[Event], list[DeadEvent]]:
 
 def write_batch(
     engine: Engine,
-    batch_id: str,
-    arrived: list[Event],
-    unreadable: list[DeadEvent],
+    opened: Opened,
     now: int,
+    rule: BotRule,
     insert: Callable[[Connection, list[Event], int], Inserted],
 ) -> Counts:
     """The transaction."""
-    if len(unreadable) > most_dead(len(arrived) + len(unreadable)):
+    batch_id, arrived, crawled, unreadable = opened
+    if len(unreadable) > most_dead(len(arrived) + crawled + len(unreadable)):
         raise BatchHalted(f"{len(unreadable)} events of one batch cannot be read")
     with translated_errors(), engine.begin() as connection:
         enter_ledger(connection, batch_id, now)
@@ -80,13 +96,37 @@ def write_batch(
         inserted = insert(connection, sorted(new, key=primary_key), len(unreadable))
         dead = unreadable + inserted.dead
         park(connection, batch_id, dead, now)
-        raise_rollups(connection, batch_id, inserted.stored)
+        stored = count_rows(connection, batch_id, inserted.stored, rule.burst_limit, now)
         counts: Counts = Counter()
-        counts[Outcome.STORED, ""] = len(inserted.stored)
+        counts[Outcome.STORED, ""] = stored
         counts[Outcome.DUPLICATE, ""] = len(arrived) - len(new) + inserted.duplicates
+        counts[Outcome.DROPPED, DropReason.BOT] = crawled
+        counts[Outcome.DROPPED, DropReason.BURST] = len(inserted.stored) - stored
         counts[Outcome.DEAD, ""] = len(dead)
         count_outcomes(connection, batch_id, counts)
     return counts
+
+
+def count_rows(
+    connection: Connection, batch_id: str, rows: list[Row], burst_limit: int, now: int
+) -> int:
+    """Raise the rollups by the rows inserted, save those that are too many of a burst: these are
+    deleted again. Returns how many stay."""
+    if not rows:
+        return 0
+    columns = Columns(rows)
+    lock_sites(connection, set(columns.site_ids))
+    numbers = numbers_of_rows(connection, columns)
+    excess = find_excess(connection, columns, numbers, burst_limit, now) if burst_limit else []
+    if excess:
+        delete_rows(connection, [rows[index] for index in excess])
+        kept = sorted(set(range(len(rows))).difference(excess))
+        if not kept:
+            return 0
+        columns = Columns([rows[index] for index in kept])
+        numbers = [numbers[index] for index in kept]
+    raise_rollups(connection, batch_id, columns, numbers)
+    return len(rows) - len(excess)
 
 
 def enter_ledger(connection: Connection, batch_id: str, now: int) -> None:
@@ -157,7 +197,7 @@ def outcome_rows(
     counts: Iterable[tuple[tuple[Outcome, str], int]], shard: int
 ) -> list[dict[str, object]]:
     return [
-        {"outcome": str(outcome), "reason": reason, "shard": shard, "events": number}
+        {"outcome": str(outcome), "reason": str(reason), "shard": shard, "events": number}
         for (outcome, reason), number in sorted(counts)
         if number
     ]

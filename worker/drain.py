@@ -16,7 +16,8 @@ from shared.clock import now_ms
 from shared.errors import BatchHalted, Unavailable
 from shared.outcomes import Outcome
 from shared.queue import HALT_MS, Batch, EventQueue
-from worker.batch import AlreadyCommitted, commit_batch
+from worker.batch import KEEP_ALL, AlreadyCommitted, commit_batch
+from worker.bots import BotRule
 from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ MAX_BACKOFF_SECONDS = 5.0
 
 @dataclass
 class Runtime:
-    """What a worker process has: its queue, its database, and whether it was asked to stop.
+    """What a worker process has: its queue, its database, whether it was asked to stop, its rule.
 
     `held` is the batch in hand: the sweep renews its lease, however long the database takes.
     """
@@ -40,6 +41,7 @@ class Runtime:
     queue: EventQueue
     engine: Engine
     stopping: StopFlag
+    rule: BotRule = KEEP_ALL
     held: str | None = None
 
 
@@ -104,7 +106,7 @@ def store(runtime: Runtime, batch: Batch) -> None:
     """Commit the batch, then forget it; dying between the two, it is found committed."""
     started = time.monotonic()
     try:
-        counts = commit_batch(runtime.engine, batch, now_ms())
+        counts = commit_batch(runtime.engine, batch, now_ms(), runtime.rule)
     except AlreadyCommitted:
         log.info("batch %s was stored before", batch.id)
     else:

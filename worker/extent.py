@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, select
 
 from shared.database import translated_errors
-from shared.rollups import DAY_MS, LEVELS, WEEK_MS, bucket_start
+from shared.rollups import DAY_MS, DAYS, HOURS, LEVELS, WEEK_MS, WEEKS, Level, bucket_start
 from shared.tables import events, events_by_minute, recent_users, retention, sites, users
 from worker.key_order import pages, values_of
 
@@ -84,12 +84,21 @@ def days_of(connection: Connection, site_id: str, part: Part) -> set[int]:
     found: set[int] = set()
     for moment in BY_TIME:
         found |= days_along(connection, moment, part, moment.table.c["site_id"] == site_id)
-    for table in BY_DIMENSION:
-        for dimension in dimensions_of(connection, table, site_id):
-            where = (table.c.site_id == site_id, table.c.dimension == dimension)
-            found |= days_along(connection, table.c.bucket, part, *where)
-    for table in BY_VALUE:
-        found |= days_of_users(connection, table, site_id, part)
+    for level in (HOURS, DAYS):
+        found |= days_of_level(connection, level, site_id, part)
+    if part.has_all_days:  # a week of no day at all is found by its own first
+        weeks = {week_of(day) for day in found}
+        mondays = days_of_level(connection, WEEKS, site_id, part)
+        found |= {day for day in mondays if week_of(day) not in weeks}
+    return found
+
+
+def days_of_level(connection: Connection, level: Level, site_id: str, part: Part) -> set[int]:
+    found = days_of_users(connection, level.users, site_id, part)
+    table = level.events
+    for dimension in dimensions_of(connection, table, site_id):
+        where = (table.c.site_id == site_id, table.c.dimension == dimension)
+        found |= days_along(connection, table.c.bucket, part, *where)
     return found
 
 

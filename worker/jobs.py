@@ -18,6 +18,7 @@ from shared.queue import (
 from shared.settings import Settings
 from worker import compaction, retention
 from worker import drain as draining
+from worker.bots import rule_from
 from worker.drain import Runtime
 from worker.rq_worker import called_function
 from worker.stopping import StopFlag
@@ -33,7 +34,8 @@ def settings() -> Settings:
 @lru_cache(maxsize=1)
 def runtime() -> Runtime:
     """This process's queue and database connection, made at the first job and kept for the rest."""
-    return Runtime(EventQueue(settings()), writing_engine(settings()), StopFlag())
+    queue, engine = EventQueue(settings()), writing_engine(settings())
+    return Runtime(queue, engine, StopFlag(), rule_from(settings()))
 
 
 def drain() -> None:
@@ -42,7 +44,7 @@ def drain() -> None:
 
 
 def forget() -> None:
-    """Periodic: delete idempotency keys and ledger rows past their age."""
+    """Periodic: delete idempotency keys, seconds and ledger rows past their age."""
     held = runtime().queue.snapshot().batch_ids
     pruned = retention.prune(runtime().engine, now_ms(), settings().dedupe_days, held)
     log.info("forgot %d old rows", pruned)

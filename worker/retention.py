@@ -8,8 +8,8 @@ from sqlalchemy import Column, Connection, Engine, Table, select, update
 from shared.database import translated_errors
 from shared.dialects import insert_ignoring_known
 from shared.driver_rows import delete_by_keys
-from shared.rollups import DAY_MS
-from shared.tables import batch_ledger, dedupe, events, retention, sites
+from shared.rollups import DAY_MS, HOUR_MS
+from shared.tables import batch_ledger, dedupe, events, retention, sites, views_by_second
 from worker.site_rows import is_behind
 from worker.stopping import StopFlag
 
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # A batch id is needed while its Redis list may still exist; a week outlasts any restart.
 LEDGER_DAYS = 7
+# A user's views in one second that arrive further apart than this are no burst.
+BURST_MS = HOUR_MS
 CHUNK_ROWS = 1000
 # A run that deletes events ends after this, so that compaction gets its turn; another goes on.
 BUDGET_SECONDS = 20.0
@@ -25,11 +27,13 @@ PAUSE_SECONDS = 0.02
 
 
 def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -> int:
-    """Delete old idempotency keys and ledger rows; returns how many. `now` is in ms.
+    """Delete old idempotency keys, seconds and ledger rows; returns how many. `now` is in ms.
 
     A batch that Redis still holds keeps its ledger row however old: it stops a second count.
     """
     pruned = prune_older(engine, dedupe, dedupe.c.seen_at, now - dedupe_days * DAY_MS, ())
+    seconds = views_by_second
+    pruned += prune_older(engine, seconds, seconds.c.seen_at, now - BURST_MS, ())
     before = now - LEDGER_DAYS * DAY_MS
     held = tuple(held_batches)
     return pruned + prune_older(engine, batch_ledger, batch_ledger.c.committed_at, before, held)
@@ -39,7 +43,8 @@ def prune_older(
     engine: Engine, table: Table, moment: Column[int], before: int, kept: tuple[str, ...]
 ) -> int:
     key = tuple(table.primary_key)
-    old = select(*key).where(moment < before).limit(CHUNK_ROWS)
+    # Locked: a batch may be about to write such a row anew, and that one must stay.
+    old = select(*key).where(moment < before).limit(CHUNK_ROWS).with_for_update()
     if kept:
         old = old.where(table.c.batch_id.not_in(kept))
     pruned = 0

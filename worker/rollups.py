@@ -29,6 +29,7 @@ from shared.rollups import (
 )
 from shared.tables import dimension_values, events, recent_users, sites
 from shared.user_sets import UserSets, encode_sets
+from worker.site_rows import FIRST_OF_NONE, LAST_OF_NONE
 from worker.users import numbers_of
 
 Row = Sequence[Any]
@@ -61,30 +62,40 @@ class Columns:
                 yield name, values
 
 
-def raise_rollups(connection: Connection, batch_id: str, rows: Sequence[Row]) -> None:
-    """Count rows that this transaction has just inserted into `events`."""
-    if not rows:
-        return
-    columns = Columns(rows)
-    lock_sites(connection, columns)
-    numbers = numbers_of_rows(connection, columns)
+def raise_rollups(
+    connection: Connection, batch_id: str, columns: Columns, numbers: Sequence[int | None]
+) -> None:
+    """Count rows that this transaction has inserted into `events`, with the numbers of their users.
+    Their sites must be locked."""
+    widen_sites(connection, columns)
     add_values(connection, values_in(columns))
     add_events(connection, columns)
     add_recent_users(connection, batch_id, user_sets_from(columns, numbers))
 
 
-def lock_sites(connection: Connection, columns: Columns) -> None:
+def lock_sites(connection: Connection, site_ids: Iterable[str]) -> None:
+    """Lock the sites' rows until the transaction ends, and make those that are not there."""
+    known = dict.fromkeys(site_ids, (FIRST_OF_NONE, LAST_OF_NONE))
+    widen_to(connection, known)
+
+
+def widen_sites(connection: Connection, columns: Columns) -> None:
+    """Let the sites' rows span these events too."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for site_id, timestamp in zip(columns.site_ids, columns.timestamps, strict=True):
         first[site_id] = min(first.get(site_id, timestamp), timestamp)
         last[site_id] = max(last.get(site_id, timestamp), timestamp)
+    widen_to(connection, {site_id: (first[site_id], last[site_id]) for site_id in first})
+
+
+def widen_to(connection: Connection, spans: dict[str, tuple[int, int]]) -> None:
     statement = insert_widening(connection, sites, sites.c.first_event, sites.c.last_event)
     connection.execute(
         statement.prefix_with("/* worker.sites */"),
         [
-            {"site_id": site, "users": 0, "first_event": first[site], "last_event": last[site]}
-            for site in sorted(first)
+            {"site_id": site_id, "users": 0, "first_event": first, "last_event": last}
+            for site_id, (first, last) in sorted(spans.items())
         ],
     )
 

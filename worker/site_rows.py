@@ -9,7 +9,7 @@ from pyroaring import BitMap
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 
 from shared.dialects import insert_widening
-from shared.tables import events, events_by_minute, sites, users
+from shared.tables import events, events_by_minute, sites, users, views_by_second
 from worker.extent import bounds, fetch_pruned_before
 from worker.key_order import pages
 
@@ -69,6 +69,8 @@ def mend_numbers(engine: Engine, site_id: str) -> None:
                     taken.add(number)
                 else:
                     wrong.append(user_id)
+        if wrong:
+            forget_bursts(connection, site_id)
         for first in range(0, len(wrong), CHUNK_ROWS):
             some = users.c.user_id.in_(wrong[first : first + CHUNK_ROWS])
             connection.execute(delete(users).where(users.c.site_id == site_id, some))
@@ -76,6 +78,11 @@ def mend_numbers(engine: Engine, site_id: str) -> None:
         raised = update(sites).where(sites.c.site_id == site_id, sites.c.users < free)
         connection.execute(raised.values(users=free))
         drop_site_of_none(connection, site_id)
+
+
+def forget_bursts(connection: Connection, site_id: str) -> None:
+    """Forget who viewed what a moment ago: that is kept by users' numbers."""
+    connection.execute(delete(views_by_second).where(views_by_second.c.site_id == site_id))
 
 
 def settle_site(engine: Engine, site_id: str) -> None:
@@ -88,7 +95,7 @@ def settle_site(engine: Engine, site_id: str) -> None:
             row = update(sites).where(sites.c.site_id == site_id)
             connection.execute(row.values(first_event=min(moments), last_event=max(moments)))
         else:
-            for table in (sites, users):
+            for table in (sites, users, views_by_second):
                 connection.execute(delete(table).where(table.c.site_id == site_id))
 
 

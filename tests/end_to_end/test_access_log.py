@@ -1,5 +1,6 @@
 """The main job on real input: 10,000 requests of an access log, imported and asked for again."""
 
+import dataclasses
 import http.client
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from shared.settings import Settings
 from tests.servers import ROOT
 from tests.stack import Stack
 
@@ -80,6 +82,14 @@ def forwarded(port: int, path: str, body: bytes) -> tuple[int, bytes]:
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+@pytest.fixture
+def stack(settings: Settings, database_url: str) -> Iterator[Stack]:
+    """It counts whatever the log has: crawlers, and whoever asked for ten pages in a second."""
+    configured = dataclasses.replace(settings, database_url=database_url)
+    with Stack(dataclasses.replace(configured, bot_burst_limit=0, drop_bots=False)) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ NUMBERS = [
     ("MAX_BACKLOG", 1, 1_000_000_000),
     ("DEDUPE_DAYS", 1, 365),
     ("QUERY_SECONDS", 1, 3600),
+    ("BOT_BURST_LIMIT", 0, 1000),
 ]
 
 
@@ -67,7 +68,7 @@ def test_every_number_among_the_settings_is_in_that_table() -> None:
     assert numbers == {name for name, _, _ in NUMBERS}
 
 
-@pytest.mark.parametrize("name", ["FORCE_SSL", "INGEST_AUTH"])
+@pytest.mark.parametrize("name", ["FORCE_SSL", "INGEST_AUTH", "DROP_BOTS"])
 def test_switches_are_read_as_people_write_them(name: str) -> None:
     for given, meant in [
         *((word, True) for word in ("1", "true", "True", "yes", "ON")),

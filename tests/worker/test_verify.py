@@ -190,7 +190,7 @@ def test_many_differences_of_a_table_are_counted(
 ) -> None:
     with counted.begin() as connection:
         deleted = connection.execute(delete(events_by_day)).rowcount
-    found = differences(database_settings)
+    found = [line for line in differences(database_settings) if "events_by_day" in line]
     assert len(found) == MOST_LINES + 1
     assert found[-1] == f"events_by_day: and {deleted - MOST_LINES} more"
 
