@@ -14,6 +14,7 @@ import click
 
 from footfall import dead_letters, launch, rollups
 from footfall.child import CannotRun
+from footfall.demo.command import demo_command, demo_traffic_command
 from footfall.importing import report, run, visitors
 from footfall.load.command import load_command
 from footfall.migrate import migrate
@@ -200,6 +201,8 @@ def verify_command(site: str | None, first: datetime | None, last: datetime | No
 
 
 cli.add_command(load_command)
+cli.add_command(demo_command)
+cli.add_command(demo_traffic_command)
 
 
 @cli.command("settings")

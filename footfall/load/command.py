@@ -24,7 +24,7 @@ MOST_PATHS = 100_000
 PAGE_PORT = 8002
 
 
-class Share(click.ParamType):
+class Share(click.ParamType[float]):
     """A share of all events, as `1%` or `0.01`."""
 
     name = "share"
@@ -40,12 +40,8 @@ class Share(click.ParamType):
 
 
 @click.command("load", context_settings={"show_default": True})
-@click.option(
-    "--rate", type=click.IntRange(1, MOST_RATE), default=1000, help="Events a second."
-)
-@click.option(
-    "--duration", type=click.IntRange(1, LONGEST_SECONDS), default=60, help="Seconds."
-)
+@click.option("--rate", type=click.IntRange(1, MOST_RATE), default=1000, help="Events a second.")
+@click.option("--duration", type=click.IntRange(1, LONGEST_SECONDS), default=60, help="Seconds.")
 @click.option("--batch", type=click.IntRange(1, MOST_BATCH), default=1, help="Events a request.")
 @click.option("--users", type=click.IntRange(1, MOST_USERS), help="Visitors there are in all.")
 @click.option("--paths", type=click.IntRange(1, MOST_PATHS), default=500, help="Pages in all.")

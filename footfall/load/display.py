@@ -1,4 +1,4 @@
-"""What a run shows while it goes: one line that is written anew each second, where somebody looks."""
+"""What a run shows while it goes: in a terminal a line that is written anew each second."""
 
 import sys
 
@@ -19,13 +19,13 @@ class Display:
         self.has_head = False
 
     def show(self, figures: Figures, backlog: int | None) -> None:
+        if not (self.is_terminal or round(figures.elapsed_seconds) % SECONDS_BETWEEN_LINES == 0):
+            return
         if not self.has_head:
             self.write(f"{HEAD}\n")
             self.has_head = True
-        if self.is_terminal:
-            self.write(ERASE_LINE + line_of(figures, backlog))
-        elif round(figures.elapsed_seconds) % SECONDS_BETWEEN_LINES == 0:
-            self.write(f"{line_of(figures, backlog)}\n")
+        line = line_of(figures, backlog)
+        self.write(f"{ERASE_LINE}{line}" if self.is_terminal else f"{line}\n")
 
     def write(self, text: str) -> None:
         sys.stderr.write(text)

@@ -82,7 +82,9 @@ class Measures:
         return Figures(
             now,
             accepted / seconds if seconds > 0 else 0.0,
-            *(latencies.percentile(share) for share in (0.5, 0.95, 0.99)),
+            latencies.percentile(0.5),
+            latencies.percentile(0.95),
+            latencies.percentile(0.99),
             self.accepted,
             self.errors.total(),
             overdue,

@@ -1,6 +1,5 @@
 """Planned requests as the bytes that go out."""
 
-from collections import deque
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ class Requests:
         self.plan = plan
         self.started_at = started_at
         self.country_header = b""
-        self.last: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_EVENTS)
+        self.last: list[dict[str, Any]] = []
 
     def content(self, slot: Slot) -> bytes:
         events, country = [], ""
@@ -37,7 +36,8 @@ class Requests:
             at = self.started_at + int(self.plan.time_of(number) * 1000)
             event, country = self.traffic.next_event(at)
             events.append(event)
-        self.last.extend(events[-REMEMBERED_EVENTS:])
+        # A new list each time: the page's thread may be reading the old one.
+        self.last = [*self.last, *events][-REMEMBERED_EVENTS:]
         body = encode(events if self.plan.batch > 1 else events[0])
         head = b"%b\r\nContent-Length: %d" % (self.head, len(body))
         if self.country_header and country and self.plan.batch == 1:

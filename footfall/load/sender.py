@@ -43,9 +43,8 @@ class Line:
 
 
 class Sender:
-    """Carries a plan out; `clock` gives seconds since the start. A context: it closes what it opens.
-
-    Whatever makes going on pointless raises CannotLoad.
+    """Carries a plan out; `clock` gives seconds since the start. Whatever makes going on pointless
+    raises CannotLoad.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is printed when a run has ended: what it measured, and whether everything is accounted for."""
+"""What is printed when a run has ended: what was measured, and what became of the events."""
 
 from footfall.load.balance import Balance
 from footfall.load.run import Outcome
@@ -10,15 +10,17 @@ def summary(outcome: Outcome) -> str:
 
 def measured(outcome: Outcome) -> list[str]:
     figures, wanted = outcome.figures, outcome.wanted
+    planned = f"{wanted.events:,} events planned in {wanted.duration_seconds:g} s"
     lines = [
-        f"{wanted.events:,} events planned in {wanted.duration_seconds:g} s, "
-        f"{wanted.batch} a request; the last answer came after {figures.elapsed_seconds:.1f} s",
+        f"{planned}, {wanted.batch} a request; answered after {figures.elapsed_seconds:.1f} s",
         f"  {figures.rate:>12,.0f} events accepted a second",
         f"  {figures.p50_ms:>12,.1f} ms from planned to answered, half of all requests",
         f"  {figures.p95_ms:>12,.1f} ms, 95 % of them",
         f"  {figures.p99_ms:>12,.1f} ms, 99 % of them",
     ]
-    lines += [f"  {number:>12,} times {reason}" for reason, number in sorted(outcome.errors.items())]
+    lines += [
+        f"  {number:>12,} times {reason}" for reason, number in sorted(outcome.errors.items())
+    ]
     counts = {
         "events sent again": outcome.resent,
         "events rejected": outcome.rejected,
@@ -39,7 +41,10 @@ def compared(outcome: Outcome) -> list[str]:
             for reason, number in sorted(balance.ledger.dropped.items())
         ),
     ]
-    counts = {"duplicates": balance.ledger.duplicates, "dead": balance.ledger.dead}
+    counts = {
+        "duplicates of events whose answer was lost": balance.ledger.duplicates,
+        "dead letters": balance.ledger.dead,
+    }
     lines += [f"  {number:>12,} {what}" for what, number in counts.items() if number]
     return [*lines, verdict(balance)]
 

@@ -58,7 +58,7 @@ class Traffic:
         self.sessions = 0
         self.made = 0
         active = min(shape.users, max(1, round(shape.rate * TURN_SECONDS)))
-        self.active = deque((self.begin() for _ in range(active)))
+        self.active = deque(self.begin() for _ in range(active))
         self.robots: Iterator[dict[str, Any]] = iter(())
         self.robot_views = 0
 
