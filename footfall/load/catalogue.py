@@ -3,6 +3,7 @@
 The shares are plausible and nobody's in particular; each table is drawn from by weight.
 """
 
+from bisect import bisect
 from itertools import accumulate
 from random import Random
 from typing import Generic, TypeVar
@@ -18,7 +19,12 @@ class Weighted(Generic[T]):
         self.cumulative = tuple(accumulate(weights.values()))
 
     def draw(self, random: Random) -> T:
-        return random.choices(self.values, cum_weights=self.cumulative)[0]
+        return self.at(random.random())
+
+    def at(self, share: float) -> T:
+        """The value at this place, from 0 to less than 1, when all are laid out by weight."""
+        # Not random.choices: at 10,000 events a second it would be a third of all work.
+        return self.values[bisect(self.cumulative, share * self.cumulative[-1])]
 
 
 def zipf(number: int) -> list[float]:

@@ -108,7 +108,7 @@ class Run:
             before = ledger_from(self.reports.status())
             self.stored_before = self.stored_now()
         except NoAnswer as error:
-            raise CannotLoad(f"reporting, which a run is checked against, {error}") from error
+            raise CannotLoad(f"--reporting-url: reporting, which a run is checked against: {error}") from error
         self.requests.started_at = now_ms()
         zero = time.monotonic()
         address, content = self.wanted.target.address, self.requests.content
