@@ -9,7 +9,7 @@ import socket
 import threading
 from pathlib import Path
 
-from flask import Flask, Response, abort, jsonify, request, send_from_directory
+from flask import Flask, Response, abort, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from footfall.load.buttons import BUTTONS, Buttons
@@ -21,6 +21,12 @@ from shared.settings import Settings
 
 HOST = "127.0.0.1"
 FILES = Path(__file__).with_name("static")
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 POLICY = "default-src 'self'; frame-ancestors 'none'"
 TICK_SECONDS = 60.0
 
@@ -28,6 +34,7 @@ TICK_SECONDS = 60.0
 def create_page(buttons: Buttons, port: int, dashboard: str) -> Flask:
     """The application; `dashboard` is where reporting is."""
     app = Flask("load", static_folder=None)
+    files = {path.name: path.read_bytes() for path in FILES.iterdir()}
     names = {f"{HOST}:{port}", f"localhost:{port}"}
 
     @app.before_request
@@ -45,13 +52,12 @@ def create_page(buttons: Buttons, port: int, dashboard: str) -> Flask:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    @app.get("/")
-    def page() -> Response:
-        return send_from_directory(FILES, "index.html")
-
+    @app.get("/", defaults={"name": "index.html"})
     @app.get("/<name>")
     def file(name: str) -> Response:
-        return send_from_directory(FILES, name)
+        if name not in files:
+            abort(404)
+        return Response(files[name], content_type=TYPES[Path(name).suffix])
 
     @app.get("/health")
     def health() -> Response:

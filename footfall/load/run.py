@@ -108,7 +108,9 @@ class Run:
             before = ledger_from(self.reports.status())
             self.stored_before = self.stored_now()
         except NoAnswer as error:
-            raise CannotLoad(f"--reporting-url: reporting, which a run is checked against: {error}") from error
+            raise CannotLoad(
+                f"--reporting-url: reporting, which a run is checked against: {error}"
+            ) from error
         self.requests.started_at = now_ms()
         zero = time.monotonic()
         address, content = self.wanted.target.address, self.requests.content
@@ -125,7 +127,7 @@ class Run:
         balance = self.settled(measures.accepted, sender.unanswered, before, stopping)
         return Outcome(
             self.wanted,
-            measures.figures_overall(sent_after, 0),
+            measures.figures_overall(max(sent_after, self.plan.taken / self.plan.rate), 0),
             dict(measures.errors),
             measures.rejected,
             measures.resent,

@@ -73,6 +73,10 @@ def make_sender(settings: Settings, clock: Clock) -> Iterator[MakeSender]:
         sender.__exit__()
 
 
+def wait_for(event: threading.Event) -> None:
+    event.wait(SECONDS)
+
+
 def turn_until(sender: Sender, holds: Callable[[], object]) -> None:
     def turned() -> object:
         sender.turn(0.01)
@@ -137,7 +141,7 @@ def test_what_waits_for_a_connection_is_overdue(
     make_sender: MakeSender, door: IngestionServer, clock: Clock
 ) -> None:
     goes_on = threading.Event()
-    door.on_request = lambda _: goes_on.wait(SECONDS)
+    door.on_request = lambda _: wait_for(goes_on)
     sender = make_sender(door.url, Plan(rate=1, events=100), connections=2)
     clock.now = 4.0
     sender.turn(0.01)
@@ -199,7 +203,7 @@ def test_no_answer_in_time_is_an_error(
     make_sender: MakeSender, door: IngestionServer, clock: Clock
 ) -> None:
     goes_on = threading.Event()
-    door.on_request = lambda _: goes_on.wait(SECONDS)
+    door.on_request = lambda _: wait_for(goes_on)
     sender = make_sender(door.url, Plan(rate=1, events=1))
     turn_until(sender, lambda: door.requests)
     clock.now = 11.0
