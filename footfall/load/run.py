@@ -104,6 +104,7 @@ class Run:
 
     def execute(self, stopping: Stopping, show: Show) -> Outcome:
         """Send, wait until the workers are done, and compare. Raises CannotLoad."""
+        self.requests.started_at = now_ms()
         try:
             before = ledger_from(self.reports.status())
             self.stored_before = self.stored_now()
@@ -111,14 +112,11 @@ class Run:
             raise CannotLoad(
                 f"--reporting-url: reporting, which a run is checked against: {error}"
             ) from error
-        self.requests.started_at = now_ms()
         zero = time.monotonic()
         address, content = self.wanted.target.address, self.requests.content
         with Sender(address, self.plan, content, lambda: time.monotonic() - zero) as sender:
             with BacklogWatch(self.reports) as watch:
                 send(sender, self.wanted, stopping, lambda figures: show(figures, watch.backlog))
-            # From here on a signal means that even the comparison is not wanted.
-            stopping.stop_requested = False
             return self.outcome_of(sender, before, stopping)
 
     def outcome_of(self, sender: Sender, before: Ledger, stopping: Stopping) -> Outcome:
@@ -142,7 +140,9 @@ class Run:
         """The balance once nothing waits, or as it is when the time for that is over."""
         deadline = time.monotonic() + DRAIN_SECONDS + accepted / SLOWEST_DRAIN_RATE
         balance = None
-        while not stopping.stop_requested and time.monotonic() < deadline:
+        is_last = False
+        while not is_last:
+            is_last = stopping.stop_requested or time.monotonic() > deadline
             with suppress(NoAnswer):
                 status = self.reports.status()
                 # In this order: what has left the queue by then is stored.
@@ -170,7 +170,10 @@ def send(
     next_tick = TICK_SECONDS
     while not sender.is_done and (now := sender.clock()) < deadline:
         sender.turn()
-        if stopping.stop_requested and not sender.plan.is_over:
+        if stopping.stop_requested:
+            stopping.stop_requested = False
+            if sender.plan.is_over:
+                return  # asked for twice: not even what is missing is waited for
             sender.plan.cut()
             deadline = now + GRACE_SECONDS
         if now >= next_tick:

@@ -3,7 +3,7 @@
 const ASK_EVERY_MS = 500;
 const element = (id) => document.getElementById(id);
 const buttons = document.querySelectorAll("button[data-rate]");
-const whole = new Intl.NumberFormat("en");
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 function describe(state) {
@@ -25,13 +25,19 @@ function showFigures(state) {
   }
 }
 
+// Where a visitor came from: the campaign in the address, or the site with the link.
+function origin(event) {
+  const campaign = new URLSearchParams(event.path.split("?")[1]).get("utm_source");
+  return campaign ?? (event.referrer ? new URL(event.referrer).hostname : "");
+}
+
 function row(event) {
   const cells = [
     new Date(event.timestamp).toLocaleTimeString(),
     event.event_type,
-    event.path,
+    event.path.split("?")[0],
     event.user_id,
-    event.referrer ?? "",
+    origin(event),
   ];
   const tr = document.createElement("tr");
   for (const text of cells) {
