@@ -9,6 +9,7 @@ import socket
 import threading
 from pathlib import Path
 
+import click
 from flask import Flask, Response, abort, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -108,7 +109,7 @@ def serve_page(settings: Settings, target: Target, reporting: Target, port: int)
         )
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        print(f"the page with the buttons: http://{HOST}:{port}/", flush=True)  # noqa: T201
+        click.echo(f"the page with the buttons: http://{HOST}:{port}/")
         while not signals.stop_requested:
             signals.wait(TICK_SECONDS)
         server.shutdown()
