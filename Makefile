@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The first of these that is new enough; PYTHON=/path/to/python3 decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-# What to hand to pytest: make test ARGS='-k worker -x'
+# What to hand to a command: make test ARGS='-k worker -x'
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -16,7 +16,7 @@ LOCK = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ingestion worker reporting periodic valkey migrate
+.PHONY: help install run demo load ingestion worker reporting periodic valkey migrate
 .PHONY: test check lint format bench bench-reporting chaos lock clean mariadb
 
 help: ## List the targets
@@ -28,6 +28,12 @@ help: ## List the targets
 
 run: $(VENV)/run ## Start everything on this machine; Ctrl-C stops it
 	@$(FOOTFALL) run
+
+demo: $(VENV)/run ## The same with two made-up sites, in DATA_DIR/demo
+	@$(FOOTFALL) demo
+
+load: $(VENV)/run ## Post made-up traffic (ARGS='--rate 1000 --duration 60')
+	@$(FOOTFALL) load $(ARGS)
 
 ingestion: $(VENV)/run ## Start ingestion alone
 	@$(FOOTFALL) ingestion

@@ -14,7 +14,9 @@ import click
 
 from footfall import dead_letters, launch, rollups
 from footfall.child import CannotRun
+from footfall.demo.command import demo_command, demo_traffic_command
 from footfall.importing import report, run, visitors
+from footfall.load.command import load_command
 from footfall.migrate import migrate
 from footfall.services import base_url
 from footfall.signals import Signals
@@ -196,6 +198,11 @@ def verify_command(site: str | None, first: datetime | None, last: datetime | No
     is_same, summary = rollups.verify_rollups(Settings.from_env(), part)
     click.echo(summary)
     sys.exit(0 if is_same else 1)
+
+
+cli.add_command(load_command)
+cli.add_command(demo_command)
+cli.add_command(demo_traffic_command)
 
 
 @cli.command("settings")

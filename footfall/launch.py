@@ -1,7 +1,7 @@
 """Each command that runs programs: what is checked, what is started, in which order."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from footfall import preflight
 from footfall.banner import banner
@@ -20,8 +20,11 @@ from shared.errors import BadSetting
 from shared.settings import Settings
 
 
-def run_everything(settings: Settings) -> None:
-    """Ingestion, workers, periodic process and reporting, and Valkey where no REDIS_URL is set."""
+def run_everything(settings: Settings, also: Sequence[Program] = (), more: str = "") -> None:
+    """Ingestion, workers, periodic process and reporting, and Valkey where no REDIS_URL is set.
+
+    `also` are programs to start once these answer, and `more` is what is said below the banner.
+    """
     preflight.check_countries(settings)
     preflight.check_ports(ingestion_address(settings), reporting_address(settings))
     preflight.check_database(settings, migrated=False)
@@ -41,7 +44,9 @@ def run_everything(settings: Settings) -> None:
             ]
         )
         supervisor.wait_for_health()
-        console.write(banner(settings))
+        supervisor.start(also)
+        supervisor.wait_for_health()
+        console.write(banner(settings) + more)
         supervisor.run()
 
 

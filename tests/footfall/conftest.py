@@ -15,7 +15,7 @@ import pytest
 from tests.servers import ROOT, STOP_SECONDS, Server, free_port, wait_until
 
 Environment = dict[str, str]
-READY = {"run": "Footfall is running", "valkey": "Valkey listens on"}
+READY = {"run": "Footfall is running", "demo": "This is the demo", "valkey": "Valkey listens on"}
 
 
 class Footfall(Server):
