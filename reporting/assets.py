@@ -20,6 +20,8 @@ CONTENT_TYPES = {
     "": "text/plain; charset=utf-8",  # a LICENSE
 }
 COMPRESSED_ALREADY = {".woff2"}
+# A classic script: the page loads it before anything else.
+AT_START = "theme-at-start.js"
 DIGEST_LENGTH = 16
 
 
@@ -52,7 +54,7 @@ class Assets:
     @property
     def modules(self) -> list[str]:
         """Every script that the page's module imports, so that none waits for another's import."""
-        return [name for name in self.files if name.startswith(("scripts/", "vendor/uplot/uPlot.e"))]
+        return [name for name in self.files if name.endswith(".js") and name != AT_START]
 
 
 def load_assets(directory: Path = STATIC) -> Assets:

@@ -9,7 +9,6 @@ import re
 from flask import Flask, Response, abort, render_template_string, request
 
 from reporting.assets import PAGE, Asset, Assets, load_assets
-from reporting.stats_routes import take_no_parameters
 from shared.settings import Settings
 
 ASSETS_PATH = "/assets/"
@@ -44,7 +43,6 @@ def add_dashboard(app: Flask, settings: Settings) -> None:
 
     @app.get(f"{ASSETS_PATH}<digest>/<path:name>")
     def asset(digest: str, name: str) -> Response:
-        take_no_parameters()
         return asset_response(found(assets, digest, name))
 
 

@@ -2,15 +2,13 @@
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator
-from typing import Any
 
-from playwright.sync_api import BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser")
 OPTIONS = [
-    "--no-sandbox",  # which root may not have, and CI often is
+    "--no-sandbox",  # root may not have one, and CI often is root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -18,6 +16,10 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+NO_CHROMIUM = (
+    "Chromium is not installed: the dashboard is not tested in a browser. "
+    "To test it: apt-get install chromium"
+)
 
 
 def chromium_program() -> str | None:
@@ -25,21 +27,13 @@ def chromium_program() -> str | None:
 
 
 @contextlib.contextmanager
-def playwright_driver() -> Iterator[Playwright]:
-    with sync_playwright() as driver:
-        yield driver
-
-
-@contextlib.contextmanager
-def browsing(driver: Playwright, **options: Any) -> Iterator[BrowserContext]:
-    """A window with a profile of its own; `options` are Playwright's (viewport, color_scheme …)."""
+def chromium() -> Iterator[Browser]:
+    """A running Chromium, its profile a directory of its own that goes with it."""
     program = chromium_program()
-    assert program
-    with tempfile.TemporaryDirectory(prefix="ff-chromium-", ignore_cleanup_errors=True) as profile:
-        context = driver.chromium.launch_persistent_context(
-            profile, executable_path=program, headless=True, args=OPTIONS, **options
-        )
+    assert program, NO_CHROMIUM
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, headless=True, args=OPTIONS)
         try:
-            yield context
+            yield browser
         finally:
-            context.close()
+            browser.close()

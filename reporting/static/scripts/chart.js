@@ -9,7 +9,7 @@ import { compact, full, pointNames } from "./format.js";
 
 const LABEL_PX = { minute: 70, hour: 64, day: 68, week: 68, month: 84 };
 const STEPS = {
-  minute: [5, 10, 15, 30], hour: [1, 2, 3, 4, 6, 12, 24, 48], day: [1, 2, 7, 14, 28],
+  minute: [5, 10, 15, 30], hour: [1, 2, 3, 4, 6, 12, 24, 48], day: [1, 2, 3, 7, 14, 28],
   week: [1, 2, 4, 8, 13, 26], month: [1, 2, 3, 6, 12],
 };
 const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 10 }, (_, zeros) => digit * 10 ** zeros)).sort((a, b) => a - b);

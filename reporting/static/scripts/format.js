@@ -29,6 +29,7 @@ export function share(part, whole) {
 
 export function nameOf(dimension, value) {
   if (dimension === "event_type" && value === "page_view") return "Page view";
+  if (dimension === "device") return value.charAt(0).toUpperCase() + value.slice(1);
   if (dimension !== "country" || !/^[A-Z]{2}$/.test(value)) return value;
   return countries.of(value) ?? value;
 }

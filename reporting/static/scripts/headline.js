@@ -6,9 +6,11 @@ import { compact, count, decimal, full, share } from "./format.js";
 export const viewsName = (filters) =>
   filters.event_type && filters.event_type !== "page_view" ? "Events of this type" : "Views";
 
-export function showHeadline(stats, filters, before) {
+// `isPartOfDay`: today is held against the whole of yesterday, so less is no bad news.
+export function showHeadline(stats, filters, before, isPartOfDay) {
   const previous = stats.previous;
   const perUser = (one) => (one.unique_users ? one.total_views / one.unique_users : 0);
+  byId("headline").classList.toggle("neutral", isPartOfDay);
   byId("headline").replaceChildren(
     figure(viewsName(filters), count(stats.total_views), stats.total_views, previous.total_views, before),
     figure("Users", count(stats.unique_users), stats.unique_users, previous.unique_users, before),

@@ -119,7 +119,7 @@ async function loadRange(signal) {
   byId("numbers").setAttribute("aria-busy", "true");
   const stats = ask("stats", { ...query, compare: "previous", limit: 1 }, signal);
   const looks = [
-    stats.then((answer) => showHeadline(answer, state.filters, previousName(state, now))),
+    stats.then((answer) => showHeadline(answer, state.filters, previousName(state, now), state.period === "today")),
     loadSeries(query, now, signal),
     ...panels.map((panel) => panel.load({ query, signal }, stats)),
   ];

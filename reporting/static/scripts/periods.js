@@ -10,8 +10,8 @@ export const PERIODS = {
   custom: "Custom",
 };
 const PREVIOUS = {
-  today: "yesterday", yesterday: "the day before", "7d": "the 7 days before",
-  "30d": "the 30 days before", "90d": "the 90 days before",
+  today: "yesterday, all day", yesterday: "the day before", "7d": "in the 7 days before",
+  "30d": "in the 30 days before", "90d": "in the 90 days before",
 };
 export const INTERVALS = {
   minute: "Last hour", hour: "Hours", day: "Days", week: "Weeks", month: "Months",
@@ -72,7 +72,7 @@ export function intervalOf(state, now) {
 
 export function previousName(state, now) {
   const days = lengthOf(daysOf(state, now));
-  return PREVIOUS[state.period] ?? (days === 1 ? "the day before" : `the ${days} days before`);
+  return PREVIOUS[state.period] ?? (days === 1 ? "the day before" : `in the ${days} days before`);
 }
 
 export function isZone(name) {
