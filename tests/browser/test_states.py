@@ -31,6 +31,16 @@ def test_without_events_the_page_says_how_to_send_one_and_then_turns_into_the_da
         expect_headline(page, "Views", 1)
 
 
+def test_without_a_worker_the_page_says_why_the_first_event_does_not_come(
+    make_page: MakePage, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with Stack(empty_settings(valkey, tmp_path), workers=0) as stack:
+        stack.door().post({"site_id": "s", "event_type": "page_view", "path": "/"})
+        page = make_page()
+        page.goto(stack.reporting.url)
+        expect(page.locator("#welcome")).to_contain_text("No worker runs; 1 events wait.")
+
+
 def test_a_site_without_events_among_others_says_so(page: Page, stack: Stack) -> None:
     page.goto(f"{stack.reporting.url}/?site=new.example")
     expect(page.get_by_role("heading", name="No events of new.example yet")).to_be_visible()

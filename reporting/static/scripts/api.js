@@ -20,13 +20,14 @@ export function address(route, parameters = {}) {
   return `${route}?${new URLSearchParams(given)}`.replace(/\?$/, "");
 }
 
-export async function ask(route, parameters, signal) {
-  const answer = await request(address(route, parameters), signal);
+// `cache` is fetch's: answers may be kept for seconds, `no-cache` asks whether they still hold.
+export async function ask(route, parameters, { signal, cache } = {}) {
+  const answer = await request(address(route, parameters), { signal, cache });
   return answer.json();
 }
 
-export async function request(url, signal) {
-  const answer = await reached(fetch(url, { headers: authorization(), signal }));
+export async function request(url, options = {}) {
+  const answer = await reached(fetch(url, { headers: authorization(), ...options }));
   if (!answer.ok) throw await errorOf(answer);
   return answer;
 }

@@ -58,7 +58,7 @@ class Panel {
     this.root.setAttribute("aria-busy", "true");
     try {
       const query = { ...asked.query, dimension, limit: ROWS + 1 };
-      const [answer, stats] = await Promise.all([ask("stats/breakdown", query, asked.signal), totals]);
+      const [answer, stats] = await Promise.all([ask("stats/breakdown", query, asked), totals]);
       if (dimension === this.dimension) this.show(answer.rows, this.wholeOf(stats));
     } catch (error) {
       if (error.name !== "AbortError") this.showNothing("Not available just now.");

@@ -12,12 +12,12 @@ import { askForKey } from "./key_dialog.js";
 import { loadLive, showNoLive } from "./live.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { INTERVALS, daysOf, includesToday, intervalOf, intervalsFor, previousName } from "./periods.js";
-import { loadPipeline, showNoPipeline } from "./pipeline.js";
+import { fetchTrouble, loadPipeline, showNoPipeline } from "./pipeline.js";
 import { poll } from "./polling.js";
 import { searchFrom, stateFrom } from "./state.js";
 import { setUpTestEvent } from "./test_event.js";
 import { setUpTheme } from "./theme.js";
-import { hideWelcome, showWelcome } from "./welcome.js";
+import { hideWelcome, showTrouble, showWelcome } from "./welcome.js";
 
 const LIVE_SECONDS = 5;
 const REFRESH_SECONDS = 30;
@@ -33,7 +33,7 @@ const panels = makePanels((dimension, value) => change({ filters: { ...state.fil
 const controls = setUpControls(change);
 const live = poll(loadNow, LIVE_SECONDS);
 setUpTheme(() => chart.plot && chart.draw());
-setUpTestEvent(() => state.site, () => setTimeout(refresh, 1500));
+setUpTestEvent(() => state.site, lookSoon);
 addEventListener("popstate", () => {
   state = stateFrom(location.search, ownZone());
   load();
@@ -49,15 +49,20 @@ function change(changes) {
 async function loadNow() {
   if (byId("key").open) return;
   if (isWaiting()) await load();
-  if (isWaiting()) return;
+  if (isWaiting()) return sites && tellOfTrouble();
   const isDue = Date.now() - shownAt > REFRESH_SECONDS * 1000 && includesToday(state, new Date());
   const hasFailed = !byId("notice").hidden;
   const looks = [
     loadLive(state.site).catch((error) => failed(error, showNoLive)),
     loadPipeline().catch((error) => failed(error, showNoPipeline)),
   ];
-  if (isDue || hasFailed) looks.push(load());
+  if (isDue || hasFailed) looks.push(load("no-cache"));
   await Promise.all(looks);
+}
+
+// Why the first event may not come, in words.
+async function tellOfTrouble() {
+  await fetchTrouble().then(showTrouble).catch((error) => failed(error, () => {}));
 }
 
 // Whether there is nothing yet of which one could ask what happens now.
@@ -65,13 +70,18 @@ function isWaiting() {
   return sites === null || byId("board").hidden;
 }
 
+// What was sent is counted within a second, or a few where the machine is busy.
+function lookSoon() {
+  for (const ms of [1000, 3000, 8000]) setTimeout(refresh, ms);
+}
+
 function refresh() {
-  load();
+  load("no-cache");
   live.run();
 }
 
 // Everything of the range. A newer look ends an older one.
-async function load() {
+async function load(cache = "default") {
   looking.abort();
   looking = new AbortController();
   const { signal } = looking;
@@ -80,7 +90,7 @@ async function load() {
     if (isEmpty()) return welcome();
     hideWelcome();
     byId("board").hidden = false;
-    await loadRange(signal);
+    await loadRange({ signal, cache });
     hideNotice();
     shownAt = Date.now();
   } catch (error) {
@@ -109,22 +119,22 @@ function isEmpty() {
 function welcome() {
   byId("board").hidden = true;
   hideNotice();
-  showWelcome(state.site, () => setTimeout(refresh, 1000));
+  showWelcome(state.site, lookSoon);
 }
 
-async function loadRange(signal) {
+async function loadRange(how) {
   const now = new Date();
   const query = { site_id: state.site, ...daysOf(state, now), tz: state.tz, ...state.filters };
   showControls(now, query);
   byId("numbers").setAttribute("aria-busy", "true");
-  const stats = ask("stats", { ...query, compare: "previous", limit: 1 }, signal);
+  const stats = ask("stats", { ...query, compare: "previous", limit: 1 }, how);
   const looks = [
     stats.then((answer) => showHeadline(answer, state.filters, previousName(state, now), state.period === "today")),
-    loadSeries(query, now, signal),
-    ...panels.map((panel) => panel.load({ query, signal }, stats)),
+    loadSeries(query, now, how),
+    ...panels.map((panel) => panel.load({ query, ...how }, stats)),
   ];
   const results = await Promise.allSettled(looks);
-  signal.throwIfAborted();
+  how.signal.throwIfAborted();
   byId("numbers").removeAttribute("aria-busy");
   const problem = results.find((result) => result.status === "rejected");
   if (problem) throw problem.reason;
@@ -145,9 +155,9 @@ function showControls(now, query) {
   setCsv(byId("chart-csv"), "stats/timeseries", { ...query, interval: chosen }, fileName(state.site, query.from, query.to));
 }
 
-async function loadSeries(query, now, signal) {
+async function loadSeries(query, now, how) {
   const interval = intervalOf(state, now);
-  const { points } = await ask("stats/timeseries", { ...query, interval }, signal);
+  const { points } = await ask("stats/timeseries", { ...query, interval }, how);
   const shown = interval === "minute" ? lastHour(points, now) : points;
   chart.show(shown, { interval, tz: state.tz, viewsName: viewsName(state.filters), now: now.getTime() });
 }

@@ -10,6 +10,12 @@ export async function loadPipeline() {
   show(await ask("pipeline/status"));
 }
 
+// What is wrong now: elements, none if all is well.
+export async function fetchTrouble() {
+  const status = await ask("pipeline/status");
+  return verdictsOn(status).filter(({ kind }) => kind !== "good").map(verdict);
+}
+
 export function showNoPipeline(error) {
   body().replaceChildren(verdict({ kind: "bad", text: `Not available: ${error.code || error.message}` }));
 }
@@ -20,7 +26,7 @@ function show(status) {
   const dropped = Object.values(status.dropped).reduce((sum, number) => sum + number, 0);
   const waiting = status.queued + status.processing;
   body().replaceChildren(
-    ...verdictsOn(status, waiting).map(verdict),
+    ...verdictsOn(status).map(verdict),
     h(
       "dl", { class: "facts" },
       fact("Accepted", count(status.accepted)),
@@ -37,7 +43,8 @@ function show(status) {
 }
 
 // Everything that is wrong, worst first; one line that says so if nothing is.
-export function verdictsOn(status, waiting) {
+function verdictsOn(status) {
+  const waiting = status.queued + status.processing;
   const found = [];
   const add = (isSo, kind, text) => isSo && found.push({ kind, text });
   add(!status.balanced, "bad", "The ledger does not add up: run footfall verify.");

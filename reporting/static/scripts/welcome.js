@@ -21,9 +21,14 @@ export function showWelcome(site, onSent) {
     h("label", { class: "name" }, "Site", input),
     snippets,
     h("p", { class: "waiting" }, h("i", { class: "pulse on", "aria-hidden": "true" }), "Waiting for the first event"),
+    h("div", { class: "trouble" }),
   );
   draw();
   root.hidden = false;
+}
+
+export function showTrouble(verdicts) {
+  byId("welcome").querySelector(".trouble").replaceChildren(...verdicts);
 }
 
 export function hideWelcome() {
