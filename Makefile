@@ -17,7 +17,7 @@ LOCK = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install run ingestion worker reporting periodic valkey migrate
-.PHONY: test check lint format bench chaos lock clean mariadb
+.PHONY: test check lint format bench chaos screenshots lock clean mariadb
 
 help: ## List the targets
 	@echo "Footfall. Start everything with: make run"
@@ -71,6 +71,9 @@ bench: $(VENV)/dev ## Measure the speed, against its own servers
 
 chaos: $(VENV)/dev mariadb ## Kill processes under load, and count what is left
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
+
+screenshots: $(VENV)/dev ## Photograph the dashboard into docs/ and build/ (needs chromium)
+	@$(BIN)/python -m scripts.screenshots
 
 lock: $(VENV)/made ## Write the lock files anew (UPGRADE=1: newest versions)
 	@$(PIP) install uv

@@ -28,7 +28,7 @@ from shared.openapi import (
 ABOUT = """\
 Answers what was counted. It only reads, and it answers `503` while the database is away.
 
-With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard's page and files asks for the key: \
+With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard asks for the key: \
 `Authorization: <key>` or `Authorization: Bearer <key>`. A query parameter that a route does not \
 know is an error, so that a misspelt one is not silently ignored. Paths that do not exist are \
 answered `404` and wrong methods `405`, in the shape of every other error."""

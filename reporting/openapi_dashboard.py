@@ -19,8 +19,7 @@ PAGE: Json = {
     "tags": ["dashboard"],
     "summary": "The dashboard",
     "description": "One page for people. It holds no number: it asks the routes of this document, "
-    "with the key that whoever looks at it has typed in where `API_AUTH` is set. So the page itself "
-    "asks for none.",
+    "with the key that its reader has typed in where `API_AUTH` is set. So the page needs none.",
     "security": [],
     "responses": {
         "200": {

@@ -84,8 +84,12 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 def web_address(value: str) -> str:
     # It becomes part of a header and of HTML.
-    if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?(/[\w./~-]*)?", value):
-        raise ValueError("must be a URL that begins with http:// or https://, without query or user")
+    if not re.fullmatch(
+        r"https?://(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?(/[\w./~-]*)?", value
+    ):
+        raise ValueError(
+            "must be a URL that begins with http:// or https://, without query or user"
+        )
     return value
 
 
@@ -162,8 +166,8 @@ class Settings:
     )
     public_ingestion_url: str = setting(
         "",
-        "Where browsers reach ingestion, e.g. `https://count.example.com`: what the dashboard shows "
-        "in snippets and posts its test event to. Empty: `http://` with `INGESTION_HOST` (the name "
+        "Where browsers reach ingestion, e.g. `https://count.example.com`: the dashboard shows it "
+        "in snippets and posts its test event there. Empty: `http://` with `INGESTION_HOST` (the name "
         "by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
         web_address,
     )

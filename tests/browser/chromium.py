@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright: a browser with nothing of its own to ask of the network."""
+"""Debian's Chromium, driven by Playwright, with nothing of its own to ask of the network."""
 
 import contextlib
 import shutil

@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A Footfall of its own with two sites that have a past. Tests may add to it, never take away."""
+    """A Footfall with two sites that have a past. Tests may add to it, never take away."""
     directory = tmp_path_factory.mktemp("browser")
     with ValkeyServer() as valkey:
         settings = Settings(

@@ -138,7 +138,11 @@ def test_a_period_of_ones_own(board: Page, stack: Stack) -> None:
 
 def test_days_begin_where_the_zone_says(board: Page, stack: Stack) -> None:
     yesterday = {"date": (datetime.now(UTC) - timedelta(days=1)).date().isoformat()}
-    shown(board, stack, f"?site={SITE}&period=custom&from={yesterday['date']}&to={yesterday['date']}&tz=UTC")
+    shown(
+        board,
+        stack,
+        f"?site={SITE}&period=custom&from={yesterday['date']}&to={yesterday['date']}&tz=UTC",
+    )
     expect_headline(board, "Views", stack.stats(site_id=SITE, **yesterday)["total_views"])
     board.locator("#period > button").click()
     board.get_by_label("Days begin in").select_option("Pacific/Auckland")

@@ -1,4 +1,4 @@
-"""What happens now: the live panel, the pipeline, a test event; and that a hidden tab asks nothing."""
+"""What happens now: the live panel, the pipeline, a test event; a hidden tab asks nothing."""
 
 from pathlib import Path
 

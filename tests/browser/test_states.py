@@ -38,7 +38,7 @@ def test_without_a_worker_the_page_says_why_the_first_event_does_not_come(
         stack.door().post({"site_id": "s", "event_type": "page_view", "path": "/"})
         page = make_page()
         page.goto(stack.reporting.url)
-        expect(page.locator("#welcome")).to_contain_text("No worker runs; 1 events wait.")
+        expect(page.locator("#welcome")).to_contain_text("No worker runs; waiting: 1 event.")
 
 
 def test_a_site_without_events_among_others_says_so(page: Page, stack: Stack) -> None:
@@ -72,7 +72,7 @@ def test_with_the_database_away_the_page_says_so_and_recovers_by_itself(
         expect_headline(page, "Views", 1)  # what was known stays
         page.reload()
         expect(notice).to_be_visible()
-        expect(page.locator("#headline")).to_contain_text("–")
+        expect(page.locator("#headline")).to_contain_text("\N{EN DASH}")
         expect(page.locator(".skeleton")).to_have_count(0)
         mariadb.revive()
         expect(notice).to_be_hidden()

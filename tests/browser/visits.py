@@ -22,23 +22,22 @@ SOURCES = (
     "https://www.bing.com/", "https://fosstodon.org/",
 )  # fmt: skip
 COUNTRIES = ("DE", "US", "FR", "GB", "NL", "IN", "BR", "JP", "ES", "PL", "CA", "SE")
+CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0"
+WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6"
+FIREFOX = "Gecko/20100101 Firefox/144.0"
 AGENTS = tuple(
     f"Mozilla/5.0 ({system}) {browser}"
     for system, browser in (
-        ("Windows NT 10.0; Win64; x64", "AppleWebKit/537.36 Chrome/143.0.0.0 Safari/537.36"),
-        ("iPhone; CPU iPhone OS 18_6 like Mac OS X", "AppleWebKit/605.1.15 (KHTML, like Gecko) "
-         "Version/18.6 Mobile/15E148 Safari/604.1"),
-        ("Linux; Android 15; Pixel 9", "AppleWebKit/537.36 Chrome/143.0.0.0 Mobile Safari/537.36"),
-        ("Macintosh; Intel Mac OS X 10_15_7", "AppleWebKit/605.1.15 (KHTML, like Gecko) "
-         "Version/18.6 Safari/605.1.15"),
-        ("X11; Linux x86_64; rv:144.0", "Gecko/20100101 Firefox/144.0"),
-        ("Windows NT 10.0; Win64; x64", "AppleWebKit/537.36 Chrome/143.0.0.0 Safari/537.36 "
-         "Edg/143.0.0.0"),
-        ("Macintosh; Intel Mac OS X 10.15; rv:144.0", "Gecko/20100101 Firefox/144.0"),
-        ("iPad; CPU OS 18_6 like Mac OS X", "AppleWebKit/605.1.15 (KHTML, like Gecko) "
-         "Version/18.6 Mobile/15E148 Safari/604.1"),
+        ("Windows NT 10.0; Win64; x64", f"{CHROME} Safari/537.36"),
+        ("iPhone; CPU iPhone OS 18_6 like Mac OS X", f"{WEBKIT} Mobile/15E148 Safari/604.1"),
+        ("Linux; Android 15; Pixel 9", f"{CHROME} Mobile Safari/537.36"),
+        ("Macintosh; Intel Mac OS X 10_15_7", f"{WEBKIT} Safari/605.1.15"),
+        ("X11; Linux x86_64; rv:144.0", FIREFOX),
+        ("Windows NT 10.0; Win64; x64", f"{CHROME} Safari/537.36 Edg/143.0.0.0"),
+        ("Macintosh; Intel Mac OS X 10.15; rv:144.0", FIREFOX),
+        ("iPad; CPU OS 18_6 like Mac OS X", f"{WEBKIT} Mobile/15E148 Safari/604.1"),
     )
-)  # fmt: skip
+)
 CAMPAIGNS = (None,) * 8 + ("spring-launch", "newsletter-11", "podcast")
 # Of a day's visits, in each hour: a quiet night, a morning, an afternoon, an evening.
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 11, 14, 15, 14, 12, 13, 14, 14, 12, 10, 9, 9, 8, 7, 5, 3)

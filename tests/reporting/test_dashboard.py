@@ -169,7 +169,8 @@ def test_the_page_knows_where_ingestion_is(
 
 
 @pytest.mark.parametrize(
-    "value", ["count.example", "https://a b", "https://x;y", "https://u:p@x", "https://x/?q", "http://"]
+    "value",
+    ["count.example", "https://a b", "https://x;y", "https://u:p@x", "https://x/?q", "http://"],
 )
 def test_an_ingestion_url_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(BadSetting, match="PUBLIC_INGESTION_URL: must be a URL"):

@@ -94,7 +94,7 @@ export class Chart {
     return {
       width: this.root.clientWidth,
       height: this.root.clientHeight,
-      padding: [8, 12, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 8, width: 2, stroke: () => this.color("card"), fill: (plot, index) => plot.series[index].stroke() } },
       scales: {

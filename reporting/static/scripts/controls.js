@@ -37,6 +37,7 @@ export function setUpControls(change) {
       if (chosen && !names.includes(chosen)) names.push(chosen);
       site.replaceChildren(...names.map((name) => h("option", { selected: name === chosen }, name)));
       site.disabled = names.length === 0;
+      site.parentElement.hidden = site.disabled;
     },
     show(state, now) {
       site.value = state.site;

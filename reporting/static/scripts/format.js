@@ -17,6 +17,8 @@ export function count(number) {
   return h("data", { value: number, title: full(number) }, compact(number));
 }
 
+export const plural = (number, word) => `${full(number)} ${word}${number === 1 ? "" : "s"}`;
+
 export const decimal = (number) =>
   number.toLocaleString(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 

@@ -31,7 +31,7 @@ function figure(name, value, current, previous, before, format = full) {
   return h(
     "div", {},
     h("dt", {}, name),
-    h("dd", {}, value, change(current, previous), h("small", {}, `${shown(previous, format)} ${before}`)),
+    h("dd", {}, value, change(current, previous), h("small", {}, shown(previous, format), h("span", {}, ` ${before}`))),
   );
 }
 

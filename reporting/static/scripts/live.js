@@ -9,7 +9,10 @@ const MINUTES = 5;
 export async function loadLive(site) {
   const live = await ask("realtime", { site_id: site });
   const root = byId("live");
-  for (const dot of document.querySelectorAll(".pulse")) dot.classList.toggle("on", live.active_users > 0);
+  for (const dot of document.querySelectorAll(".pulse")) {
+    dot.classList.toggle("on", live.active_users > 0);
+    dot.classList.remove("off");
+  }
   root.querySelector(".body").replaceChildren(figures(live), minutes(live.per_minute), scale(), pages(live.top_pages));
   const now = byId("now");
   now.hidden = false;
@@ -18,7 +21,7 @@ export async function loadLive(site) {
 
 export function showNoLive() {
   byId("now").hidden = true;
-  for (const dot of document.querySelectorAll(".pulse")) dot.classList.remove("on");
+  for (const dot of document.querySelectorAll(".pulse")) dot.className = "pulse off";
   byId("live").querySelector(".body").replaceChildren(h("p", { class: "quiet-text" }, "Not available just now."));
 }
 

@@ -31,6 +31,7 @@ let shownAt = 0;
 const chart = new Chart();
 const panels = makePanels((dimension, value) => change({ filters: { ...state.filters, [dimension]: value } }));
 const controls = setUpControls(change);
+controls.show(state, new Date());
 const live = poll(loadNow, LIVE_SECONDS);
 setUpTheme(() => chart.plot && chart.draw());
 setUpTestEvent(() => state.site, lookSoon);

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { byId, h } from "./dom.js";
-import { count, duration, full } from "./format.js";
+import { count, duration, plural } from "./format.js";
 
 const SLOW_SECONDS = 30;
 
@@ -48,11 +48,11 @@ function verdictsOn(status) {
   const found = [];
   const add = (isSo, kind, text) => isSo && found.push({ kind, text });
   add(!status.balanced, "bad", "The ledger does not add up: run footfall verify.");
-  add(status.workers === 0, "bad", waiting ? `No worker runs; ${full(waiting)} events wait.` : "No worker runs: events will wait.");
-  add(status.failed_batches > 0, "bad", `${full(status.failed_batches)} batches cannot be stored; see the worker's log.`);
-  add(status.dead > 0, "warn", `${full(status.dead)} dead letters: run footfall dead-letters list.`);
-  add(status.workers > 0 && (status.oldest_queued_seconds ?? 0) > SLOW_SECONDS, "warn", `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; ${full(waiting)} events wait.`);
-  return found.length ? found : [{ kind: "good", text: waiting ? `Storing; ${full(waiting)} on their way.` : "Every accepted event is accounted for." }];
+  add(status.workers === 0, "bad", waiting ? `No worker runs; waiting: ${plural(waiting, "event")}.` : "No worker runs: events will wait.");
+  add(status.failed_batches > 0, "bad", `Not stored, to be tried again: ${status.failed_batches === 1 ? "1 batch" : `${status.failed_batches} batches`}. See the worker's log.`);
+  add(status.dead > 0, "warn", `${plural(status.dead, "dead letter")}: see footfall dead-letters list.`);
+  add(status.workers > 0 && (status.oldest_queued_seconds ?? 0) > SLOW_SECONDS, "warn", `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; waiting: ${plural(waiting, "event")}.`);
+  return found.length ? found : [{ kind: "good", text: waiting ? `On the way: ${plural(waiting, "event")}.` : "Every accepted event is accounted for." }];
 }
 
 const verdict = ({ kind, text }) => h("p", { class: `verdict ${kind}` }, text);
