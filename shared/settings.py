@@ -167,8 +167,8 @@ class Settings:
     public_ingestion_url: str = setting(
         "",
         "Where browsers reach ingestion, e.g. `https://count.example.com`: the dashboard shows it "
-        "in snippets and posts its test event there. Empty: `http://` with `INGESTION_HOST` (the name "
-        "by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
+        "in snippets and posts its test event there. Empty: `http://` with `INGESTION_HOST` (the "
+        "name by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
         web_address,
     )
     reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)

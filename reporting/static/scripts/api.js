@@ -45,5 +45,10 @@ export async function reached(answering) {
 export async function errorOf(answer) {
   const body = await answer.json().catch(() => ({}));
   const retryAfter = Number(answer.headers.get("Retry-After")) || undefined;
-  return new ApiError(answer.status, body.code ?? "", body.error ?? `HTTP ${answer.status}`, retryAfter);
+  return new ApiError(
+    answer.status,
+    body.code ?? "",
+    body.error ?? `HTTP ${answer.status}`,
+    retryAfter,
+  );
 }

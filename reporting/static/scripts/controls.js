@@ -35,7 +35,9 @@ export function setUpControls(change) {
     showSites(sites, chosen) {
       const names = sites.map((one) => one.site_id);
       if (chosen && !names.includes(chosen)) names.push(chosen);
-      site.replaceChildren(...names.map((name) => h("option", { selected: name === chosen }, name)));
+      site.replaceChildren(
+        ...names.map((name) => h("option", { selected: name === chosen }, name)),
+      );
       site.disabled = names.length === 0;
       site.parentElement.hidden = site.disabled;
     },
@@ -67,8 +69,10 @@ function showPeriod(root, state, now, choose) {
     ...choices.map((name) => {
       const pressed = String(name === state.period);
       const button = h(
-        "button", { type: "button", "aria-pressed": pressed, onclick: () => choose(name) },
-        PERIODS[name], h("span", {}, dates(daysOf({ ...state, period: name }, now))),
+        "button",
+        { type: "button", "aria-pressed": pressed, onclick: () => choose(name) },
+        PERIODS[name],
+        h("span", {}, dates(daysOf({ ...state, period: name }, now))),
       );
       return h("li", {}, button);
     }),
@@ -81,9 +85,15 @@ function showPeriod(root, state, now, choose) {
 function showZones(select, chosen) {
   if (select.options.length === 0) {
     const own = ownZone();
-    const others = Intl.supportedValuesOf("timeZone").filter((name) => name !== own && name !== "UTC");
+    const others = Intl.supportedValuesOf("timeZone").filter(
+      (name) => name !== own && name !== "UTC",
+    );
     const first = own === "UTC" ? ["UTC"] : [own, "UTC"];
-    select.append(...[...first, ...others].map((name) => h("option", { value: name }, name.replaceAll("_", " "))));
+    select.append(
+      ...[...first, ...others].map((name) =>
+        h("option", { value: name }, name.replaceAll("_", " ")),
+      ),
+    );
   }
   if (![...select.options].some((option) => option.value === chosen)) {
     select.prepend(h("option", { value: chosen }, chosen));

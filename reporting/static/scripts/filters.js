@@ -23,6 +23,10 @@ export function showFilters(filters, change) {
       icon(CROSS),
     );
   });
-  const clear = h("button", { type: "button", class: "quiet", onclick: () => change({ filters: {} }) }, "Clear all");
+  const clear = h(
+    "button",
+    { type: "button", class: "quiet", onclick: () => change({ filters: {} }) },
+    "Clear all",
+  );
   root.replaceChildren(...chips, ...(chosen.length > 1 ? [clear] : []));
 }

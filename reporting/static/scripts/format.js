@@ -40,7 +40,10 @@ export function nameOf(dimension, value) {
 export function dayName(day, thisYear) {
   const year = day.slice(0, 4) === String(thisYear) ? undefined : "numeric";
   return new Date(`${day}T00:00:00Z`).toLocaleDateString(LANGUAGE, {
-    timeZone: "UTC", day: "numeric", month: "short", year,
+    timeZone: "UTC",
+    day: "numeric",
+    month: "short",
+    year,
   });
 }
 

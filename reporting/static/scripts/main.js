@@ -5,13 +5,20 @@ import { makePanels } from "./breakdown.js";
 import { Chart } from "./chart.js";
 import { ownZone, setUpControls } from "./controls.js";
 import { fileName, setCsv } from "./download.js";
-import { announce, byId, h } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { showFilters } from "./filters.js";
 import { showHeadline, showNoHeadline, viewsName } from "./headline.js";
 import { askForKey } from "./key_dialog.js";
 import { loadLive, showNoLive } from "./live.js";
-import { hideNotice, showNotice } from "./notice.js";
-import { INTERVALS, daysOf, includesToday, intervalOf, intervalsFor, previousName } from "./periods.js";
+import { isInTrouble, reportTrouble, reportWell } from "./notice.js";
+import {
+  INTERVALS,
+  daysOf,
+  includesToday,
+  intervalOf,
+  intervalsFor,
+  previousName,
+} from "./periods.js";
 import { fetchTrouble, loadPipeline, showNoPipeline } from "./pipeline.js";
 import { poll } from "./polling.js";
 import { searchFrom, stateFrom } from "./state.js";
@@ -27,9 +34,12 @@ let state = stateFrom(location.search, ownZone());
 let sites = null;
 let looking = new AbortController();
 let shownAt = 0;
+let shownSearch = null;
 
 const chart = new Chart();
-const panels = makePanels((dimension, value) => change({ filters: { ...state.filters, [dimension]: value } }));
+const panels = makePanels((dimension, value) =>
+  change({ filters: { ...state.filters, [dimension]: value } }),
+);
 const controls = setUpControls(change);
 controls.show(state, new Date());
 const live = poll(loadNow, LIVE_SECONDS);
@@ -52,18 +62,17 @@ async function loadNow() {
   if (isWaiting()) await load();
   if (isWaiting()) return sites && tellOfTrouble();
   const isDue = Date.now() - shownAt > REFRESH_SECONDS * 1000 && includesToday(state, new Date());
-  const hasFailed = !byId("notice").hidden;
   const looks = [
-    loadLive(state.site).catch((error) => failed(error, showNoLive)),
-    loadPipeline().catch((error) => failed(error, showNoPipeline)),
+    attempt("live", loadLive(state.site), showNoLive),
+    attempt("pipeline", loadPipeline(), showNoPipeline),
   ];
-  if (isDue || hasFailed) looks.push(load("no-cache"));
+  if (isDue || isInTrouble("numbers")) looks.push(load("no-cache"));
   await Promise.all(looks);
 }
 
 // Why the first event may not come, in words.
-async function tellOfTrouble() {
-  await fetchTrouble().then(showTrouble).catch((error) => failed(error, () => {}));
+function tellOfTrouble() {
+  return attempt("pipeline", fetchTrouble().then(showTrouble), () => {});
 }
 
 // Whether there is nothing yet of which one could ask what happens now.
@@ -86,26 +95,27 @@ async function load(cache = "default") {
   looking.abort();
   looking = new AbortController();
   const { signal } = looking;
-  try {
-    await loadSites();
-    if (isEmpty()) return welcome();
-    hideWelcome();
-    byId("board").hidden = false;
-    await loadRange({ signal, cache });
-    hideNotice();
-    shownAt = Date.now();
-  } catch (error) {
-    if (error.name !== "AbortError") failed(error, showNothing);
-  } finally {
-    if (!signal.aborted) byId("board").setAttribute("aria-busy", "false");
-  }
+  await attempt("numbers", loadAll({ signal, cache }), showNothing);
+  if (!signal.aborted) byId("board").setAttribute("aria-busy", "false");
+}
+
+async function loadAll(how) {
+  await loadSites();
+  if (isEmpty()) return welcome();
+  hideWelcome();
+  byId("board").hidden = false;
+  await loadRange(how);
+  shownAt = Date.now();
+  shownSearch = searchFrom(state);
 }
 
 async function loadSites() {
   if (sites !== null && !isEmpty()) return;
   sites = (await ask("sites")).sites;
   if (!state.site && sites.length) {
-    const most = sites.reduce((one, other) => (other.total_events > one.total_events ? other : one));
+    const most = sites.reduce((one, other) =>
+      other.total_events > one.total_events ? other : one,
+    );
     state = { ...state, site: most.site_id };
   }
   controls.showSites(sites, state.site);
@@ -119,7 +129,6 @@ function isEmpty() {
 
 function welcome() {
   byId("board").hidden = true;
-  hideNotice();
   showWelcome(state.site, lookSoon);
 }
 
@@ -127,10 +136,12 @@ async function loadRange(how) {
   const now = new Date();
   const query = { site_id: state.site, ...daysOf(state, now), tz: state.tz, ...state.filters };
   showControls(now, query);
-  byId("numbers").setAttribute("aria-busy", "true");
+  if (searchFrom(state) !== shownSearch) byId("numbers").setAttribute("aria-busy", "true");
   const stats = ask("stats", { ...query, compare: "previous", limit: 1 }, how);
   const looks = [
-    stats.then((answer) => showHeadline(answer, state.filters, previousName(state, now), state.period === "today")),
+    stats.then((answer) =>
+      showHeadline(answer, state.filters, previousName(state, now), state.period === "today"),
+    ),
     loadSeries(query, now, how),
     ...panels.map((panel) => panel.load({ query, ...how }, stats)),
   ];
@@ -150,17 +161,35 @@ function showControls(now, query) {
   byId("intervals").hidden = suiting.length < 2;
   byId("intervals").replaceChildren(
     ...suiting.map((name) =>
-      h("button", { type: "button", "aria-pressed": String(name === chosen), onclick: () => change({ interval: name }) }, INTERVALS[name]),
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(name === chosen),
+          onclick: () => change({ interval: name }),
+        },
+        INTERVALS[name],
+      ),
     ),
   );
-  setCsv(byId("chart-csv"), "stats/timeseries", { ...query, interval: chosen }, fileName(state.site, query.from, query.to));
+  setCsv(
+    byId("chart-csv"),
+    "stats/timeseries",
+    { ...query, interval: chosen },
+    fileName(state.site, query.from, query.to),
+  );
 }
 
 async function loadSeries(query, now, how) {
   const interval = intervalOf(state, now);
   const { points } = await ask("stats/timeseries", { ...query, interval }, how);
   const shown = interval === "minute" ? lastHour(points, now) : points;
-  chart.show(shown, { interval, tz: state.tz, viewsName: viewsName(state.filters), now: now.getTime() });
+  chart.show(shown, {
+    interval,
+    tz: state.tz,
+    viewsName: viewsName(state.filters),
+    now: now.getTime(),
+  });
 }
 
 function lastHour(points, now) {
@@ -172,16 +201,24 @@ function showNothing(error) {
   if (byId("live").querySelector(".skeleton")) showNoLive();
   if (byId("pipeline").querySelector(".skeleton")) showNoPipeline(error);
   byId("numbers").removeAttribute("aria-busy");
+  // What was asked for is already there, from before the trouble.
+  if (searchFrom(state) === shownSearch) return;
+  shownSearch = null;
   showNoHeadline();
-  for (const panel of panels) if (panel.body.querySelector(".skeleton")) panel.showNothing("Not available just now.");
-  if (!chart.plot) chart.showNothing("Not available just now.");
+  for (const panel of panels) panel.showNothing("Not available just now.");
+  chart.showNothing("Not available just now.");
 }
 
-function failed(error, show) {
-  if (error.name === "AbortError") return;
-  if (error.status === 401) return askForKey(key() !== null, refresh);
-  if (error.status === undefined) throw error; // a bug of ours
-  show(error);
-  showNotice(error, refresh);
-  announce("Numbers could not be loaded.");
+// Waits for a part of the page; what goes wrong with it is shown in its place and above.
+async function attempt(part, work, showFailure) {
+  try {
+    await work;
+    reportWell(part);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (error.status === 401) return askForKey(key() !== null, refresh);
+    if (error.status === undefined) throw error; // a bug of ours
+    showFailure(error);
+    reportTrouble(part, error, refresh);
+  }
 }

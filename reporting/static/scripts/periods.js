@@ -10,16 +10,22 @@ export const PERIODS = {
   custom: "Custom",
 };
 const PREVIOUS = {
-  today: "yesterday, all day", yesterday: "the day before", "7d": "in the 7 days before",
-  "30d": "in the 30 days before", "90d": "in the 90 days before",
+  today: "yesterday, all day",
+  yesterday: "the day before",
+  "7d": "in the 7 days before",
+  "30d": "in the 30 days before",
+  "90d": "in the 90 days before",
 };
 export const INTERVALS = {
-  minute: "Last hour", hour: "Hours", day: "Days", week: "Weeks", month: "Months",
+  minute: "Last hour",
+  hour: "Hours",
+  day: "Days",
+  week: "Weeks",
+  month: "Months",
 };
 const DAY_MS = 86_400_000;
 
-export const isDay = (text) =>
-  /^\d{4}-\d\d-\d\d$/.test(text ?? "") && plusDays(text, 0) === text;
+export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? "") && plusDays(text, 0) === text;
 
 export function plusDays(day, days) {
   const moved = new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS);
@@ -29,7 +35,10 @@ export function plusDays(day, days) {
 // The day that `now` (a Date) falls on in a zone.
 export function dayIn(timeZone, now) {
   const parts = new Intl.DateTimeFormat("en-CA", {
-    timeZone, year: "numeric", month: "2-digit", day: "2-digit",
+    timeZone,
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
   }).formatToParts(now);
   const part = (type) => parts.find((one) => one.type === type).value;
   return `${part("year")}-${part("month")}-${part("day")}`;
@@ -39,11 +48,16 @@ export function dayIn(timeZone, now) {
 export function daysOf(state, now) {
   const today = dayIn(state.tz, now);
   switch (state.period) {
-    case "today": return { from: today, to: today };
-    case "yesterday": return { from: plusDays(today, -1), to: plusDays(today, -1) };
-    case "month": return { from: `${today.slice(0, 8)}01`, to: today };
-    case "custom": return { from: state.from, to: state.to };
-    default: return { from: plusDays(today, 1 - Number.parseInt(state.period, 10)), to: today };
+    case "today":
+      return { from: today, to: today };
+    case "yesterday":
+      return { from: plusDays(today, -1), to: plusDays(today, -1) };
+    case "month":
+      return { from: `${today.slice(0, 8)}01`, to: today };
+    case "custom":
+      return { from: state.from, to: state.to };
+    default:
+      return { from: plusDays(today, 1 - Number.parseInt(state.period, 10)), to: today };
   }
 }
 

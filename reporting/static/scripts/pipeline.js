@@ -13,11 +13,15 @@ export async function loadPipeline() {
 // What is wrong now: elements, none if all is well.
 export async function fetchTrouble() {
   const status = await ask("pipeline/status");
-  return verdictsOn(status).filter(({ kind }) => kind !== "good").map(verdict);
+  return verdictsOn(status)
+    .filter(({ kind }) => kind !== "good")
+    .map(verdict);
 }
 
 export function showNoPipeline(error) {
-  body().replaceChildren(verdict({ kind: "bad", text: `Not available: ${error.code || error.message}` }));
+  body().replaceChildren(
+    verdict({ kind: "bad", text: `Not available: ${error.code || error.message}` }),
+  );
 }
 
 const body = () => byId("pipeline").querySelector(".body");
@@ -28,15 +32,21 @@ function show(status) {
   body().replaceChildren(
     ...verdictsOn(status).map(verdict),
     h(
-      "dl", { class: "facts" },
+      "dl",
+      { class: "facts" },
       fact("Accepted", count(status.accepted)),
       fact("Stored", count(status.stored)),
       fact("Duplicates", count(status.duplicates)),
       fact("Dropped", count(dropped)),
-      ...Object.entries(status.dropped).map(([reason, number]) => fact(reason, count(number), "sub")),
+      ...Object.entries(status.dropped).map(([reason, number]) =>
+        fact(reason, count(number), "sub"),
+      ),
       fact("Dead letters", count(status.dead), status.dead ? "trouble" : ""),
       fact("Queued", count(waiting)),
-      fact("Lag", status.oldest_queued_seconds == null ? "none" : duration(status.oldest_queued_seconds)),
+      fact(
+        "Lag",
+        status.oldest_queued_seconds == null ? "none" : duration(status.oldest_queued_seconds),
+      ),
       fact("Workers", count(status.workers), status.workers ? "" : "trouble"),
     ),
   );
@@ -48,11 +58,38 @@ function verdictsOn(status) {
   const found = [];
   const add = (isSo, kind, text) => isSo && found.push({ kind, text });
   add(!status.balanced, "bad", "The ledger does not add up: run footfall verify.");
-  add(status.workers === 0, "bad", waiting ? `No worker runs; waiting: ${plural(waiting, "event")}.` : "No worker runs: events will wait.");
-  add(status.failed_batches > 0, "bad", `Not stored, to be tried again: ${status.failed_batches === 1 ? "1 batch" : `${status.failed_batches} batches`}. See the worker's log.`);
-  add(status.dead > 0, "warn", `${plural(status.dead, "dead letter")}: see footfall dead-letters list.`);
-  add(status.workers > 0 && (status.oldest_queued_seconds ?? 0) > SLOW_SECONDS, "warn", `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; waiting: ${plural(waiting, "event")}.`);
-  return found.length ? found : [{ kind: "good", text: waiting ? `On the way: ${plural(waiting, "event")}.` : "Every accepted event is accounted for." }];
+  add(
+    status.workers === 0,
+    "bad",
+    waiting
+      ? `No worker runs; waiting: ${plural(waiting, "event")}.`
+      : "No worker runs: events will wait.",
+  );
+  add(
+    status.failed_batches > 0,
+    "bad",
+    `Not stored, to be tried again: ${status.failed_batches === 1 ? "1 batch" : `${status.failed_batches} batches`}. See the worker's log.`,
+  );
+  add(
+    status.dead > 0,
+    "warn",
+    `${plural(status.dead, "dead letter")}: see footfall dead-letters list.`,
+  );
+  add(
+    status.workers > 0 && (status.oldest_queued_seconds ?? 0) > SLOW_SECONDS,
+    "warn",
+    `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; waiting: ${plural(waiting, "event")}.`,
+  );
+  return found.length
+    ? found
+    : [
+        {
+          kind: "good",
+          text: waiting
+            ? `On the way: ${plural(waiting, "event")}.`
+            : "Every accepted event is accounted for.",
+        },
+      ];
 }
 
 const verdict = ({ kind, text }) => h("p", { class: `verdict ${kind}` }, text);

@@ -9,7 +9,9 @@ export const INGESTION = document.documentElement.dataset.ingestion;
 export async function post(event) {
   const asksKey = "ingestAuth" in document.documentElement.dataset;
   const headers = asksKey ? authorization() : {};
-  const answer = await reached(fetch(`${INGESTION}/event`, { method: "POST", body: JSON.stringify(event), headers }));
+  const answer = await reached(
+    fetch(`${INGESTION}/event`, { method: "POST", body: JSON.stringify(event), headers }),
+  );
   if (!answer.ok) throw await errorOf(answer);
 }
 
@@ -30,7 +32,12 @@ export function setUpTestEvent(siteOf, onSent) {
       say("good", "Accepted. It is counted in a moment.");
       onSent();
     } catch (error) {
-      say("bad", error.status ? error.message : `Ingestion did not answer at ${INGESTION}. Does it run, and is PUBLIC_INGESTION_URL right?`);
+      say(
+        "bad",
+        error.status
+          ? error.message
+          : `Ingestion did not answer at ${INGESTION}. Does it run, and is PUBLIC_INGESTION_URL right?`,
+      );
     }
   });
 }

@@ -6,10 +6,16 @@ import { INGESTION, post } from "./test_event.js";
 // `onSent` looks whether the event has arrived.
 export function showWelcome(site, onSent) {
   const root = byId("welcome");
-  if (!root.hidden) return;
+  if (!root.hidden && root.dataset.site === site) return;
+  root.dataset.site = site;
   let name = site || "example.com";
   const snippets = h("div", { class: "steps" });
-  const input = h("input", { value: name, maxlength: "255", autocomplete: "off", spellcheck: "false" });
+  const input = h("input", {
+    value: name,
+    maxlength: "255",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const draw = () => snippets.replaceChildren(...steps(name, onSent));
   input.addEventListener("input", () => {
     name = input.value.trim() || "example.com";
@@ -17,10 +23,19 @@ export function showWelcome(site, onSent) {
   });
   root.replaceChildren(
     h("h2", { id: "welcome-title" }, site ? `No events of ${site} yet` : "No events yet"),
-    h("p", {}, "Send the first one in any of these ways. This page turns into the dashboard as soon as it is counted."),
+    h(
+      "p",
+      {},
+      "Send the first one in any of these ways. This page turns into the dashboard as soon as it is counted.",
+    ),
     h("label", { class: "name" }, "Site", input),
     snippets,
-    h("p", { class: "waiting" }, h("i", { class: "pulse on", "aria-hidden": "true" }), "Waiting for the first event"),
+    h(
+      "p",
+      { class: "waiting" },
+      h("i", { class: "pulse on", "aria-hidden": "true" }),
+      "Waiting for the first event",
+    ),
     h("div", { class: "trouble" }),
   );
   draw();
@@ -28,7 +43,9 @@ export function showWelcome(site, onSent) {
 }
 
 export function showTrouble(verdicts) {
-  byId("welcome").querySelector(".trouble").replaceChildren(...verdicts);
+  byId("welcome")
+    .querySelector(".trouble")
+    .replaceChildren(...verdicts);
 }
 
 export function hideWelcome() {
@@ -39,8 +56,14 @@ function steps(site, onSent) {
   const attribute = site.replace(/&/g, "&amp;").replace(/"/g, "&quot;");
   const event = JSON.stringify({ site_id: site, event_type: "page_view", path: "/" });
   return [
-    step("From every page: put this into its head", snippet(`<script defer src="${INGESTION}/tracker.js" data-site="${attribute}"></script>`)),
-    step("From a terminal", snippet(`curl ${INGESTION}/event -d '${event.replaceAll("'", "'\\''")}'`)),
+    step(
+      "From every page: put this into its head",
+      snippet(`<script defer src="${INGESTION}/tracker.js" data-site="${attribute}"></script>`),
+    ),
+    step(
+      "From a terminal",
+      snippet(`curl ${INGESTION}/event -d '${event.replaceAll("'", "'\\''")}'`),
+    ),
     step("From here", tryIt(site, onSent)),
   ];
 }
@@ -66,8 +89,19 @@ function tryIt(site, onSent) {
       onSent();
     } catch (error) {
       outcome.className = "outcome bad";
-      outcome.textContent = error.status ? error.message : `Ingestion did not answer at ${INGESTION}.`;
+      outcome.textContent = error.status
+        ? error.message
+        : `Ingestion did not answer at ${INGESTION}.`;
     }
   };
-  return h("div", { class: "stacked" }, h("div", {}, h("button", { type: "button", class: "button primary", onclick: send }, "Send a page view")), outcome);
+  return h(
+    "div",
+    { class: "stacked" },
+    h(
+      "div",
+      {},
+      h("button", { type: "button", class: "button primary", onclick: send }, "Send a page view"),
+    ),
+    outcome,
+  );
 }
