@@ -80,6 +80,34 @@ def test_with_the_database_away_the_page_says_so_and_recovers_by_itself(
     complaints.clear()  # the browser's own lines on each 503
 
 
+def test_with_redis_away_the_numbers_stay_and_the_notice_is_of_redis(
+    make_page: MakePage, complaints: list[str], valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with Stack(empty_settings(valkey, tmp_path), workers=1) as stack:
+        stack.door().post({"site_id": "s", "event_type": "page_view", "path": "/"})
+        stack.settle()
+        page = shown(make_page(), stack)
+        valkey.kill()
+        notice = page.get_by_role("alert").filter(has_text="Redis does not answer")
+        expect(notice).to_be_visible()
+        with page.expect_response("**/pipeline/status"):
+            pass  # numbers that arrive do not take the notice away
+        expect(notice).to_be_visible()
+        expect_headline(page, "Views", 1)
+        valkey.revive()
+        expect(notice).to_be_hidden()
+    complaints.clear()  # the browser's own lines on each 503
+
+
+def test_what_cannot_be_answered_is_said_and_shows_no_other_numbers(
+    board: Page, stack: Stack, complaints: list[str]
+) -> None:
+    board.goto(f"{stack.reporting.url}/?site=lighthouse.example&path={'x' * 2100}")
+    expect(board.locator("#notice")).to_contain_text("path must have at most 2048 characters")
+    expect(board.locator("#headline")).to_contain_text("\N{EN DASH}")
+    complaints.clear()  # the browser's own lines on each 400
+
+
 def test_a_key_is_asked_for_and_kept_in_the_tab(
     make_page: MakePage, complaints: list[str], valkey: ValkeyServer, tmp_path: Path
 ) -> None:
