@@ -17,7 +17,7 @@ LOCK = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo load ingestion worker reporting periodic valkey migrate
-.PHONY: test check lint format bench bench-reporting chaos lock clean mariadb
+.PHONY: test check lint format bench bench-reporting chaos screenshots lock clean mariadb
 
 help: ## List the targets
 	@echo "Footfall. Start everything with: make run"
@@ -80,6 +80,9 @@ bench-reporting: $(VENV)/dev ## Measure what questions cost on a site of 5 M eve
 
 chaos: $(VENV)/dev mariadb ## Kill processes under load, and count what is left
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
+
+screenshots: $(VENV)/dev ## Photograph the dashboard into docs/ and build/ (needs chromium)
+	@$(BIN)/python -m scripts.screenshots
 
 lock: $(VENV)/made ## Write the lock files anew (UPGRADE=1: newest versions)
 	@$(PIP) install uv

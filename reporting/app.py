@@ -6,6 +6,7 @@ import redis
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import Engine
 
+from reporting.dashboard import add_dashboard, is_open
 from reporting.ledger import fetch_settled, fetch_status
 from reporting.live_routes import add_live_routes
 from reporting.openapi import OPENAPI
@@ -43,6 +44,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     queue = app.queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
+    add_dashboard(app, settings)
     add_stats_routes(app, engine, clock)
     add_live_routes(app, engine, clock)
     add_operator_routes(app, engine, queue, clock)
@@ -61,7 +63,7 @@ def check_ready(engine: Engine, queue: EventQueue) -> None:
 def ask_for_key(app: Flask, api_auth: str) -> None:
     @app.before_request
     def check_key() -> None:
-        if request.path in OPEN_ROUTES:
+        if request.path in OPEN_ROUTES or is_open(request.path):
             return
         if not is_authorised(request.headers.get("Authorization"), api_auth):
             raise InvalidInput("unauthorized", "a valid API key is required", status=401)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reporting.openapi_dashboard import DASHBOARD_OPERATIONS, DASHBOARD_TAG
 from reporting.openapi_live import LIVE_OPERATIONS, LIVE_TAG
 from reporting.openapi_live_schemas import LIVE_SCHEMAS
 from reporting.openapi_numbers import BREAKDOWN, SERIES, SITES, STATS, STATS_AGGREGATED
@@ -27,7 +28,7 @@ from shared.openapi import (
 ABOUT = """\
 Answers what was counted. It only reads, and it answers `503` while the database is away.
 
-With `API_AUTH` set, every route but `/health` and `/ready` asks for the key: \
+With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard asks for the key: \
 `Authorization: <key>` or `Authorization: Bearer <key>`. A query parameter that a route does not \
 know is an error, so that a misspelt one is not silently ignored. Paths that do not exist are \
 answered `404` and wrong methods `405`, in the shape of every other error."""
@@ -105,6 +106,7 @@ OPENAPI: dict[str, Any] = document(
     tags=[
         {"name": "numbers", "description": "What was counted."},
         LIVE_TAG,
+        DASHBOARD_TAG,
         {"name": "operation", "description": "For whoever runs it."},
     ],
     paths={
@@ -114,6 +116,7 @@ OPENAPI: dict[str, Any] = document(
         "/stats/breakdown": {"get": BREAKDOWN},
         "/sites": {"get": SITES},
         **{path: {"get": read(**asked)} for path, asked in LIVE_OPERATIONS.items()},
+        **DASHBOARD_OPERATIONS,
         "/pipeline/status": {"get": PIPELINE},
         "/persistent/status": {"get": PERSISTENT},
         "/system": {"get": SYSTEM},

@@ -82,6 +82,17 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def web_address(value: str) -> str:
+    # It becomes part of a header and of HTML.
+    if not re.fullmatch(
+        r"https?://(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?(/[\w./~-]*)?", value
+    ):
+        raise ValueError(
+            "must be a URL that begins with http:// or https://, without query or user"
+        )
+    return value
+
+
 def names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -152,6 +163,13 @@ class Settings:
         "fastest, for behind a proxy that buffers requests and with Redis on the same machine; "
         "take 8 or more where Redis is across a network.",
         integer(1, 256),
+    )
+    public_ingestion_url: str = setting(
+        "",
+        "Where browsers reach ingestion, e.g. `https://count.example.com`: the dashboard shows it "
+        "in snippets and posts its test event there. Empty: `http://` with `INGESTION_HOST` (the "
+        "name by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
+        web_address,
     )
     reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)
     reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))

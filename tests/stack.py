@@ -68,7 +68,8 @@ class Stack:
             "DROP_BOTS": settings.drop_bots,
         }
         self.ingestion = ServiceProcess("ingestion", shared | {"INGESTION_SERVER": server})
-        self.reporting = ServiceProcess("reporting", shared)
+        reporting = {"PUBLIC_INGESTION_URL": self.ingestion.url, "API_AUTH": settings.api_auth}
+        self.reporting = ServiceProcess("reporting", shared | reporting)
         self.workers = [WorkerProcess("worker", shared) for _ in range(workers)]
         self.clients = [Client(self.reporting.url)]
 

@@ -1,0 +1,102 @@
+// The site, the period and the zone: shown as they are, and changed by `change({...})`.
+
+import { byId, h } from "./dom.js";
+import { dayName } from "./format.js";
+import { setUpMenu } from "./menu.js";
+import { PERIODS, dayIn, daysOf } from "./periods.js";
+
+export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+export function setUpControls(change) {
+  const site = byId("site");
+  const zone = byId("zone");
+  const period = byId("period");
+  const menu = setUpMenu(period);
+  const form = period.querySelector("form");
+
+  site.addEventListener("change", () => change({ site: site.value, filters: {} }));
+  zone.addEventListener("change", () => change({ tz: zone.value }));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { from, to } = Object.fromEntries(new FormData(form));
+    const problem = problemOf(from, to);
+    form.querySelector(".problem").textContent = problem;
+    if (problem) return;
+    change({ period: "custom", from, to });
+    menu.close();
+  });
+
+  function choose(name) {
+    change({ period: name, from: null, to: null });
+    menu.close();
+  }
+
+  return {
+    showSites(sites, chosen) {
+      const names = sites.map((one) => one.site_id);
+      if (chosen && !names.includes(chosen)) names.push(chosen);
+      site.replaceChildren(
+        ...names.map((name) => h("option", { selected: name === chosen }, name)),
+      );
+      site.disabled = names.length === 0;
+      site.parentElement.hidden = site.disabled;
+    },
+    show(state, now) {
+      site.value = state.site;
+      showPeriod(period, state, now, choose);
+      showZones(zone, state.tz);
+    },
+  };
+}
+
+function problemOf(from, to) {
+  if (!from || !to) return "Choose the first and the last day.";
+  return from > to ? "The first day is after the last one." : "";
+}
+
+function showPeriod(root, state, now, choose) {
+  const today = dayIn(state.tz, now);
+  const year = Number(today.slice(0, 4));
+  const dates = (days) =>
+    days.from === days.to
+      ? dayName(days.from, year)
+      : `${dayName(days.from, year)} – ${dayName(days.to, year)}`;
+  const days = daysOf(state, now);
+  root.querySelector("button strong").textContent = PERIODS[state.period];
+  root.querySelector(".dates").textContent = dates(days);
+  const choices = Object.keys(PERIODS).filter((name) => name !== "custom");
+  root.querySelector(".choices").replaceChildren(
+    ...choices.map((name) => {
+      const pressed = String(name === state.period);
+      const button = h(
+        "button",
+        { type: "button", "aria-pressed": pressed, onclick: () => choose(name) },
+        PERIODS[name],
+        h("span", {}, dates(daysOf({ ...state, period: name }, now))),
+      );
+      return h("li", {}, button);
+    }),
+  );
+  const form = root.querySelector("form");
+  form.elements.from.value = days.from;
+  form.elements.to.value = days.to;
+}
+
+function showZones(select, chosen) {
+  if (select.options.length === 0) {
+    const own = ownZone();
+    const others = Intl.supportedValuesOf("timeZone").filter(
+      (name) => name !== own && name !== "UTC",
+    );
+    const first = own === "UTC" ? ["UTC"] : [own, "UTC"];
+    select.append(
+      ...[...first, ...others].map((name) =>
+        h("option", { value: name }, name.replaceAll("_", " ")),
+      ),
+    );
+  }
+  if (![...select.options].some((option) => option.value === chosen)) {
+    select.prepend(h("option", { value: chosen }, chosen));
+  }
+  select.value = chosen;
+}

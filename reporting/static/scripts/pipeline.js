@@ -1,0 +1,99 @@
+// The ledger, and in words whether an operator has something to do.
+
+import { ask } from "./api.js";
+import { byId, h } from "./dom.js";
+import { count, duration, plural } from "./format.js";
+
+const SLOW_SECONDS = 30;
+
+export async function loadPipeline() {
+  show(await ask("pipeline/status"));
+}
+
+// What is wrong now: elements, none if all is well.
+export async function fetchTrouble() {
+  const status = await ask("pipeline/status");
+  return verdictsOn(status)
+    .filter(({ kind }) => kind !== "good")
+    .map(verdict);
+}
+
+export function showNoPipeline(error) {
+  body().replaceChildren(
+    verdict({ kind: "bad", text: `Not available: ${error.code || error.message}` }),
+  );
+}
+
+const body = () => byId("pipeline").querySelector(".body");
+
+function show(status) {
+  const dropped = Object.values(status.dropped).reduce((sum, number) => sum + number, 0);
+  const waiting = status.queued + status.processing;
+  body().replaceChildren(
+    ...verdictsOn(status).map(verdict),
+    h(
+      "dl",
+      { class: "facts" },
+      fact("Accepted", count(status.accepted)),
+      fact("Stored", count(status.stored)),
+      fact("Duplicates", count(status.duplicates)),
+      fact("Dropped", count(dropped)),
+      ...Object.entries(status.dropped).map(([reason, number]) =>
+        fact(reason, count(number), "sub"),
+      ),
+      fact("Dead letters", count(status.dead), status.dead ? "trouble" : ""),
+      fact("Queued", count(waiting)),
+      fact(
+        "Lag",
+        status.oldest_queued_seconds == null ? "none" : duration(status.oldest_queued_seconds),
+      ),
+      fact("Workers", count(status.workers), status.workers ? "" : "trouble"),
+    ),
+  );
+}
+
+// Everything that is wrong, worst first; one line that says so if nothing is.
+function verdictsOn(status) {
+  const waiting = status.queued + status.processing;
+  const found = [];
+  const add = (isSo, kind, text) => isSo && found.push({ kind, text });
+  add(!status.balanced, "bad", "The ledger does not add up: run footfall verify.");
+  add(
+    status.workers === 0,
+    "bad",
+    waiting
+      ? `No worker runs; waiting: ${plural(waiting, "event")}.`
+      : "No worker runs: events will wait.",
+  );
+  add(
+    status.failed_batches > 0,
+    "bad",
+    `Not stored, to be tried again: ${status.failed_batches === 1 ? "1 batch" : `${status.failed_batches} batches`}. See the worker's log.`,
+  );
+  add(
+    status.dead > 0,
+    "warn",
+    `${plural(status.dead, "dead letter")}: see footfall dead-letters list.`,
+  );
+  add(
+    status.workers > 0 && (status.oldest_queued_seconds ?? 0) > SLOW_SECONDS,
+    "warn",
+    `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; waiting: ${plural(waiting, "event")}.`,
+  );
+  return found.length
+    ? found
+    : [
+        {
+          kind: "good",
+          text: waiting
+            ? `On the way: ${plural(waiting, "event")}.`
+            : "Every accepted event is accounted for.",
+        },
+      ];
+}
+
+const verdict = ({ kind, text }) => h("p", { class: `verdict ${kind}` }, text);
+
+function fact(name, value, kind = "") {
+  return h("div", { class: kind }, h("dt", {}, name), h("dd", {}, value));
+}
