@@ -59,6 +59,20 @@ def test_an_offset_lands_on_the_right_day(stack: Stack) -> None:
     assert stack.stats(site_id="s", date="2025-11-15", tz="Asia/Kolkata")["total_views"] == 1
 
 
+def test_fifteen_views_of_one_user_in_a_second_are_ten_and_a_crawler_s_none(stack: Stack) -> None:
+    door = stack.door()
+    for number in range(15):
+        assert door.post(ONE | {"user_id": "u", "path": f"/{number}"})[0] == 202
+        time.sleep(0.05)  # several batches
+    crawler = {"User-Agent": "Mozilla/5.0 (compatible; bingbot/2.0)"}
+    assert door.post(ONE | {"user_id": "bing"}, **crawler)[0] == 202
+    ledger = stack.settle()
+    assert (ledger["stored"], ledger["dropped"]) == (10, {"bot": 1, "burst": 5})
+    assert ledger["balanced"]
+    stats = stack.stats(site_id="s", date=DAY)
+    assert (stats["total_views"], stats["unique_users"]) == (10, 1)
+
+
 def test_a_request_for_another_site_by_an_operator_is_refused(stack: Stack) -> None:
     stack.door().post(ONE)
     stack.settle()
