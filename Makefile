@@ -22,7 +22,7 @@ LOCK = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11
 help: ## List the targets
 	@echo "Footfall. Start everything with: make run"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##: running
 
