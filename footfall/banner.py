@@ -13,7 +13,7 @@ TEMPLATE = """
 Footfall is running. Ctrl-C stops it.
 
   post events to   {ingestion}/event
-  see numbers at   {reporting}/stats?site_id=demo
+  dashboard        {reporting}/
   API              {ingestion}/docs and {reporting}/docs
   queue            {queue}
   database         {database}

@@ -194,13 +194,17 @@ export class Chart {
     return gradient;
   }
 
-  // The points that have a label: every so many that labels have room, weeks by their Monday.
+  // The points that have a label: every so many that labels have room, minutes by the clock.
   labelled(width) {
     const room = Math.max(1, Math.floor(width / LABEL_PX[this.interval]));
     const steps = STEPS[this.interval];
     const step =
       steps.find((one) => this.points.length / one <= room) ?? Math.ceil(this.points.length / room);
-    return this.points.map((_, number) => number).filter((number) => number % step === 0);
+    const place = (point, number) =>
+      this.interval === "minute" ? new Date(point.start).getUTCMinutes() : number;
+    return this.points.flatMap((point, number) =>
+      place(point, number) % step === 0 ? [number] : [],
+    );
   }
 
   onCursor(plot) {

@@ -61,6 +61,11 @@ function change(current, previous) {
   if (!previous) return null;
   const difference = current - previous;
   const percent = share(Math.abs(difference), previous);
+  // "1590%" says less than "17 times as much".
+  if (current >= 10 * previous) {
+    const times = compact(Math.round(current / previous));
+    return arrow("up", `× ${times}`, `${times} times as much as`);
+  }
   if (percent === "0%" || difference === 0) return arrow("", "±0%", "unchanged");
   return difference > 0
     ? arrow("up", `↑ ${percent}`, `up ${percent} from`)
