@@ -40,16 +40,16 @@ NOBODY = 4_000_000
 Tamper = Callable[[Connection], object]
 
 
-def store(engine: Engine, sites: str) -> None:
+def store(engine: Engine, sites: str, days: int) -> None:
     """Events of which some users are compacted, and some are not yet."""
-    commit(engine, "b1", varied_events(1, 300, sites=sites, days=2))
+    commit(engine, "b1", varied_events(1, 300, sites=sites, days=days))
     compact(engine)
-    commit(engine, "b2", varied_events(2, 100, sites=sites, days=2, users="late"))
+    commit(engine, "b2", varied_events(2, 100, sites=sites, days=days, users="late"))
 
 
 @pytest.fixture
 def counted(engine: Engine) -> Engine:
-    store(engine, "ab")
+    store(engine, "ab", 2)
     return engine
 
 
@@ -158,9 +158,9 @@ TAMPERS: dict[str, tuple[Table, Tamper]] = {
 
 
 def test_whatever_is_wrong_is_found_and_mended(engine: Engine, database_settings: Settings) -> None:
-    store(engine, "a")
+    store(engine, "a", 1)
     for number, (name, (table, tamper)) in enumerate(TAMPERS.items()):
-        commit(engine, f"c{number}", varied_events(number + 3, 9, sites="a", days=2, users=name))
+        commit(engine, f"c{number}", varied_events(number + 3, 9, sites="a", days=1, users=name))
         with engine.begin() as connection:
             tamper(connection)
         found = differences(database_settings)
