@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.event import Event
 from shared.settings import Settings
-from worker.clients import client_from
+from worker.clients import AUTOMATED, client_from
 
 # What ua-parser takes for crawlers, and servers send that post events with what their language
 # brings along.
@@ -39,5 +39,8 @@ def without_crawlers(arrived: list[Event], rule: BotRule) -> list[Event]:
 
 
 def is_crawler(user_agent: str | None) -> bool:
-    is_bot = client_from(user_agent).device == "bot"
+    """Whether it names a crawler. A browser without a screen does not: it may be a test of the site,
+    and the tracker, for its part, leaves out every browser that a program drives."""
+    client = client_from(user_agent)
+    is_bot = client.device == "bot" and client.browser not in AUTOMATED
     return is_bot and not LIBRARY.match(user_agent or "")

@@ -9,6 +9,7 @@ transaction of the last of them.
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -230,8 +231,10 @@ def rebuild_week(connection: Connection, site_id: str, week: int) -> None:
     write_counts(connection, WEEKS.events, counted)
     cells: dict[Cell, BitMap] = defaultdict(BitMap)
     for row in fetch_between(connection, DAYS.users, site_id, week, end):
-        members = BitMap.deserialize(row.bitmap)
-        cells[site_id, row.dimension, row.value_key, week] |= members
+        # A day that is not being rebuilt may hold bytes that are no bitmap; `verify` says so.
+        with suppress(ValueError, IndexError):
+            members = BitMap.deserialize(row.bitmap)
+            cells[site_id, row.dimension, row.value_key, week] |= members
     write_users(connection, WEEKS.users, cells)
 
 

@@ -116,11 +116,13 @@ def test_a_view_that_the_database_refuses_takes_no_place(engine: Engine) -> None
 
 
 def test_crawlers_are_dropped_and_programs_are_not(engine: Engine) -> None:
-    agents = [GOOGLEBOT, FIREFOX, None, "curl/8.5.0", "Python-urllib/3.11", "Java/17.0.9"]
+    headless = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/142.0.0.0"
+    programs = ["curl/8.5.0", "Python-urllib/3.11", "Java/17.0.9", headless]
+    agents = [GOOGLEBOT, FIREFOX, None, *programs]
     sent = [make_event(n, user_agent=agent) for n, agent in enumerate(agents)]
     keyed = make_event(9, event_id="k", has_caller_id=True, user_agent=GOOGLEBOT)
     batch = make_batch("b", *sent, keyed)
-    assert commit_batch(engine, batch, NOW, RULE) == Counts({STORED: 5, BOT: 2})
+    assert commit_batch(engine, batch, NOW, RULE) == Counts({STORED: 6, BOT: 2})
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(dedupe)) == 0
     only = make_batch("b2", make_event(10, user_agent=GOOGLEBOT))

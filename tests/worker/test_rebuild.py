@@ -21,6 +21,7 @@ from shared.tables import (
     retention,
     sites,
     users,
+    users_by_day,
 )
 from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
 from tests.events import make_event
@@ -100,6 +101,20 @@ def test_only_the_part_asked_for_is_rebuilt(engine: Engine, database_settings: S
     assert differences(database_settings, Part("a", TODAY - DAY_MS, TODAY)) == []
     assert differences(database_settings, Part("a", TODAY - 2 * DAY_MS, TODAY - DAY_MS)) != []
     assert differences(database_settings, Part("b", TODAY - DAY_MS, TODAY)) != []
+
+
+def test_bytes_in_another_day_of_the_week_stop_no_rebuild(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", varied_events(1, 100, sites="a"))
+    compact(engine)
+    with engine.begin() as connection:
+        other = update(users_by_day).where(users_by_day.c.bucket < TODAY)
+        connection.execute(other.values(bitmap=b"no bitmap"))
+    rebuild_all(engine, Part("a", start=TODAY))
+    assert differences(database_settings, Part("a", end=TODAY)) != []
+    rebuild_all(engine)
+    assert differences(database_settings) == []
 
 
 def test_a_part_of_a_site_without_a_row_gets_one(
