@@ -39,8 +39,8 @@ def without_crawlers(arrived: list[Event], rule: BotRule) -> list[Event]:
 
 
 def is_crawler(user_agent: str | None) -> bool:
-    """Whether it names a crawler. A browser without a screen does not: it may be a test of the site,
-    and the tracker, for its part, leaves out every browser that a program drives."""
+    """Whether it names a crawler. A browser without a screen does not: it may test the site, and
+    the tracker, for its part, leaves out every browser that a program drives."""
     client = client_from(user_agent)
     is_bot = client.device == "bot" and client.browser not in AUTOMATED
     return is_bot and not LIBRARY.match(user_agent or "")
