@@ -118,7 +118,7 @@ def ratio_rows(rates: dict[str, float], p99s: dict[str, float]) -> list[tuple[st
         (
             "worker to MariaDB / LOAD DATA LOCAL INFILE",
             maria / rates["mariadb/load_data"],
-            ">= 0.25",
+            ">= 0.2",
         ),
         ("worker to MariaDB / executemany", maria / rates["mariadb/executemany"], ""),
         ("worker to SQLite / executemany", sqlite / rates["sqlite/executemany"], ""),
