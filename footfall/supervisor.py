@@ -11,7 +11,7 @@ from footfall.signals import Signals
 
 # When each phase of stopping is over, in seconds from the request; what still runs then is killed.
 # That loses nothing: what was acknowledged is in Valkey's file, and a batch is stored or adopted.
-STOP_DEADLINES_SECONDS = (5.0, 7.5, 8.5)
+STOP_DEADLINES_SECONDS = (4.5, 6.5, 7.5)
 HEALTH_SECONDS = 60.0
 TICK_SECONDS = 1.0
 SHORT_TICK_SECONDS = 0.05
