@@ -7,8 +7,8 @@ from itertools import accumulate
 
 from sqlalchemy import Engine
 
+from shared.clock import DAY_MS
 from shared.event import PAGE_VIEW, Event
-from shared.rollups import DAY_MS
 from worker.batch import count_rows
 from worker.compaction import compact
 from worker.insert import Row, insert_rows, row_from

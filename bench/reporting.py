@@ -26,9 +26,8 @@ from bench.report import Bar, note, print_bars, save
 from bench.steps import Shares, measure_steps
 from reporting import from_events
 from reporting.query import stats_query_from
-from shared.clock import now_ms
+from shared.clock import DAY_MS, now_ms
 from shared.database import with_driver, writing_engine
-from shared.rollups import DAY_MS
 from shared.settings import Settings
 from tests.migration import migrate
 from tests.servers import MariaDbServer, ServiceProcess

@@ -12,10 +12,9 @@ import click
 from sqlalchemy import Engine
 
 from footfall.preflight import check_database
-from shared.clock import iso_from_ms
+from shared.clock import DAY_MS, iso_from_ms
 from shared.database import reading_engine, translated_errors, writing_engine
 from shared.errors import InvalidInput
-from shared.rollups import DAY_MS
 from shared.settings import Settings
 from shared.tables import events
 from worker.extent import Covered, Days, Part, find_days

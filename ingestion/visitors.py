@@ -10,12 +10,12 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from ingestion.addresses import address_from
+from shared.clock import DAY_MS
 from shared.errors import InvalidInput
 from shared.queue import EventQueue
 
 PARAMETER = "users"
 HASHED = "hashed"
-DAY_MS = 86_400_000
 
 
 class Salts:

@@ -11,8 +11,9 @@ from reporting.periods import FIXED_MS
 from reporting.query import Query
 from reporting.statements import select_pruned_before
 from reporting.totals import Totals, ValueTotals
+from shared.clock import HOUR_MS
 from shared.errors import InvalidInput
-from shared.rollups import EVENT_TYPE, HOUR_MS
+from shared.rollups import EVENT_TYPE
 
 
 def is_covered(query: Query, dimension: str | None = None, *, with_users: bool = True) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from shared.rollups import HOUR_MS, LEVELS, bucket_start
+from shared.clock import HOUR_MS
+from shared.rollups import LEVELS, bucket_start
 
 Span = tuple[int, int]  # ms, half-open
 

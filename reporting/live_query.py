@@ -12,8 +12,8 @@ from reporting.parameters import (
     single_values,
     site_from,
 )
+from shared.clock import MINUTE_MS
 from shared.errors import InvalidInput
-from shared.rollups import MINUTE_MS
 
 # "Now" on the live routes: the last five minutes.
 LIVE_MS = 5 * MINUTE_MS

@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, LargeBinary, and_, case, cast, distinct, f
 
 from reporting.live_query import AnalyticsQuery, BucketQuery, RankingQuery, SessionsQuery, Window
 from reporting.statements import Rows
+from shared.clock import DAY_MS, MINUTE_MS
 from shared.event import PAGE_VIEW
-from shared.rollups import DAY_MS, MINUTE_MS, TOTAL
+from shared.rollups import TOTAL
 from shared.tables import events, events_by_day, events_by_minute, sites
 
 TOP_PAGES = 5

@@ -11,9 +11,8 @@ from sqlalchemy import Engine
 from reporting.live_query import BucketQuery, Window
 from reporting.live_sites import fetch_site_ids
 from reporting.live_statements import select_bucket, select_view_minutes, select_viewers
-from shared.clock import iso_from_ms
+from shared.clock import MINUTE_MS, iso_from_ms
 from shared.database import translated_errors
-from shared.rollups import MINUTE_MS
 
 Json = dict[str, Any]
 

@@ -3,14 +3,12 @@
 from typing import Any
 
 from reporting.live_query import DEFAULT_LOOKBACK, DEFAULT_MINUTES, MAX_LOOKBACK, MAX_MINUTES
+from reporting.openapi_parts import NAME, SITE, unknown_parameter
 from reporting.parameters import DEFAULT_LIMIT, MAX_LIMIT
-from shared.event import MAX_NAME
 from shared.openapi import Json, answer, error, example, query, refusal
 
-SITE = "site-abc-123"
 USER = "user-7"
 BUCKET_KEY = "page_view_2025-11-15_18:29"
-NAME: Json = {"type": "string", "maxLength": MAX_NAME}
 NOT_KEPT: Json = {
     "Cache-Control": {
         "description": "The answer is another one the next moment.",
@@ -45,17 +43,6 @@ def refused(**examples: Json) -> Json:
     return refusal("Bad parameters.", **examples)
 
 
-def unknown(name: str, hint: str, **known: str) -> Json:
-    message = f"unknown parameter {name}; {hint}"
-    return error(
-        "A parameter it does not know",
-        "unknown_parameter",
-        message,
-        name,
-        query={**known, name: "x"},
-    )
-
-
 def operation(
     summary: str, description: str, parameters: list[Json], good: Json, bad: Json
 ) -> Json:
@@ -77,7 +64,7 @@ BAD_LIMIT = error(
     "limit",
     query={"limit": "5000"},
 )
-ONLY_SITE = unknown("limit", "known are site_id", site_id=SITE)
+ONLY_SITE = unknown_parameter("limit", "known are site_id", site_id=SITE)
 SESSIONS: Json = {
     "user_id": USER,
     "active_sessions": 2,
@@ -157,7 +144,8 @@ ACTIVE_USERS = operation(
         ),
     ),
     refused(
-        bad_limit=BAD_LIMIT, unknown_parameter=unknown("limt", "did you mean limit?", site_id=SITE)
+        bad_limit=BAD_LIMIT,
+        unknown_parameter=unknown_parameter("limt", "did you mean limit?", site_id=SITE),
     ),
 )
 PAGE_VIEWS = operation(
@@ -176,7 +164,8 @@ PAGE_VIEWS = operation(
         ),
     ),
     refused(
-        bad_limit=BAD_LIMIT, unknown_parameter=unknown("limt", "did you mean limit?", site_id=SITE)
+        bad_limit=BAD_LIMIT,
+        unknown_parameter=unknown_parameter("limt", "did you mean limit?", site_id=SITE),
     ),
 )
 
@@ -249,7 +238,7 @@ ANALYTICS = operation(
             "lookback",
             query={"lookback": "1000"},
         ),
-        unknown_parameter=unknown("userId", "did you mean uniqueId?"),
+        unknown_parameter=unknown_parameter("userId", "did you mean uniqueId?"),
     ),
 )
 VIEWS_MEMBERS = ("minute_timestamp", "count", "unique_users")
@@ -288,7 +277,7 @@ VIEWS_PER_MINUTE = operation(
             "minutes",
             query={"minutes": "1441"},
         ),
-        unknown_parameter=unknown("minute", "did you mean minutes?"),
+        unknown_parameter=unknown_parameter("minute", "did you mean minutes?"),
     ),
 )
 MINUTE_BUCKET = operation(

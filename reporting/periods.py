@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from shared.clock import HOUR_MS, MINUTE_MS
 from shared.errors import InvalidInput
-from shared.rollups import HOUR_MS, MINUTE_MS
 
 # Intervals that take as long everywhere, in ms. Those of the calendar do not: a day has 23 or 25
 # hours where clocks change.

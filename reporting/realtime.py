@@ -15,9 +15,8 @@ from reporting.live_statements import (
     select_sessions,
     select_users,
 )
-from shared.clock import iso_from_ms
+from shared.clock import MINUTE_MS, iso_from_ms
 from shared.database import translated_errors
-from shared.rollups import MINUTE_MS
 
 Json = dict[str, Any]
 

@@ -6,6 +6,12 @@ Only entry points and process loops call `now_ms`; everything below them is hand
 import time
 from datetime import UTC, datetime
 
+SECOND_MS = 1_000
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+
 
 def now_ms() -> int:
     """The time of arrival, in milliseconds since 1970 UTC."""

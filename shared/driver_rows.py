@@ -41,12 +41,10 @@ def fetch_by_keys(
     key: Columns,
     wanted: Sequence[Key],
     label: str,
-    *,
-    locked: bool = False,
 ) -> Iterator[tuple[Any, ...]]:
-    """The columns of the rows whose key is one of `wanted`; locked, if so asked, until the
-    transaction ends. `label` names the caller, as a comment does in SQL."""
-    sql = select_sql(connection.dialect, columns, key, label, locked)
+    """The columns of the rows whose key is one of `wanted`. `label` names the caller, as a comment
+    does in SQL."""
+    sql = select_sql(connection.dialect, columns, key, label)
     for parameters in chunks(wanted):
         yield from map(tuple, connection.exec_driver_sql(sql, parameters))
 
@@ -69,9 +67,9 @@ def chunks(wanted: Sequence[Key]) -> Iterator[Key]:
 
 
 @lru_cache(maxsize=32)
-def select_sql(dialect: Dialect, columns: Columns, key: Columns, label: str, locked: bool) -> str:
+def select_sql(dialect: Dialect, columns: Columns, key: Columns, label: str) -> str:
     statement = select(*columns).prefix_with(label).where(is_one_of_many(dialect, key))
-    return driver_sql(dialect, statement.with_for_update() if locked else statement)
+    return driver_sql(dialect, statement)
 
 
 @lru_cache(maxsize=32)

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from sqlalchemy import Column, Table
 
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MS
 from shared.tables import (
     VALUE_KEY_BYTES,
     events,
@@ -24,11 +25,6 @@ from shared.tables import (
     users_by_week,
 )
 
-SECOND_MS = 1_000
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
-WEEK_MS = 7 * DAY_MS
 # 1970 began on a Thursday. Whole days from there, so that shorter buckets begin as they should.
 FIRST_MONDAY = 4 * DAY_MS
 

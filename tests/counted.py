@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Engine
 
+from shared.clock import DAY_MS, HOUR_MS
 from shared.database import reading_engine
 from shared.event import Event
-from shared.rollups import DAY_MS, HOUR_MS
 from shared.settings import Settings
 from tests.events import NOW, make_batch, make_event
 from worker.batch import commit_batch

@@ -13,10 +13,10 @@ import msgspec
 from pyroaring import BitMap
 from sqlalchemy import Connection
 
+from shared.clock import SECOND_MS
 from shared.dialects import insert_replacing
 from shared.driver_rows import delete_by_keys, fetch_by_keys, insert_tuples
 from shared.event import PAGE_VIEW
-from shared.rollups import SECOND_MS
 from shared.tables import events, views_by_second
 from shared.user_sets import packed
 from worker.rollups import Columns

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, select
 
+from shared.clock import DAY_MS, WEEK_MS
 from shared.database import translated_errors
-from shared.rollups import DAY_MS, DAYS, HOURS, LEVELS, WEEK_MS, WEEKS, Level, bucket_start
+from shared.rollups import DAYS, HOURS, LEVELS, WEEKS, Level, bucket_start
 from shared.tables import events, events_by_minute, recent_users, retention, sites, users
 from worker.key_order import pages, values_of
 

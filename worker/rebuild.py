@@ -17,20 +17,11 @@ from typing import Any
 from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, Row, Table, and_, bindparam, delete, select, update
 
-from shared.clock import iso_from_ms
+from shared.clock import DAY_MS, WEEK_MS, iso_from_ms
 from shared.database import KnownKey, translated_errors
 from shared.driver_rows import insert_tuples
 from shared.errors import Unavailable
-from shared.rollups import (
-    DAY_MS,
-    DAYS,
-    DIMENSIONS,
-    EVENT_ROLLUPS,
-    USER_ROLLUPS,
-    WEEK_MS,
-    WEEKS,
-    value_key,
-)
+from shared.rollups import DAYS, DIMENSIONS, EVENT_ROLLUPS, USER_ROLLUPS, WEEKS, value_key
 from shared.tables import dimension_values, events, recent_users, users
 from shared.user_sets import UserSets, packed
 from worker.compaction import CHUNK_CELLS, Cell

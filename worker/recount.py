@@ -9,17 +9,8 @@ from typing import Any, NamedTuple
 from pyroaring import BitMap
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, not_, or_, select
 
-from shared.rollups import (
-    DAY_MS,
-    DIMENSIONS,
-    EVENT_TYPE,
-    HOUR_MS,
-    MINUTE_MS,
-    TOTAL,
-    TOTAL_KEY,
-    bucket_start,
-    value_key,
-)
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from shared.rollups import DIMENSIONS, EVENT_TYPE, TOTAL, TOTAL_KEY, bucket_start, value_key
 from shared.tables import events, users
 from worker.key_order import pages
 from worker.site_rows import MAX_NUMBER

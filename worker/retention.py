@@ -5,10 +5,10 @@ import time
 
 from sqlalchemy import Column, Connection, Engine, Table, select, update
 
+from shared.clock import DAY_MS, HOUR_MS
 from shared.database import translated_errors
 from shared.dialects import insert_ignoring_known
 from shared.driver_rows import delete_by_keys
-from shared.rollups import DAY_MS, HOUR_MS
 from shared.tables import batch_ledger, dedupe, events, retention, sites, views_by_second
 from worker.site_rows import is_behind
 from worker.stopping import StopFlag

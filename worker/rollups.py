@@ -12,14 +12,13 @@ from typing import Any
 from pyroaring import BitMap
 from sqlalchemy import Connection
 
+from shared.clock import HOUR_MS, MINUTE_MS
 from shared.dialects import insert_adding, insert_ignoring_known, insert_widening
 from shared.driver_rows import insert_tuples
 from shared.rollups import (
     DIMENSIONS,
     EVENT_ROLLUPS,
     EVENT_TYPE,
-    HOUR_MS,
-    MINUTE_MS,
     TOTAL,
     TOTAL_KEY,
     WEEK_ROLLUP,

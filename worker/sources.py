@@ -7,7 +7,8 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-MAX_SOURCE = 255
+from shared.event import MAX_NAME
+
 # The same few pages link to a site again and again. A referrer may have 2 kB, hence no more.
 CACHED_REFERRERS = 4096
 
@@ -43,8 +44,8 @@ def source_from(referrer: str | None, site_id: str) -> str | None:
     """
     text = (referrer or "").strip()
     if not URL.match(text):
-        return text[:MAX_SOURCE].rstrip() or None
-    name = site_name(host_from(text))[:MAX_SOURCE]
+        return text[:MAX_NAME].rstrip() or None
+    name = site_name(host_from(text))[:MAX_NAME]
     return None if name == site_name(site_id.lower()) else name or None
 
 

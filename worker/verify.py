@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, func, select
 
+from shared.clock import DAY_MS, WEEK_MS
 from shared.database import translated_errors
 from shared.outcomes import Outcome
-from shared.rollups import DAY_MS, DAYS, EVENT_ROLLUPS, USER_ROLLUPS, WEEK_MS, WEEKS
+from shared.rollups import DAYS, EVENT_ROLLUPS, USER_ROLLUPS, WEEKS
 from shared.tables import events, outcomes, sites, users
 from worker.check import Check
 from worker.extent import Covered, Days, Part, bounds, days_along, fetch_pruned_before, week_of

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from footfall.demo.sites import HISTORY_DAYS, HOURS, DemoSite, is_spike, sessions_on
 from footfall.load.sessions import Session, draw_session, next_event, pages
-from shared.rollups import DAY_MS, HOUR_MS
+from shared.clock import DAY_MS, HOUR_MS
 
 THINK_SECONDS = 45
 # Nobody has more than one view in a second.

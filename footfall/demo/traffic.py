@@ -19,7 +19,7 @@ from footfall.importing.event_sender import Sender
 from footfall.importing.stopping import Stopping
 from footfall.load.sessions import Session, draw_session, next_event, pages
 from footfall.services import base_url
-from shared.rollups import DAY_MS
+from shared.clock import DAY_MS
 from shared.settings import Settings
 
 EVENTS_PER_REQUEST = 500

@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 from itertools import accumulate
 
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.event import PAGE_VIEW, Event, encode_event
 from shared.queue import EventQueue
-from shared.rollups import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.settings import Settings
 
 CHUNK = 1000

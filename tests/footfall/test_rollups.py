@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, delete, event, insert, select, text, update
 
 from footfall.rollups import rebuild_missing, rebuild_rollups, verify_rollups
+from shared.clock import DAY_MS
 from shared.database import writing_engine
-from shared.rollups import DAY_MS
 from shared.settings import Settings
 from shared.tables import events_by_day, events_by_hour, retention, sites
 from tests.counted import TODAY, commit, differences, varied_events

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.visitors import DAY_MS
+from shared.clock import DAY_MS
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.queue import EventQueue

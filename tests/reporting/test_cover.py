@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reporting.cover import Cover, bucket_at, cover_of, joined
-from shared.rollups import DAY_MS, HOUR_MS, LEVELS, WEEK_MS, bucket_start
+from shared.clock import DAY_MS, HOUR_MS, WEEK_MS
+from shared.rollups import LEVELS, bucket_start
 
 # Whole hours, days and weeks are met by chance seldom enough to be asked for.
 moments = st.integers(0, 40 * DAY_MS // 1000).map(lambda n: n * 1000) | st.builds(

@@ -22,7 +22,8 @@ from reporting.live_statements import (
     select_view_minutes,
     select_viewers,
 )
-from shared.rollups import DAY_MS, MINUTE_MS, TOTAL, TOTAL_KEY
+from shared.clock import DAY_MS, MINUTE_MS
+from shared.rollups import TOTAL, TOTAL_KEY
 from shared.tables import events, events_by_day, events_by_minute, sites
 
 SITES = [f"site-{number}" for number in range(10)]

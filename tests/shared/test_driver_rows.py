@@ -41,7 +41,7 @@ def test_each_wanted_row_comes_once(engine: Engine, number: int) -> None:
     wanted = [row[:2] for row in ROWS[:number]]
     unknown = [("site-0", "nobody"), ("", "user-1")]
     with engine.begin() as connection:
-        found = list(fetch_by_keys(connection, COLUMNS, KEY, wanted + unknown, LABEL, locked=True))
+        found = list(fetch_by_keys(connection, COLUMNS, KEY, wanted + unknown, LABEL))
     assert sorted(found) == sorted(ROWS[:number])
 
 
@@ -60,7 +60,7 @@ def test_keys_are_looked_up_in_the_index(engine: Engine) -> None:
         insert_tuples(connection, users.insert(), more)
         explain = "EXPLAIN " if connection.dialect.name == "mysql" else "EXPLAIN QUERY PLAN "
         for sql in (
-            select_sql(connection.dialect, COLUMNS, KEY, LABEL, False),
+            select_sql(connection.dialect, COLUMNS, KEY, LABEL),
             delete_sql(connection.dialect, users, KEY, LABEL),
         ):
             plan = str(connection.exec_driver_sql(explain + sql, parameters).all())

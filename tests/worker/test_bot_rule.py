@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from reporting.ledger import fetch_status
-from shared.clock import now_ms
+from shared.clock import HOUR_MS, now_ms
 from shared.database import writing_engine
 from shared.errors import Unavailable
 from shared.event import Event, encode_event
 from shared.outcomes import Outcome
 from shared.queue import Batch, EventQueue
-from shared.rollups import HOUR_MS
 from shared.settings import Settings
 from shared.tables import dedupe, events, sites, users, views_by_second
 from tests.counted import differences, rebuild_all

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.clients import MAX_CLIENT, Client, client_from
+from shared.tables import MAX_CLIENT
+from worker.clients import Client, client_from
 
 Known = list[tuple[str, str | None, str | None]]
 

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
 
 from reporting.app import create_app
+from shared.clock import DAY_MS
 from shared.errors import BadSetting
 from shared.event import Event
 from shared.queue import DRAIN_JOB, PRUNE_JOB, EventQueue, periodic_queue_name, rq_queue
-from shared.rollups import DAY_MS, LEVELS, TOTAL
+from shared.rollups import LEVELS, TOTAL
 from shared.settings import Settings
 from shared.tables import events, events_by_day, events_by_minute, sites
 from shared.tables import retention as retention_row

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, func, insert, select, update
 
+from shared.clock import DAY_MS
 from shared.database import writing_engine
 from shared.errors import Unavailable
-from shared.rollups import DAY_MS, LEVELS
+from shared.rollups import LEVELS
 from shared.settings import Settings
 from shared.tables import (
     events,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine, func, select
 
-from shared.rollups import DAY_MS
+from shared.clock import DAY_MS
 from shared.tables import batch_ledger, dedupe
 from tests.events import NOW, make_batch, make_event
 from worker import retention

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.sources import MAX_SOURCE, source_from
+from shared.event import MAX_NAME
+from worker.sources import source_from
 
 SOURCES = [
     ("https://news.ycombinator.com/item?id=1", "news.ycombinator.com"),
@@ -74,7 +75,7 @@ def test_another_host_of_the_same_domain_is_a_source() -> None:
 
 @pytest.mark.parametrize("referrer", ["y" * 300, f"https://{'y' * 300}/"])
 def test_a_source_is_cut_to_its_column(referrer: str) -> None:
-    assert source_from(referrer, "site-1") == "y" * MAX_SOURCE
+    assert source_from(referrer, "site-1") == "y" * MAX_NAME
 
 
 anything = st.text(alphabet=st.characters(categories=["Cs", "Cc", "L", "N", "P", "S", "Z"]))
@@ -87,6 +88,6 @@ urls = st.builds("{}://{}".format, st.sampled_from(["http", "https", "android-ap
 @example("http://\ud800/", "")
 def test_whatever_is_sent_resolves(referrer: str, site_id: str) -> None:
     source = source_from(referrer, site_id)
-    assert source is None or 0 < len(source) <= MAX_SOURCE
+    assert source is None or 0 < len(source) <= MAX_NAME
     for odd in "\0\ud800":
         assert odd not in (source or "") or odd in referrer

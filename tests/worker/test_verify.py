@@ -8,8 +8,9 @@ import pytest
 from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 
+from shared.clock import DAY_MS, HOUR_MS
 from shared.database import writing_engine
-from shared.rollups import DAY_MS, HOUR_MS, LEVELS, TOTAL, TOTAL_KEY, value_key
+from shared.rollups import LEVELS, TOTAL, TOTAL_KEY, value_key
 from shared.settings import Settings
 from shared.tables import (
     dimension_values,
