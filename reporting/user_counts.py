@@ -36,7 +36,12 @@ def fetch_unique_users(
         at_edges(connection, query, dimension, values, cover),
     ):
         found[key, bucket_at(boundaries, moment)].append(users)
-    return Counter({cell: len(BitMap.union(*parts)) for cell, parts in found.items()})
+    return Counter({cell: count_all(parts) for cell, parts in found.items()})
+
+
+def count_all(parts: Sequence[BitMap]) -> int:
+    """How many users there are in any of `parts`. A union of one would only be a copy."""
+    return len(parts[0]) if len(parts) == 1 else len(BitMap.union(*parts))
 
 
 def compacted(

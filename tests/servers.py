@@ -182,7 +182,6 @@ class MariaDbServer(Server):
             "user": getpass.getuser(),
             "local-infile": "1",
             "innodb-flush-log-at-trx-commit": "1",
-            "innodb-buffer-pool-size": "64M",
         }
         given = [f"--{name}={value}" for name, value in options.items()]
         return [mariadb_program("mariadbd"), "--no-defaults", *given]
