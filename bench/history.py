@@ -12,6 +12,8 @@ from shared.event import PAGE_VIEW, Event
 from worker.batch import count_rows
 from worker.compaction import compact
 from worker.insert import Row, insert_rows, row_from
+from worker.segments import GRACE_MS, build_segments
+from worker.stopping import StopFlag
 
 SITE = "bench.example"
 BATCH_ROWS = 20_000
@@ -83,8 +85,8 @@ def make_days(history: History) -> Iterator[list[Row]]:
         ]
 
 
-def write_history(engine: Engine, history: History) -> None:
-    """Store it as batches are stored, only larger ones, and compact it."""
+def write_history(engine: Engine, reader: Engine, history: History) -> None:
+    """Store it as batches are stored, only larger ones, and do the periodic work."""
     for day, rows in enumerate(make_days(history)):
         for first in range(0, len(rows), BATCH_ROWS):
             some = rows[first : first + BATCH_ROWS]
@@ -92,3 +94,5 @@ def write_history(engine: Engine, history: History) -> None:
                 insert_rows(connection, some)
                 count_rows(connection, f"{day}-{first}", some, burst_limit=0, now=0)
         compact(engine)
+    while not build_segments(reader, engine, history.last_day + DAY_MS + GRACE_MS, StopFlag()):
+        pass

@@ -27,7 +27,7 @@ from bench.steps import Shares, measure_steps
 from reporting import from_events
 from reporting.query import stats_query_from
 from shared.clock import DAY_MS, now_ms
-from shared.database import with_driver, writing_engine
+from shared.database import reading_engine, with_driver, writing_engine
 from shared.settings import Settings
 from tests.migration import migrate
 from tests.servers import MariaDbServer, ServiceProcess
@@ -64,10 +64,11 @@ class Site:
     def fill(self) -> float:
         """Store the history; returns how many seconds that took."""
         started = time.perf_counter()
-        engine = writing_engine(self.settings)
+        engine, reader = writing_engine(self.settings), reading_engine(self.settings)
         migrate(engine)
-        write_history(engine, self.history)
+        write_history(engine, reader, self.history)
         engine.dispose()
+        reader.dispose()
         return time.perf_counter() - started
 
     def ask(self, path: str) -> tuple[float, bytes]:
@@ -109,12 +110,17 @@ def questions(last: date, days: int) -> dict[str, str]:
         "timeseries by day, 90 days of Berlin": path(
             "/stats/timeseries", days, interval="day", tz="Europe/Berlin"
         ),
-        "stats, 90 days, of one browser": path("/stats/timeseries", days, browser="Chrome"),
+        "timeseries by day, 90 days, of one browser": path(
+            "/stats/timeseries", days, browser="Chrome"
+        ),
+        OF_A_COUNTRY: path("/stats/breakdown", days, dimension="path", country="DE"),
     }
 
 
 # What the bars are about; the others are measured to be known.
 PROMISED = 5
+# What no rollup covers.
+OF_A_COUNTRY = "breakdown by path, 90 days, of one country"
 
 
 def measure_answers(
@@ -131,15 +137,15 @@ def measure_answers(
     return found
 
 
-def measure_raw(site: Site, last: date, rounds: int) -> tuple[float, float]:
-    """Milliseconds of the 90 days' uniques, and of their top paths, counted from `events`; and the
-    answers must be those of the service."""
+def measure_raw(site: Site, last: date, rounds: int) -> tuple[float, float, float]:
+    """Milliseconds of the 90 days' uniques, of their top paths, and of those of one country, all
+    counted from `events`; and the answers must be those of the service."""
     history = site.history
     first = last - timedelta(days=history.days - 1)
     asked = {"site_id": [SITE], "from": [first.isoformat()], "to": [last.isoformat()]}
     query = stats_query_from(asked, history.last_day)
     engine = create_engine(with_driver(make_url(site.settings.database_address)))  # no time limit
-    uniques, paths = [], []
+    uniques, paths, of_country = [], [], []
     for _ in range(rounds):
         with engine.begin() as connection:
             started = time.perf_counter()
@@ -148,6 +154,10 @@ def measure_raw(site: Site, last: date, rounds: int) -> tuple[float, float]:
             values = from_events.fetch_values(connection, query, "path", with_users=False)
             uniques.append(1000 * (between - started))
             paths.append(1000 * (time.perf_counter() - between))
+            started = time.perf_counter()
+            filtered = replace(query, filters=(("country", "DE"),))
+            paths_of = from_events.fetch_values(connection, filtered, "path", with_users=True)
+            of_country.append(1000 * (time.perf_counter() - started))
     engine.dispose()
     answer = json.loads(site.ask(questions(last, history.days)["stats, 90 days"])[1])
     told = (answer["total_events"], answer["total_views"], answer["unique_users"])
@@ -155,7 +165,10 @@ def measure_raw(site: Site, last: date, rounds: int) -> tuple[float, float]:
         value.views for value in values
     ]:
         raise RuntimeError(f"the raw events say {totals}, /stats says {answer}")
-    return statistics.median(uniques), statistics.median(paths)
+    rows = json.loads(site.ask(questions(last, history.days)[OF_A_COUNTRY])[1])["rows"]
+    if [tuple(row.values()) for row in rows] != paths_of:
+        raise RuntimeError(f"the raw events say {paths_of}, /stats/breakdown says {rows}")
+    return statistics.median(uniques), statistics.median(paths), statistics.median(of_country)
 
 
 def p95(times: list[float]) -> float:
@@ -176,7 +189,7 @@ def measure_database(
     with large.answering(), small.answering():
         asked = questions(last, large.history.days)
         answers = measure_answers(large, small, asked, scale.rounds)
-        raw_uniques, raw_paths = measure_raw(large, last, scale.raw_rounds)
+        raw_uniques, raw_paths, raw_of_country = measure_raw(large, last, scale.raw_rounds)
     note(f"{kind}: the worker")
     rate, shares = measure_steps(make_settings("worker"), scale.stored)
     bars: list[Bar] = []
@@ -192,6 +205,11 @@ def measure_database(
     bars += [
         Bar(f"{kind}: raw 90-day totals / stats", raw_uniques / whole, f">= {MIN_RAW_RATIO}"),
         Bar(f"{kind}: raw 90-day paths / breakdown", raw_paths / broken, ""),
+        Bar(
+            f"{kind}: raw paths of one country / breakdown",
+            raw_of_country / statistics.median(answers[OF_A_COUNTRY][0]),
+            "",
+        ),
         Bar(f"{kind}: raw 90-day totals, ms", raw_uniques, ""),
         Bar(f"{kind}: raw 90-day paths, ms", raw_paths, ""),
         Bar(f"{kind}: worker, events/s", rate, f">= {MIN_RATES[kind]}"),

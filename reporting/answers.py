@@ -1,11 +1,11 @@
-"""Rollups or events: the one place that decides where an answer comes from. It is the same."""
+"""Rollups, segments or events: the one place that decides where the (same) answer comes from."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from reporting import from_events, from_rollups
+from reporting import from_events, from_rollups, from_segments
 from reporting.cover import Span, cover_of
 from reporting.periods import FIXED_MS
 from reporting.query import Query
@@ -39,6 +39,9 @@ def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]
         check_not_pruned(connection, query, cover_of(boundaries).edges)
         return from_rollups.fetch_totals(connection, query, boundaries)
     check_not_pruned(connection, query, [(query.start, query.end)])
+    past = from_segments.fetch_past(connection, query)
+    if past.is_worth_it:
+        return from_segments.fetch_totals(connection, query, boundaries, past)
     return from_events.fetch_totals(connection, query, boundaries)
 
 
@@ -50,6 +53,9 @@ def fetch_values(
         check_not_pruned(connection, query, cover_of((query.start, query.end)).edges)
         return from_rollups.fetch_values(connection, query, dimension, with_users=with_users)
     check_not_pruned(connection, query, [(query.start, query.end)])
+    past = from_segments.fetch_past(connection, query)
+    if past.is_worth_it:
+        return from_segments.fetch_values(connection, query, dimension, past, with_users=with_users)
     return from_events.fetch_values(connection, query, dimension, with_users=with_users)
 
 

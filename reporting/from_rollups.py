@@ -16,7 +16,7 @@ from reporting.rollup_statements import (
     select_value_views,
 )
 from reporting.statements import select_edge_values, select_totals
-from reporting.totals import Totals, ValueTotals
+from reporting.totals import Totals, ValueTotals, ranked
 from reporting.user_counts import fetch_unique_users
 from shared.rollups import EVENT_TYPE, LEVELS, TOTAL, value_key
 
@@ -86,13 +86,6 @@ def fetch_values(
         values = [value for value, _ in top]
         users = fetch_unique_users(connection, query, dimension, values, boundaries)
     return [ValueTotals(value, number, users[value_key(value), 0]) for value, number in top]
-
-
-def ranked(views: Counter[str]) -> list[tuple[str, int]]:
-    """Most viewed first, equal ones in the order of their UTF-8, which is that of their code points
-    and of the database."""
-    viewed = [(value, number) for value, number in views.items() if number]
-    return sorted(viewed, key=lambda item: (-item[1], item[0]))
 
 
 def fetch_type_views(

@@ -30,6 +30,7 @@ DRAIN_JOB = "worker.jobs.drain"
 FORGET_JOB = "worker.jobs.forget"
 COMPACT_JOB = "worker.jobs.compact"
 PRUNE_JOB = "worker.jobs.prune_events"
+SEGMENTS_JOB = "worker.jobs.build_segments"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.

@@ -178,6 +178,8 @@ sites = rollup(
     Column("users", BigInteger, nullable=False),
     Column("first_event", BigInteger, nullable=False),
     Column("last_event", BigInteger, nullable=False),
+    # How often something of the site was made anew that is otherwise only added to.
+    Column("rebuilds", BigInteger, nullable=False, server_default="0"),
 )
 
 # A small number for each user of a site: what bitmaps are made of.
@@ -247,6 +249,28 @@ recent_users = Table(
     bucket_key(),
     Column("batch_id", ExactText(32), primary_key=True),
     Column("sets", LongBytes, nullable=False),
+)
+
+# Which events of a site's past are in `segment_columns`; see shared/segments.py.
+segments = rollup(
+    "segments",
+    site_key(),
+    bucket_key(),
+    # The first ms behind it.
+    Column("until", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+)
+
+# The events of segments, column by column, each in as many parts as it takes: a server refuses what
+# is too large for a statement, and TiDB for a row. A column's buckets are contiguous.
+segment_columns = Table(
+    "segment_columns",
+    metadata,
+    site_key(),
+    Column("name", ExactText(MAX_DIMENSION), primary_key=True),
+    bucket_key(),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("data", LongBytes, nullable=False),
 )
 
 # How many page views each user has had in a second, while more may come; see worker/bursts.py.

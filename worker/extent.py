@@ -11,12 +11,17 @@ from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, s
 from shared.clock import DAY_MS, WEEK_MS
 from shared.database import translated_errors
 from shared.rollups import DAYS, HOURS, LEVELS, WEEKS, Level, bucket_start
-from shared.tables import events, events_by_minute, recent_users, retention, sites, users
+from shared.tables import events, events_by_minute, recent_users, retention, segments, sites, users
 from worker.key_order import pages, values_of
 
 # A site's rows of these are in the order of time, of the next two within each dimension, and of the
 # last two within each of its values.
-BY_TIME = (events.c.timestamp, events_by_minute.c.bucket, recent_users.c.bucket)
+BY_TIME = (
+    events.c.timestamp,
+    events_by_minute.c.bucket,
+    recent_users.c.bucket,
+    segments.c.bucket,
+)
 BY_DIMENSION = tuple(level.events for level in LEVELS)
 BY_VALUE = tuple(level.users for level in LEVELS)
 OF_A_SITE = (sites, users, *(column.table for column in BY_TIME), *BY_DIMENSION, *BY_VALUE)

@@ -4,19 +4,23 @@ Wiring only: a job takes this process's runtime and hands it to where the behavi
 """
 
 import logging
+from dataclasses import replace
 from functools import lru_cache
 
+from sqlalchemy import Engine
+
 from shared.clock import now_ms
-from shared.database import writing_engine
+from shared.database import reading_engine, writing_engine
 from shared.queue import (
     JOB_TIMEOUT_SECONDS,
     PRUNE_JOB,
+    SEGMENTS_JOB,
     EventQueue,
     periodic_queue_name,
     rq_queue,
 )
 from shared.settings import Settings
-from worker import compaction, retention
+from worker import compaction, retention, segments
 from worker import drain as draining
 from worker.bots import rule_from
 from worker.drain import Runtime
@@ -24,6 +28,9 @@ from worker.rq_worker import called_function
 from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
+
+# Nobody waits for what this work reads; reporting gives up long before.
+READER_SECONDS = 3600
 
 
 @lru_cache(maxsize=1)
@@ -36,6 +43,18 @@ def runtime() -> Runtime:
     """This process's queue and database connection, made at the first job and kept for the rest."""
     queue, engine = EventQueue(settings()), writing_engine(settings())
     return Runtime(queue, engine, StopFlag(), rule_from(settings()))
+
+
+@lru_cache(maxsize=1)
+def reader() -> Engine:
+    """For what reads much and must keep no writer waiting."""
+    return reading_engine(replace(settings(), query_seconds=READER_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def failed_segments() -> segments.Failed:
+    """What this process need not try again soon."""
+    return {}
 
 
 def drain() -> None:
@@ -62,13 +81,21 @@ def prune_events() -> None:
         return
     is_done = retention.prune_events(runtime().engine, now_ms(), max_age, stopping)
     if not is_done and not stopping.is_set():
-        go_on_pruning()
+        go_on(PRUNE_JOB)
 
 
-def go_on_pruning() -> None:
+def build_segments() -> None:
+    """Periodic: make segments of the hours that are over."""
+    stopping = runtime().stopping
+    is_done = segments.build_segments(
+        reader(), runtime().engine, now_ms(), stopping, failed_segments()
+    )
+    if not is_done and not stopping.is_set():
+        go_on(SEGMENTS_JOB)
+
+
+def go_on(name: str) -> None:
     """Behind the jobs that wait by now; not where one of them is this one's next turn."""
     queue = rq_queue(periodic_queue_name(settings()), runtime().queue.redis)
-    if not any(called_function(job) == PRUNE_JOB for job in queue.jobs):
-        queue.enqueue(
-            PRUNE_JOB, job_timeout=JOB_TIMEOUT_SECONDS, result_ttl=0, description=PRUNE_JOB
-        )
+    if not any(called_function(job) == name for job in queue.jobs):
+        queue.enqueue(name, job_timeout=JOB_TIMEOUT_SECONDS, result_ttl=0, description=name)

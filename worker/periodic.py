@@ -14,7 +14,7 @@ from rq.job import Job
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue import periodic_queue_name, rq_queue
-from worker.jobs import compact, forget, prune_events, runtime
+from worker.jobs import build_segments, compact, forget, prune_events, runtime
 from worker.rq_worker import start_thread, stop_on_signals, work
 
 log = logging.getLogger("periodic")
@@ -23,6 +23,8 @@ log = logging.getLogger("periodic")
 COMPACT_SECONDS = 10
 FORGET_SECONDS = 3600
 PRUNE_SECONDS = 3600
+# How long an hour that is over, or one that a late event came to, is counted from its events.
+SEGMENTS_SECONDS = 300
 JOB_TIMEOUT_SECONDS = 600
 TICK_SECONDS = 1.0
 
@@ -42,6 +44,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (compact, COMPACT_SECONDS),
         (forget, FORGET_SECONDS),
         (prune_events, PRUNE_SECONDS),
+        (build_segments, SEGMENTS_SECONDS),
     ):
         scheduler.get_jobs().append(
             JsonCronJob(

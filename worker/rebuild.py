@@ -38,6 +38,7 @@ from worker.rollups import (
     user_sets_from,
     values_in,
 )
+from worker.segment_rows import void_segments
 from worker.site_rows import (
     FIRST_OF_NONE,
     LAST_OF_NONE,
@@ -176,6 +177,7 @@ def numbers_in(
 
 
 def delete_day(connection: Connection, site_id: str, day: int) -> None:
+    void_segments(connection, site_id, day, day + DAY_MS)
     user_tables = (recent_users, *(table for table, _ in USER_ROLLUPS))
     for table in (*user_tables, *(rollup.table for rollup in EVENT_ROLLUPS)):
         delete_between(connection, table, site_id, day, day + DAY_MS)

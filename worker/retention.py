@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from sqlalchemy import Column, Connection, Engine, Table, select, update
 
@@ -9,7 +10,8 @@ from shared.clock import DAY_MS, HOUR_MS
 from shared.database import translated_errors
 from shared.dialects import insert_ignoring_known
 from shared.driver_rows import delete_by_keys
-from shared.tables import batch_ledger, dedupe, events, retention, sites, views_by_second
+from shared.tables import batch_ledger, dedupe, events, retention, segments, sites, views_by_second
+from worker.segment_rows import delete_segments
 from worker.site_rows import is_behind
 from worker.stopping import StopFlag
 
@@ -20,10 +22,14 @@ LEDGER_DAYS = 7
 # A user's views in one second that arrive further apart than this are no burst.
 BURST_MS = HOUR_MS
 CHUNK_ROWS = 1000
+CHUNK_SEGMENTS = 10
 # A run that deletes events ends after this, so that compaction gets its turn; another goes on.
 BUDGET_SECONDS = 20.0
 # Batches get their turn between two chunks, for at least as long as a chunk took.
 PAUSE_SECONDS = 0.02
+
+# Deletes a site's oldest that are older than a moment, in ms; returns how many.
+Prune = Callable[[Engine, str, int], int]
 
 
 def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -> int:
@@ -66,16 +72,17 @@ def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag
     oldest_kept = now - max_age_days * DAY_MS
     before = oldest_kept - oldest_kept % DAY_MS
     deadline = time.monotonic() + BUDGET_SECONDS
-    waiting = sites_with_events(engine, before)
+    waiting = what_to_prune(engine, before)
     if waiting:
         # Committed first: where events are missing, everybody knows that they may be.
         raise_pruned_before(engine, before)
     pruned = 0
     while waiting and time.monotonic() < deadline and not stopping.is_set():
         started = time.monotonic()
-        deleted = prune_chunk(engine, waiting[-1], before)
-        pruned += deleted
-        if deleted < CHUNK_ROWS:
+        prune_some, most, site_id = waiting[-1]
+        deleted = prune_some(engine, site_id, before)
+        pruned += deleted if prune_some is prune_chunk else 0
+        if deleted < most:
             waiting.pop()
         stopping.wait(max(PAUSE_SECONDS, time.monotonic() - started))
     if pruned:
@@ -83,15 +90,24 @@ def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag
     return not waiting
 
 
-def sites_with_events(engine: Engine, before: int) -> list[str]:
-    """The sites that have any older ones, save those whose events are not all counted yet."""
+def what_to_prune(engine: Engine, before: int) -> list[tuple[Prune, int, str]]:
+    """By which function, how much at a time and of which site; the last comes first.
+
+    Segments go before events, and events only of sites all of whose events are counted.
+    """
     with translated_errors(), engine.begin() as connection:
         known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
-        return [
+        with_events = [
             site_id
             for site_id in known
             if oldest_events(connection, site_id, before, 1) and not is_behind(connection, site_id)
         ]
+        older = select(segments.c.site_id).where(segments.c.bucket < before).distinct()
+        with_segments = connection.scalars(older.prefix_with("/* worker.prune_segments */")).all()
+    return [
+        *((prune_chunk, CHUNK_ROWS, site_id) for site_id in with_events),
+        *((prune_segments, CHUNK_SEGMENTS, site_id) for site_id in with_segments),
+    ]
 
 
 def oldest_events(
@@ -124,10 +140,22 @@ def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
     for the lock.
     """
     with translated_errors(), engine.begin() as connection:
-        locked = select(sites.c.site_id).where(sites.c.site_id == site_id).with_for_update()
-        if connection.scalar(locked) is None:
+        if not lock_if_there(connection, site_id):
             return 0
         found = oldest_events(connection, site_id, before, CHUNK_ROWS)
         key = tuple(events.primary_key)
         delete_by_keys(connection, events, key, found, "/* worker.prune_events */")
         return len(found)
+
+
+def prune_segments(engine: Engine, site_id: str, before: int) -> int:
+    """Delete a site's oldest segments; returns how many. Nobody makes any of pruned days."""
+    with translated_errors(), engine.begin() as connection:
+        lock_if_there(connection, site_id)
+        return delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
+
+
+def lock_if_there(connection: Connection, site_id: str) -> bool:
+    """Lock the site's row until the transaction ends; False where there is none."""
+    locked = select(sites.c.site_id).where(sites.c.site_id == site_id).with_for_update()
+    return connection.scalar(locked) is not None

@@ -18,7 +18,15 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from shared.queue import COMPACT_JOB, DRAIN_JOB, FORGET_JOB, PRUNE_JOB, connect, rq_queue
+from shared.queue import (
+    COMPACT_JOB,
+    DRAIN_JOB,
+    FORGET_JOB,
+    PRUNE_JOB,
+    SEGMENTS_JOB,
+    connect,
+    rq_queue,
+)
 from shared.settings import Settings
 from worker.drain import Runtime
 from worker.stopping import StopFlag
@@ -28,7 +36,7 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
 # Whoever can write to Redis can enqueue any function there is, `os.system` included.
-KNOWN_JOBS = frozenset({DRAIN_JOB, FORGET_JOB, COMPACT_JOB, PRUNE_JOB})
+KNOWN_JOBS = frozenset({DRAIN_JOB, FORGET_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB})
 
 
 class QuietWorker(SimpleWorker):

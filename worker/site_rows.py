@@ -9,9 +9,18 @@ from pyroaring import BitMap
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 
 from shared.dialects import insert_widening
-from shared.tables import events, events_by_minute, sites, users, views_by_second
+from shared.tables import (
+    events,
+    events_by_minute,
+    segment_columns,
+    segments,
+    sites,
+    users,
+    views_by_second,
+)
 from worker.extent import bounds, fetch_pruned_before
 from worker.key_order import pages
+from worker.segment_rows import void_segments
 
 # What a row says that knows of no event; the first one widens it.
 FIRST_OF_NONE, LAST_OF_NONE = 2**63 - 1, -1
@@ -71,6 +80,7 @@ def mend_numbers(engine: Engine, site_id: str) -> None:
                     wrong.append(user_id)
         if wrong:
             forget_bursts(connection, site_id)
+            void_segments(connection, site_id)
         for first in range(0, len(wrong), CHUNK_ROWS):
             some = users.c.user_id.in_(wrong[first : first + CHUNK_ROWS])
             connection.execute(delete(users).where(users.c.site_id == site_id, some))
@@ -95,7 +105,7 @@ def settle_site(engine: Engine, site_id: str) -> None:
             row = update(sites).where(sites.c.site_id == site_id)
             connection.execute(row.values(first_event=min(moments), last_event=max(moments)))
         else:
-            for table in (sites, users, views_by_second):
+            for table in (sites, users, views_by_second, segments, segment_columns):
                 connection.execute(delete(table).where(table.c.site_id == site_id))
 
 

@@ -16,6 +16,7 @@ from shared.outcomes import Outcome
 from shared.rollups import DAYS, EVENT_ROLLUPS, USER_ROLLUPS, WEEKS
 from shared.tables import events, outcomes, sites, users
 from worker.check import Check
+from worker.check_segments import check_pruned, check_segments
 from worker.extent import Covered, Days, Part, bounds, days_along, fetch_pruned_before, week_of
 from worker.findings import NO_ROW, Findings, place
 from worker.key_order import pages, values_of
@@ -67,6 +68,7 @@ def check_day(
     pruned_before = fetch_pruned_before(connection)
     if pruned_before is not None and day < pruned_before:
         verified.leave_out(day, pruned_before)
+        check_pruned(connection, site_id, day, findings)
         return
     recount = recount_day(connection, site_id, day)
     verified.add(site_id, day, recount.events)
@@ -78,6 +80,7 @@ def check_day(
     for table, bucket_ms in USER_ROLLUPS:
         check.check_users(table, bucket_ms, recount.users_by(bucket_ms))
     check.check_texts()
+    check_segments(connection, site_id, day, findings)
     for user_id in sorted(recount.unnumbered):
         where = place(site_id, day, user_id=user_id)
         findings.add(users.name, where, "a number", "none that can be")
