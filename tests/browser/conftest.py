@@ -54,10 +54,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 class Complaints(list[str]):
-    """What a page's console has said against it."""
+    """What a page's console has said against it, besides what the test is about."""
+
+    expected: tuple[str, ...] = ()
+
+    def expect(self, *texts: str) -> None:
+        """Lines with these are no complaints: the browser's own on each answer such as a 503."""
+        self.expected = texts
 
     def hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        is_expected = any(text in message.text for text in self.expected)
+        if message.type in ("error", "warning") and not is_expected:
             self.append(message.text)
 
 
@@ -71,7 +78,7 @@ def make_page(browser: Browser, complaints: Complaints) -> Iterator[MakePage]:
     """Pages in windows of their own: `make_page(color_scheme="dark")`.
 
     At the end nothing may stand in a console, neither an error nor a breach of the page's policy;
-    a test that causes errors clears `complaints`.
+    a test that causes errors says so to `complaints`, and closes its page before its own servers.
     """
     with contextlib.ExitStack() as opened:
 

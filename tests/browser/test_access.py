@@ -53,6 +53,7 @@ def test_axe_finds_nothing_serious_where_there_is_nothing(
         expect(page.locator("#welcome")).to_be_visible()
         assert flaws(page) == []
         assert not is_wider_than_the_window(page)
+        page.close()
 
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(

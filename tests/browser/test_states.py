@@ -6,7 +6,14 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from shared.settings import Settings
-from tests.browser.conftest import MakePage, empty_settings, expect_headline, loaded, shown
+from tests.browser.conftest import (
+    Complaints,
+    MakePage,
+    empty_settings,
+    expect_headline,
+    loaded,
+    shown,
+)
 from tests.servers import MariaDbServer, ValkeyServer
 from tests.stack import Client, Stack
 
@@ -29,6 +36,7 @@ def test_without_events_the_page_says_how_to_send_one_and_then_turns_into_the_da
         expect(page.locator("#board")).to_be_visible()
         expect(welcome).to_be_hidden()
         expect_headline(page, "Views", 1)
+        page.close()
 
 
 def test_without_a_worker_the_page_says_why_the_first_event_does_not_come(
@@ -39,6 +47,7 @@ def test_without_a_worker_the_page_says_why_the_first_event_does_not_come(
         page = make_page()
         page.goto(stack.reporting.url)
         expect(page.locator("#welcome")).to_contain_text("No worker runs; waiting: 1 event.")
+        page.close()
 
 
 def test_a_site_without_events_among_others_says_so(page: Page, stack: Stack) -> None:
@@ -55,11 +64,12 @@ def test_an_empty_period_is_no_empty_page(page: Page, stack: Stack) -> None:
 
 def test_with_the_database_away_the_page_says_so_and_recovers_by_itself(
     make_page: MakePage,
-    complaints: list[str],
+    complaints: Complaints,
     settings: Settings,
     mariadb: MariaDbServer,
     mariadb_url: str,
 ) -> None:
+    complaints.expect("503")
     away = dataclasses.replace(settings, database_url=mariadb_url)
     with Stack(away, workers=1) as stack:
         stack.door().post({"site_id": "s", "event_type": "page_view", "path": "/"})
@@ -77,12 +87,13 @@ def test_with_the_database_away_the_page_says_so_and_recovers_by_itself(
         mariadb.revive()
         expect(notice).to_be_hidden()
         expect_headline(page, "Views", 1)
-    complaints.clear()  # the browser's own lines on each 503
+        page.close()
 
 
 def test_with_redis_away_the_numbers_stay_and_the_notice_is_of_redis(
-    make_page: MakePage, complaints: list[str], valkey: ValkeyServer, tmp_path: Path
+    make_page: MakePage, complaints: Complaints, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
+    complaints.expect("503")
     with Stack(empty_settings(valkey, tmp_path), workers=1) as stack:
         stack.door().post({"site_id": "s", "event_type": "page_view", "path": "/"})
         stack.settle()
@@ -96,21 +107,22 @@ def test_with_redis_away_the_numbers_stay_and_the_notice_is_of_redis(
         expect_headline(page, "Views", 1)
         valkey.revive()
         expect(notice).to_be_hidden()
-    complaints.clear()  # the browser's own lines on each 503
+        page.close()
 
 
 def test_what_cannot_be_answered_is_said_and_shows_no_other_numbers(
-    board: Page, stack: Stack, complaints: list[str]
+    board: Page, stack: Stack, complaints: Complaints
 ) -> None:
+    complaints.expect("400")
     board.goto(f"{stack.reporting.url}/?site=lighthouse.example&path={'x' * 2100}")
     expect(board.locator("#notice")).to_contain_text("path must have at most 2048 characters")
     expect(board.locator("#headline")).to_contain_text("\N{EN DASH}")
-    complaints.clear()  # the browser's own lines on each 400
 
 
 def test_a_key_is_asked_for_and_kept_in_the_tab(
-    make_page: MakePage, complaints: list[str], valkey: ValkeyServer, tmp_path: Path
+    make_page: MakePage, complaints: Complaints, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
+    complaints.expect("401")
     with Stack(empty_settings(valkey, tmp_path, api_auth="sesame"), workers=1) as stack:
         door = Client(stack.ingestion.url)
         door.post({"site_id": "s", "event_type": "page_view", "path": "/"})
@@ -130,4 +142,4 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(
         with page.expect_download() as started:
             page.get_by_role("link", name="Pages as CSV").click()
         assert started.value.path().read_text("utf-8").startswith("value,views,unique_users")
-    complaints.clear()  # the browser's own lines on each 401
+        page.close()

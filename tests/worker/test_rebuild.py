@@ -173,9 +173,14 @@ def test_a_rebuild_changes_nothing_that_is_right(engine: Engine) -> None:
 
 
 def contents(engine: Engine) -> list[Any]:
+    """What the rollups hold; `rebuilds` counts what is done to them."""
     with engine.connect() as connection:
         return [
-            connection.execute(select(table).order_by(*table.primary_key)).all()
+            connection.execute(
+                select(*(column for column in table.c if column is not sites.c.rebuilds)).order_by(
+                    *table.primary_key
+                )
+            ).all()
             for table in ROLLUPS
         ]
 

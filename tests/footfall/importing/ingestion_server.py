@@ -1,6 +1,7 @@
 """The real door of ingestion behind HTTP, and what it was sent."""
 
 import io
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,14 @@ class Request(NamedTuple):
     port: int
 
 
+class Server(ThreadingHTTPServer):
+    """Takes it calmly when an importer is killed before it has its answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class IngestionServer:
     """The real door behind HTTP. It may be told to give other answers first, and to start late."""
 
@@ -28,7 +37,7 @@ class IngestionServer:
         self.requests: list[Request] = []
         self.canned: list[Answer] = []
         self.on_request: Hook = lambda _: None
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler(), bind_and_activate=False)
+        self.server = Server(("127.0.0.1", 0), self.handler(), bind_and_activate=False)
         self.server.server_bind()
         self.thread: threading.Thread | None = None
 
