@@ -163,8 +163,9 @@ class ValkeyServer(Server):
 class MariaDbServer(Server):
     """MariaDB on a free port, with a user root who has no password and tables that are ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffer_pool: str = "64M") -> None:
         super().__init__()
+        self.buffer_pool = buffer_pool
         self.port = free_port()
         self.databases = 0
 
@@ -182,6 +183,7 @@ class MariaDbServer(Server):
             "user": getpass.getuser(),
             "local-infile": "1",
             "innodb-flush-log-at-trx-commit": "1",
+            "innodb-buffer-pool-size": self.buffer_pool,
         }
         given = [f"--{name}={value}" for name, value in options.items()]
         return [mariadb_program("mariadbd"), "--no-defaults", *given]
