@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from shared.clock import DAY_MS
 from shared.rollups import DIMENSIONS, EVENT_TYPE
@@ -61,9 +61,16 @@ def check_segments(connection: Connection, site_id: str, day: int, findings: Fin
 
 
 def check_pruned(connection: Connection, site_id: str, day: int, findings: Findings) -> None:
-    """A day whose events were deleted has none of them in a segment."""
+    """Pruning takes a segment before its first event: none has any that is gone."""
     for head in segments_of_day(connection, site_id, day):
-        findings.add(segments.name, place(site_id, head.bucket), NO_ROW, "a row")
+        of_segment = (
+            events.c.site_id == site_id,
+            events.c.timestamp >= head.bucket,
+            events.c.timestamp < head.until,
+        )
+        left = select(func.count()).select_from(events).where(*of_segment).prefix_with(LABEL)
+        if (connection.scalar(left) or 0) < head.events:
+            findings.add(segments.name, place(site_id, head.bucket), NO_ROW, "a row")
 
 
 def segments_of_day(connection: Connection, site_id: str, day: int) -> list[Segment]:

@@ -142,6 +142,8 @@ def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
     with translated_errors(), engine.begin() as connection:
         if not lock_if_there(connection, site_id):
             return 0
+        # One that was written since they were looked for; from now on nobody writes any.
+        delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
         found = oldest_events(connection, site_id, before, CHUNK_ROWS)
         key = tuple(events.primary_key)
         delete_by_keys(connection, events, key, found, "/* worker.prune_events */")

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from reporting.app import create_app
 from shared.database import reading_engine, writing_engine
@@ -53,3 +54,15 @@ def store(writing: Engine) -> Store:
 def reports(reporting_settings: Settings, writing: Engine) -> FlaskClient:
     """Reporting's client; its clock stands at NOW."""
     return create_app(reporting_settings, clock=lambda: NOW).test_client()
+
+
+@pytest.fixture
+def statements(reading: Engine) -> list[str]:
+    """Each statement that reporting sends from here on, on one line."""
+    sent: list[str] = []
+
+    def note(_c: object, _k: object, statement: str, *_: Any) -> None:
+        sent.append(" ".join(statement.split()))
+
+    event.listen(reading, "before_cursor_execute", note)
+    return sent

@@ -157,18 +157,6 @@ def test_a_segment_that_begins_before_the_range_is_in_it(
     assert earlier == Past([], [], 0)
 
 
-@pytest.fixture
-def statements(reading: Engine) -> list[str]:
-    """Each statement that reporting sends from here on, on one line."""
-    sent: list[str] = []
-
-    def note(_c: object, _k: object, statement: str, *_: Any) -> None:
-        sent.append(" ".join(statement.split()))
-
-    event.listen(reading, "before_cursor_execute", note)
-    return sent
-
-
 def of_events(statements: list[str]) -> list[str]:
     return [
         sql for sql in statements if any(f"/* reporting.{name} */" in sql for name in FROM_EVENTS)

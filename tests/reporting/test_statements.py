@@ -1,9 +1,7 @@
 """How the databases execute what reporting asks: by ranges of keys, never a whole table."""
 
-from typing import Any
-
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import mysql, sqlite
 
 from reporting.query import breakdown_query_from, series_query_from, stats_query_from
@@ -94,15 +92,3 @@ def test_whole_days_are_answered_without_the_events(
     fetch_series(reading, series_query_from(asked | {"path": ["/"]}, NOW))
     assert statements
     assert not [sql for sql in statements if "FROM events " in sql]
-
-
-@pytest.fixture
-def statements(reading: Engine) -> list[str]:
-    """Each statement that reporting sends from here on, on one line."""
-    sent: list[str] = []
-
-    def note(_c: object, _k: object, statement: str, *_: Any) -> None:
-        sent.append(" ".join(statement.split()))
-
-    event.listen(reading, "before_cursor_execute", note)
-    return sent

@@ -19,7 +19,7 @@ from worker import retention
 from worker import segments as building
 from worker.compaction import compact
 from worker.extent import Part
-from worker.retention import prune_events
+from worker.retention import prune_events, raise_pruned_before
 from worker.stopping import StopFlag
 
 
@@ -185,3 +185,15 @@ def test_segments_made_twice_at_once_beside_workers_stay_exact(
     assert build_all(database_settings, engine)
     assert sum(segment.events for site in "ab" for segment in in_force(engine, site)) == 480
     assert differences(database_settings) == []
+
+
+def test_verify_names_a_segment_whose_events_are_gone_and_none_that_pruning_will_take(
+    built: Engine, database_settings: Settings
+) -> None:
+    raise_pruned_before(built, TODAY)
+    assert differences(database_settings) == []
+    with built.begin() as connection:
+        connection.execute(delete(events).where(events.c.timestamp < TODAY - DAY_MS))
+    told = differences(database_settings)
+    assert told
+    assert all("expected no row, found a row" in line for line in told)
