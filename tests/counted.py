@@ -1,12 +1,13 @@
 """Events of many kinds, counted; and whether what was counted is right."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import Engine
 
 from shared.clock import DAY_MS, HOUR_MS
-from shared.database import reading_engine
+from shared.database import reading_engine, writing_engine
+from shared.errors import Unavailable
 from shared.event import Event
 from shared.settings import Settings
 from tests.events import NOW, make_batch, make_event
@@ -63,3 +64,15 @@ def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: 
 def rebuild_all(engine: Engine, part: Part = Part()) -> Covered:  # noqa: B008  # frozen
     days = find_days(engine, part)
     return rebuild(engine, days, are_all=part.has_all_days, on_day=lambda: None)
+
+
+def insist(settings: Settings, work: Callable[[Engine], object]) -> None:
+    """As a worker does: deadlocks and locks are tried again."""
+    engine = writing_engine(settings)
+    while True:
+        try:
+            work(engine)
+            break
+        except Unavailable:
+            continue
+    engine.dispose()

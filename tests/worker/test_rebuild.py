@@ -24,7 +24,7 @@ from shared.tables import (
     users,
     users_by_day,
 )
-from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
+from tests.counted import TODAY, commit, differences, insist, rebuild_all, varied_events
 from tests.events import make_event
 from worker import key_order, rebuild
 from worker.compaction import compact
@@ -264,18 +264,6 @@ def test_rebuilds_beside_workers_and_compaction_stay_exact(
     compacting.join()
     assert count(engine, events) == 50 + 2 * 25 * 40
     assert differences(database_settings) == []
-
-
-def insist(settings: Settings, work: Callable[[Engine], object]) -> None:
-    """As a worker does: deadlocks and locks are tried again."""
-    engine = writing_engine(settings)
-    while True:
-        try:
-            work(engine)
-            break
-        except Unavailable:
-            continue
-    engine.dispose()
 
 
 def test_days_that_may_be_pruned_are_left_alone(

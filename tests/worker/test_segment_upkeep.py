@@ -1,18 +1,15 @@
 """Segments beside pruning, rebuilding and other workers: exact, or not there."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection, Engine, delete, event, func, select, update
 
 from shared.clock import DAY_MS, HOUR_MS
-from shared.database import writing_engine
-from shared.errors import Unavailable
 from shared.segments import COLUMNS
 from shared.settings import Settings
 from shared.tables import events, segments, sites, users
-from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
+from tests.counted import TODAY, commit, differences, insist, rebuild_all, varied_events
 from tests.events import NOW
 from tests.segmented import build_all, held, held_columns, in_force
 from worker import retention
@@ -139,18 +136,6 @@ def test_a_segment_of_no_site_goes_with_a_rebuild(engine: Engine) -> None:
     assert held(engine, "x") == []
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(sites)) == 0
-
-
-def insist(settings: Settings, work: Callable[[Engine], object]) -> None:
-    """As a worker does: deadlocks and locks are tried again."""
-    engine = writing_engine(settings)
-    while True:
-        try:
-            work(engine)
-            break
-        except Unavailable:
-            continue
-    engine.dispose()
 
 
 def test_segments_made_twice_at_once_beside_workers_stay_exact(
