@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 
 from shared.clock import DAY_MS
 from shared.event import PAGE_VIEW, Event
-from worker.batch import count_rows
-from worker.compaction import compact
-from worker.insert import Row, insert_rows, row_from
-from worker.segments import GRACE_MS, build_segments
+from worker.batch.commit import count_rows
+from worker.batch.insert import Row, insert_rows, row_from
 from worker.stopping import StopFlag
+from worker.upkeep.compaction import compact
+from worker.upkeep.segments import GRACE_MS, build_segments
 
 SITE = "bench.example"
 BATCH_ROWS = 20_000

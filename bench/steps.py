@@ -11,13 +11,13 @@ from sqlalchemy import Engine, event
 
 from bench.history import AGENTS, COUNTRIES, REFERRERS
 from shared.clock import now_ms
-from shared.database import writing_engine
+from shared.db.database import writing_engine
 from shared.event import PAGE_VIEW, Event, encode_event
-from shared.queue import Batch
+from shared.queue.event_queue import Batch
 from shared.settings import Settings
 from tests.migration import migrate
-from worker.batch import commit_batch
-from worker.bots import rule_from
+from worker.batch.commit import commit_batch
+from worker.enrich.bots import rule_from
 
 NEW_USERS = 0.9
 # Ten thousand a second: in fewer seconds, the users who return would be bursts.

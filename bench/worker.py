@@ -9,15 +9,15 @@ from pathlib import Path
 from sqlalchemy import Engine, make_url
 
 from shared.clock import now_ms
-from shared.database import with_driver, writing_engine
+from shared.db.database import with_driver, writing_engine
+from shared.db.tables import events, metadata
 from shared.event import Event, encode_event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from shared.tables import events, metadata
 from tests.migration import migrate
-from worker.bots import rule_from
-from worker.drain import Runtime, drain
-from worker.insert import insert_sql, row_from
+from worker.batch.insert import insert_sql, row_from
+from worker.enrich.bots import rule_from
+from worker.run.drain import Runtime, drain
 from worker.stopping import StopFlag
 
 PUSH = 1000

@@ -12,14 +12,15 @@ from datetime import datetime
 
 import click
 
-from footfall import dead_letters, launch, rollups
-from footfall.child import CannotRun
+from footfall import dead_letters, rollups
 from footfall.demo.command import demo_command, demo_traffic_command
 from footfall.importing import report, run, visitors
 from footfall.load.command import load_command
 from footfall.migrate import migrate
-from footfall.services import base_url
-from footfall.signals import Signals
+from footfall.run import launch
+from footfall.run.child import CannotRun
+from footfall.run.services import base_url
+from footfall.run.signals import Signals
 from shared.errors import FootfallError
 from shared.event import PAGE_VIEW
 from shared.process import BAD_SETTING_STATUS, configure_logging

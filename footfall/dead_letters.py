@@ -14,11 +14,11 @@ import msgspec
 from sqlalchemy import Engine, Row, delete, func, select
 
 from shared.clock import iso_from_ms
-from shared.database import translated_errors, writing_engine
+from shared.db.database import translated_errors, writing_engine
+from shared.db.tables import dead_letters
 from shared.event import decode_event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from shared.tables import dead_letters
 
 CHUNK_ROWS = 500
 

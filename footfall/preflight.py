@@ -8,11 +8,11 @@ import socket
 import redis
 from sqlalchemy import inspect
 
-from footfall import embedded_valkey
-from ingestion.countries import open_countries
-from shared.database import check_connection, make_engine
+from footfall.run import embedded_valkey
+from ingestion.visitor.countries import open_countries
+from shared.db.database import check_connection, make_engine
 from shared.errors import BadSetting, Unavailable
-from shared.queue import check_durability, connect
+from shared.queue.event_queue import check_durability, connect
 from shared.settings import Settings, masked
 
 TIMEOUT_SECONDS = 5.0

@@ -13,15 +13,15 @@ from sqlalchemy import Engine
 
 from footfall.preflight import check_database
 from shared.clock import DAY_MS, iso_from_ms
-from shared.database import reading_engine, translated_errors, writing_engine
+from shared.db.database import reading_engine, translated_errors, writing_engine
+from shared.db.tables import events
 from shared.errors import InvalidInput
 from shared.settings import Settings
-from shared.tables import events
-from worker.extent import Covered, Days, Part, find_days
-from worker.key_order import values_of
-from worker.rebuild import rebuild
-from worker.site_rows import is_behind
-from worker.verify import verify
+from worker.stored.extent import Covered, Days, Part, find_days
+from worker.stored.key_order import values_of
+from worker.stored.site_rows import is_behind
+from worker.upkeep.rebuild import rebuild
+from worker.verify.verify import verify
 
 log = logging.getLogger("footfall")
 

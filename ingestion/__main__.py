@@ -1,6 +1,6 @@
 """Start ingestion: `python -m ingestion`, on Granian or gunicorn."""
 
-from ingestion.countries import open_countries
+from ingestion.visitor.countries import open_countries
 from shared.errors import BadSetting
 from shared.process import refuse, share_metrics, start, warn_if_open
 from shared.settings import Settings
@@ -53,7 +53,7 @@ def serve_with_granian(settings: Settings) -> None:
 
 
 def serve_with_gunicorn(settings: Settings) -> None:
-    from shared import gunicorn_server
+    from shared.http import gunicorn_server
 
     gunicorn_server.serve(
         load_app,

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 import redis
 from flask import Flask, Response, request
 
-from ingestion.body import Payload
 from ingestion.cors import PREFLIGHT, cors_headers
 from ingestion.door import Door
 from ingestion.openapi import OPENAPI
-from ingestion.schema import PAGE_NAMES
+from ingestion.reading.body import Payload
+from ingestion.reading.schema import PAGE_NAMES
 from ingestion.telemetry import BacklogCollector
-from ingestion.tracker_routes import add_tracker_routes
-from ingestion.visitors import PARAMETER
+from ingestion.tracker.routes import add_tracker_routes
+from ingestion.visitor.visitors import PARAMETER
 from shared.clock import now_ms
 from shared.errors import InvalidInput, Unavailable
 from shared.event import MAX_TEXT
-from shared.queue import EventQueue, check_durability
+from shared.http.web import add_common_routes
+from shared.queue.event_queue import EventQueue, check_durability
 from shared.settings import Settings
-from shared.web import add_common_routes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

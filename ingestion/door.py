@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ingestion.body import Payload, payload_from, read_body
 from ingestion.cors import cors_headers
-from ingestion.countries import code_from, country_of, open_countries
-from ingestion.schema import EventIds, Visit, event_from
+from ingestion.reading.body import Payload, payload_from, read_body
+from ingestion.reading.schema import EventIds, Visit, event_from
 from ingestion.telemetry import count_answer, count_events
-from ingestion.visitors import Salts, asks_for_visitors, browser_from
-from shared.auth import is_authorised
+from ingestion.visitor.countries import code_from, country_of, open_countries
+from ingestion.visitor.visitors import Salts, asks_for_visitors, browser_from
 from shared.errors import InvalidInput, Unavailable
 from shared.event import MAX_USER_AGENT, encode_event
-from shared.queue import EventQueue
+from shared.http.auth import is_authorised
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 
 MAX_EVENT_BYTES = 32 * 1024

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ingestion.body import NDJSON
-from ingestion.openapi_errors import NOT_READY, ONE, REFUSALS, SITE
-from ingestion.openapi_schemas import SCHEMAS
-from ingestion.openapi_tracker import TRACKER_PATHS, USERS, fixed_header
-from shared.openapi import (
+from ingestion.protocols.openapi_errors import NOT_READY, ONE, REFUSALS, SITE
+from ingestion.protocols.openapi_schemas import SCHEMAS
+from ingestion.reading.body import NDJSON
+from ingestion.tracker.openapi import TRACKER_PATHS, USERS, fixed_header
+from shared.http.openapi import (
     JSON_TYPE,
     KEY_OR_OPEN,
     TEXT_TYPE,

@@ -7,7 +7,7 @@ from prometheus_client import Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 
 ANSWERS = Counter("footfall_ingestion_answers", "Answers to POST /event and /events.", ["status"])
 EVENTS = Counter("footfall_ingestion_events", "Events this service pushed to the queue.")

@@ -3,9 +3,9 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from shared.database import writing_engine
+from shared.db.database import writing_engine
+from shared.db.tables import metadata
 from shared.settings import Settings
-from shared.tables import metadata
 
 
 def run(connection: Connection) -> None:

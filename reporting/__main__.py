@@ -1,6 +1,6 @@
 """Start reporting: `python -m reporting`, on gunicorn."""
 
-from shared import gunicorn_server
+from shared.http import gunicorn_server
 from shared.process import share_metrics, start, warn_if_open
 from shared.settings import Settings
 

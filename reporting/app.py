@@ -6,20 +6,20 @@ import redis
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import Engine
 
-from reporting.dashboard import add_dashboard, is_open
-from reporting.ledger import fetch_settled, fetch_status
-from reporting.live_routes import add_live_routes
-from reporting.openapi import OPENAPI
-from reporting.stats_routes import add_stats_routes, take_no_parameters
-from reporting.system import SystemReport
-from reporting.telemetry import OutcomeCollector
-from shared.auth import is_authorised
+from reporting.answers.ledger import fetch_settled, fetch_status
+from reporting.answers.system import SystemReport
+from reporting.dashboard.page import add_dashboard, is_open
+from reporting.http.live_routes import add_live_routes
+from reporting.http.openapi import OPENAPI
+from reporting.http.stats_routes import add_stats_routes, take_no_parameters
+from reporting.http.telemetry import OutcomeCollector
 from shared.clock import now_ms
-from shared.database import reading_engine
+from shared.db.database import reading_engine
 from shared.errors import InvalidInput, Unavailable
-from shared.queue import EventQueue
+from shared.http.auth import is_authorised
+from shared.http.web import add_common_routes
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from shared.web import add_common_routes
 
 OPEN_ROUTES = frozenset({"/health", "/ready"})
 QUEUE_TIMEOUT_SECONDS = 2.0

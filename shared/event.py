@@ -10,7 +10,7 @@ import msgspec
 
 PAGE_VIEW = "page_view"
 
-# Bounds of the contract, in characters; the columns of shared/tables.py are as wide.
+# Bounds of the contract, in characters; the columns of shared/db/tables.py are as wide.
 MAX_NAME = 255
 MAX_TEXT = 2048
 MAX_EVENT_ID = 64

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from ingestion.app import Ingestion, create_app
 from shared.clock import now_ms
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.servers import MariaDbServer, ValkeyServer
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import Engine
 
 from shared.clock import DAY_MS, HOUR_MS
-from shared.database import reading_engine, writing_engine
+from shared.db.database import reading_engine, writing_engine
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.settings import Settings
 from tests.events import NOW, make_batch, make_event
-from worker.batch import commit_batch
-from worker.extent import Covered, Part, find_days
-from worker.rebuild import rebuild
-from worker.verify import verify
+from worker.batch.commit import commit_batch
+from worker.stored.extent import Covered, Part, find_days
+from worker.upkeep.rebuild import rebuild
+from worker.verify.verify import verify
 
 TODAY = NOW - NOW % DAY_MS
 AGENTS = (

@@ -1,10 +1,10 @@
 """Everything that waits, brought into the database: what a worker does, without its process."""
 
-from shared.database import writing_engine
-from shared.queue import EventQueue
+from shared.db.database import writing_engine
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.migration import migrate
-from worker.drain import Runtime, store
+from worker.run.drain import Runtime, store
 from worker.stopping import StopFlag
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.event import Event, encode_event
-from shared.queue import Batch
+from shared.queue.event_queue import Batch
 
 NOW = 1_763_200_000_000  # 2025-11-15T09:46:40Z
 

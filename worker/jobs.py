@@ -10,8 +10,8 @@ from functools import lru_cache
 from sqlalchemy import Engine
 
 from shared.clock import now_ms
-from shared.database import reading_engine, writing_engine
-from shared.queue import (
+from shared.db.database import reading_engine, writing_engine
+from shared.queue.event_queue import (
     JOB_TIMEOUT_SECONDS,
     PRUNE_JOB,
     SEGMENTS_JOB,
@@ -20,12 +20,12 @@ from shared.queue import (
     rq_queue,
 )
 from shared.settings import Settings
-from worker import compaction, retention, segments
-from worker import drain as draining
-from worker.bots import rule_from
-from worker.drain import Runtime
-from worker.rq_worker import called_function
+from worker.enrich.bots import rule_from
+from worker.run import drain as draining
+from worker.run.drain import Runtime
+from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
+from worker.upkeep import compaction, retention, segments
 
 log = logging.getLogger(__name__)
 

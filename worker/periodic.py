@@ -13,9 +13,9 @@ from rq.job import Job
 
 from shared.errors import BadSetting
 from shared.process import refuse, start
-from shared.queue import periodic_queue_name, rq_queue
+from shared.queue.event_queue import periodic_queue_name, rq_queue
 from worker.jobs import build_segments, compact, forget, prune_events, runtime
-from worker.rq_worker import start_thread, stop_on_signals, work
+from worker.run.rq_worker import start_thread, stop_on_signals, work
 
 log = logging.getLogger("periodic")
 

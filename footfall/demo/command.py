@@ -5,7 +5,7 @@ import click
 from footfall.demo.start import run_demo
 from footfall.demo.traffic import fill
 from footfall.load.command import PAGE_PORT
-from footfall.signals import Signals
+from footfall.run.signals import Signals
 from shared.clock import now_ms
 from shared.settings import Settings
 

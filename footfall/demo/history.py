@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from footfall.demo.sites import HISTORY_DAYS, HOURS, DemoSite, is_spike, sessions_on
-from footfall.load.sessions import Session, draw_session, next_event, pages
+from footfall.load.traffic.sessions import Session, draw_session, next_event, pages
 from shared.clock import DAY_MS, HOUR_MS
 
 THINK_SECONDS = 45

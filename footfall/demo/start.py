@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from footfall import launch
-from footfall.load import page
-from footfall.process import Program
-from footfall.services import base_url, python_program
+from footfall.load.page import page
+from footfall.run import launch
+from footfall.run.process import Program
+from footfall.run.services import base_url, python_program
 from shared.settings import Settings
 
 COUNTRY_HEADER = "X-Demo-Country"

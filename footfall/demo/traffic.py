@@ -17,8 +17,8 @@ from footfall.demo.history import by_country, days_of, events_of_day, history_be
 from footfall.demo.sites import BLOG, SHOP, SITES, DemoSite
 from footfall.importing.event_sender import Sender
 from footfall.importing.stopping import Stopping
-from footfall.load.sessions import Session, draw_session, next_event, pages
-from footfall.services import base_url
+from footfall.load.traffic.sessions import Session, draw_session, next_event, pages
+from footfall.run.services import base_url
 from shared.clock import DAY_MS
 from shared.settings import Settings
 

@@ -3,10 +3,10 @@
 import shlex
 from urllib.parse import urlencode
 
-from footfall.banner import KEY_HEADER
 from footfall.importing.progress import Progress
 from footfall.importing.run import Outcome
-from footfall.services import base_url
+from footfall.run.banner import KEY_HEADER
+from footfall.run.services import base_url
 from shared.settings import Settings
 
 COUNTS = """\

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from footfall.load.display import Display
-from footfall.load.page import serve_page
+from footfall.load.page.page import serve_page
 from footfall.load.run import MOST_BATCH, Run, Wanted, site_for
 from footfall.load.summary import summary
 from footfall.load.target import Target, target_from
-from footfall.load.traffic import Shape, users_for
-from footfall.services import base_url
-from footfall.signals import Signals
+from footfall.load.traffic.traffic import Shape, users_for
+from footfall.run.services import base_url
+from footfall.run.signals import Signals
 from shared.clock import now_ms
 from shared.settings import Settings
 

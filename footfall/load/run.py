@@ -10,12 +10,12 @@ from footfall.importing.stopping import Stopping
 from footfall.load.balance import Balance, Ledger, ledger_from
 from footfall.load.errors import CannotLoad
 from footfall.load.measures import Figures
-from footfall.load.plan import Plan
 from footfall.load.reports import BacklogWatch, NoAnswer, Reports
-from footfall.load.requests import Requests, head_for
-from footfall.load.sender import Sender
+from footfall.load.sending.sender import Sender
 from footfall.load.target import Target
-from footfall.load.traffic import Shape, Traffic
+from footfall.load.traffic.plan import Plan
+from footfall.load.traffic.requests import Requests, head_for
+from footfall.load.traffic.traffic import Shape, Traffic
 from shared.clock import now_ms
 from shared.event import MAX_NAME
 from shared.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from shared.event import Event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.ingestion.wsgi import queued
 from tests.servers import ServiceProcess, ValkeyServer, wait_until

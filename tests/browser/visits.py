@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.event import PAGE_VIEW, Event, encode_event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 
 CHUNK = 1000

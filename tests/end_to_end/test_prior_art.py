@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from tests.ingestion.test_prior_art import DOCUMENTED
+from tests.ingestion.protocols.test_prior_art import DOCUMENTED
 from tests.servers import wait_until
 from tests.stack import Stack, WorkerProcess
 

@@ -8,13 +8,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine, func, select
 
 from footfall.__main__ import cli
-from shared.database import writing_engine
-from shared.queue import EventQueue
+from shared.db.database import writing_engine
+from shared.db.tables import dead_letters
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from shared.tables import dead_letters
 from tests.events import NOW, make_batch, make_event
 from tests.migration import migrate
-from worker.batch import commit_batch
+from worker.batch.commit import commit_batch
 
 
 @pytest.fixture

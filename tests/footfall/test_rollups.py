@@ -12,13 +12,13 @@ from sqlalchemy import Engine, delete, event, insert, select, text, update
 
 from footfall.rollups import rebuild_missing, rebuild_rollups, verify_rollups
 from shared.clock import DAY_MS
-from shared.database import writing_engine
+from shared.db.database import writing_engine
+from shared.db.tables import events_by_day, events_by_hour, retention, sites
 from shared.settings import Settings
-from shared.tables import events_by_day, events_by_hour, retention, sites
 from tests.counted import TODAY, commit, differences, varied_events
 from tests.migration import migrate
 from tests.servers import ROOT
-from worker.extent import Part
+from worker.stored.extent import Part
 
 Run = Callable[..., tuple[int, str, list[str]]]
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from shared.queue import EventQueue
-from tests.ingestion.test_malformed import CODES, KINDS, Request
+from shared.queue.event_queue import EventQueue
+from tests.ingestion.reading.test_malformed import CODES, KINDS, Request
 from tests.ingestion.wsgi import ONE, queued
 from tests.servers import ServiceProcess, ValkeyServer, free_port
 

@@ -5,7 +5,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from ingestion.app import Ingestion
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import ONE, post
 from tests.servers import ValkeyServer

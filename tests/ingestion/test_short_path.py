@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import ONE, call, make_environ, queued
 

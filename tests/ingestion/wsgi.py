@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 
 from ingestion.app import Ingestion
 from shared.event import Event, decode_event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 
 ONE = {"site_id": "site-1", "event_type": "page_view"}
 

@@ -7,9 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event, inspect
 
-from shared.database import writing_engine
+from shared.db.database import writing_engine
+from shared.db.tables import metadata
 from shared.settings import Settings
-from shared.tables import metadata
 from tests.migration import migrate
 
 

@@ -9,12 +9,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
 
 from reporting.app import create_app
-from shared.database import reading_engine, writing_engine
+from shared.db.database import reading_engine, writing_engine
 from shared.event import Event
 from shared.settings import Settings
 from tests.events import NOW, make_batch
 from tests.migration import migrate
-from worker.batch import commit_batch
+from worker.batch.commit import commit_batch
 
 Store = Callable[..., None]
 

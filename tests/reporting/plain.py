@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypedDict
 
-from reporting.query import Query
+from reporting.ask.query import Query
 from shared.event import PAGE_VIEW, Event
-from worker.clients import client_from
-from worker.sources import source_from
+from worker.enrich.clients import client_from
+from worker.enrich.sources import source_from
 
 
 class Numbers(TypedDict):

@@ -7,15 +7,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
-from reporting.ledger import Settled, is_balanced
 from shared.event import encode_event
-from shared.queue import Backlog, EventQueue
+from shared.queue.event_queue import Backlog, EventQueue
 from shared.settings import Settings
 from tests.events import NOW, make_event
 from tests.reporting.conftest import Store
 from tests.servers import ValkeyServer
-from worker.batch import commit_batch
+from worker.batch.commit import commit_batch
 
 
 def test_stats_has_the_documented_shape_and_order(reports: FlaskClient, store: Store) -> None:

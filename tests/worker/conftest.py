@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from shared.database import writing_engine
-from shared.queue import EventQueue
+from shared.db.database import writing_engine
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.migration import migrate
-from worker.drain import Runtime
+from worker.run.drain import Runtime
 from worker.stopping import StopFlag
 
 

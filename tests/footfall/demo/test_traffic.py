@@ -13,7 +13,7 @@ from footfall.demo.sites import SITES
 from footfall.demo.traffic import Post, Progress
 from footfall.importing.event_sender import Sender
 from shared.clock import DAY_MS, HOUR_MS
-from shared.database import reading_engine
+from shared.db.database import reading_engine
 from shared.settings import Settings
 from tests.conftest import MakeIngestion
 from tests.drained import store_all

@@ -10,7 +10,7 @@ import pytest
 from footfall.importing.run import Outcome, Wanted, import_log
 from ingestion.app import Ingestion
 from shared.event import Event, decode_event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.footfall.importing.ingestion_server import IngestionServer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from footfall.load.buttons import BUTTONS, SECONDS, Buttons
-from footfall.load.page import create_page
+from footfall.load.page.buttons import BUTTONS, SECONDS, Buttons
+from footfall.load.page.page import create_page
 from footfall.load.target import Target
 from shared.settings import Settings
 from tests.footfall.load.conftest import Start, ended

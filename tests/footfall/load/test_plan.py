@@ -2,7 +2,7 @@
 
 import pytest
 
-from footfall.load.plan import Plan, Slot
+from footfall.load.traffic.plan import Plan, Slot
 
 
 def take_all(plan: Plan, now: float) -> list[Slot]:

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from footfall.load.plan import Plan, Slot
-from footfall.load.requests import REMEMBERED_EVENTS, Requests, head_for
 from footfall.load.target import target_from
-from footfall.load.traffic import Shape, Traffic
+from footfall.load.traffic.plan import Plan, Slot
+from footfall.load.traffic.requests import REMEMBERED_EVENTS, Requests, head_for
+from footfall.load.traffic.traffic import Shape, Traffic
 from shared.settings import Settings
 
 TARGET = target_from("--url", "http://127.0.0.1:8000/behind", may_be_remote=False)

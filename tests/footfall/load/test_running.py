@@ -7,12 +7,12 @@ import pytest
 from footfall.load.balance import Balance, Ledger
 from footfall.load.display import Display
 from footfall.load.measures import Figures
-from footfall.load.plan import Plan
 from footfall.load.run import GRACE_SECONDS, Outcome, Wanted, send
-from footfall.load.sender import Sender
+from footfall.load.sending.sender import Sender
 from footfall.load.summary import summary
 from footfall.load.target import Target
-from footfall.load.traffic import Shape
+from footfall.load.traffic.plan import Plan
+from footfall.load.traffic.traffic import Shape
 from tests.footfall.importing.conftest import Patience
 from tests.servers import free_port
 

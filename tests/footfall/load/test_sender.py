@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from footfall.load.errors import CannotLoad
-from footfall.load.plan import Plan
-from footfall.load.requests import Requests, head_for
-from footfall.load.sender import Sender
+from footfall.load.sending.sender import Sender
 from footfall.load.target import target_from
-from footfall.load.traffic import Shape, Traffic
+from footfall.load.traffic.plan import Plan
+from footfall.load.traffic.requests import Requests, head_for
+from footfall.load.traffic.traffic import Shape, Traffic
 from ingestion.app import Ingestion
 from ingestion.door import Answer
 from shared.event import decode_event
-from shared.queue import EventQueue
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.footfall.importing.ingestion_server import IngestionServer, Request, canned
 from tests.servers import free_port, wait_until

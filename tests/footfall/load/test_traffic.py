@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from footfall.load.catalogue import AGENTS, CRAWLERS, page_names
-from footfall.load.traffic import BURST_VIEWS, Shape, Traffic, users_for
+from footfall.load.traffic.catalogue import AGENTS, CRAWLERS, page_names
+from footfall.load.traffic.traffic import BURST_VIEWS, Shape, Traffic, users_for
 from shared.event import PAGE_VIEW
-from worker.clients import client_from
+from worker.enrich.clients import client_from
 
 # What the bot rule lets pass of one user in one second.
 BURST_LIMIT = 10

@@ -1,0 +1,128 @@
+"""Each command that runs programs: what is checked, what is started, in which order."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from footfall import preflight
+from footfall.run.banner import banner
+from footfall.run.console import Console
+from footfall.run.embedded_valkey import FileFlusher, answers, locked, valkey_program
+from footfall.run.process import Program
+from footfall.run.services import (
+    ingestion_program,
+    migrate_program,
+    periodic_program,
+    reporting_program,
+    worker_programs,
+)
+from footfall.run.supervisor import StopRequested, Supervisor
+from shared.errors import BadSetting
+from shared.settings import Settings
+
+
+def run_everything(settings: Settings, also: Sequence[Program] = (), more: str = "") -> None:
+    """Ingestion, workers, periodic process and reporting, and Valkey where no REDIS_URL is set.
+
+    `also` are programs to start once these answer, and `more` is what is said below the banner.
+    """
+    preflight.check_countries(settings)
+    preflight.check_ports(ingestion_address(settings), reporting_address(settings))
+    preflight.check_database(settings, migrated=False)
+    console = Console()
+    if settings.redis_url:
+        check_redis(settings, console)
+    with embedded(settings, console) as valkey, supervising(console) as supervisor:
+        supervisor.run_once(migrate_program())
+        supervisor.start(valkey)
+        supervisor.wait_for(lambda: answers(settings))
+        supervisor.start(
+            [
+                ingestion_program(settings),
+                *worker_programs(settings),
+                periodic_program(),
+                reporting_program(settings),
+            ]
+        )
+        supervisor.wait_for_health()
+        supervisor.start(also)
+        supervisor.wait_for_health()
+        console.write(banner(settings) + more)
+        supervisor.run()
+
+
+def run_ingestion(settings: Settings) -> None:
+    preflight.check_countries(settings)
+    preflight.check_ports(ingestion_address(settings))
+    run_programs(settings, [ingestion_program(settings)], needs_database=False)
+
+
+def run_reporting(settings: Settings) -> None:
+    preflight.check_ports(reporting_address(settings))
+    run_programs(settings, [reporting_program(settings)])
+
+
+def run_workers(settings: Settings) -> None:
+    run_programs(settings, worker_programs(settings))
+
+
+def run_periodic(settings: Settings) -> None:
+    run_programs(settings, [periodic_program()])
+
+
+def run_valkey(settings: Settings) -> None:
+    """The embedded Valkey alone, for services that are started one by one."""
+    if settings.redis_url:
+        raise BadSetting("REDIS_URL: is set, so no service would use an embedded Valkey; unset it")
+    preflight.check_data_dir(settings)
+    console = Console()
+    with embedded(settings, console) as valkey, supervising(console) as supervisor:
+        supervisor.start(valkey)
+        supervisor.wait_for(lambda: answers(settings))
+        console.say(f"Valkey listens on {settings.valkey_socket}")
+        supervisor.run()
+
+
+def run_programs(
+    settings: Settings, programs: list[Program], *, needs_database: bool = True
+) -> None:
+    """Programs that use a Redis and a database which others have started."""
+    console = Console()
+    check_redis(settings, console)
+    if needs_database:
+        preflight.check_database(settings, migrated=True)
+    with supervising(console) as supervisor:
+        supervisor.start(programs)
+        supervisor.wait_for_health()
+        console.say(", ".join(program.name for program in programs) + " started; Ctrl-C stops")
+        supervisor.run()
+
+
+@contextlib.contextmanager
+def supervising(console: Console) -> Iterator[Supervisor]:
+    """A supervisor whose programs stop with the block. A signal ends the block, and is no error."""
+    with contextlib.suppress(StopRequested), Supervisor(console) as supervisor:
+        yield supervisor
+
+
+@contextlib.contextmanager
+def embedded(settings: Settings, console: Console) -> Iterator[list[Program]]:
+    """The embedded Valkey's program, its directory held and flushed; none with a REDIS_URL."""
+    if settings.redis_url:
+        yield []
+        return
+    with locked(settings) as lock, FileFlusher(settings, console.say):
+        yield [valkey_program(settings, lock)]
+
+
+def check_redis(settings: Settings, console: Console) -> None:
+    warning = preflight.check_redis(settings)
+    if warning:
+        console.say(f"WARNING: {warning}")
+
+
+def ingestion_address(settings: Settings) -> tuple[str, str, int]:
+    return "ingestion", settings.ingestion_host, settings.ingestion_port
+
+
+def reporting_address(settings: Settings) -> tuple[str, str, int]:
+    return "reporting", settings.reporting_host, settings.reporting_port

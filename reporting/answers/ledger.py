@@ -1,0 +1,83 @@
+"""The ledger: every accepted event stored, duplicate, dropped, dead or still on its way.
+
+    accepted = stored + duplicates + dropped + dead + queued + processing
+
+Redis and SQL cannot be read at one moment, so the equation is checked as two inequalities that hold
+at any time and become the equation when nothing moves. Reading SQL, then Redis, then SQL again:
+what left Redis must be committed by the second look, and what the first look saw committed must
+have left Redis or be in a batch about to.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from sqlalchemy import Engine
+
+from reporting.count.statements import select_outcomes
+from shared.db.database import translated_errors
+from shared.errors import Unavailable
+from shared.outcomes import Outcome
+from shared.queue.event_queue import Backlog, EventQueue
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of events, by outcome; dropped ones by reason."""
+
+    stored: int
+    duplicates: int
+    dead: int
+    dropped: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return self.stored + self.duplicates + self.dead + sum(self.dropped.values())
+
+
+def fetch_status(engine: Engine, queue: EventQueue, now: int) -> dict[str, Any]:
+    """The answer of /pipeline/status. `now` is in ms. Raises Unavailable."""
+    before = fetch_settled(engine)
+    try:
+        backlog = queue.snapshot()
+        workers = queue.count_workers()
+    except redis.RedisError as error:
+        raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
+    settled = fetch_settled(engine)
+    oldest = backlog.oldest_received_at
+    return {
+        "accepted": backlog.accepted,
+        "stored": settled.stored,
+        "duplicates": settled.duplicates,
+        "dropped": settled.dropped,
+        "dead": settled.dead,
+        "queued": backlog.queued,
+        "processing": backlog.processing,
+        "oldest_queued_seconds": None if oldest is None else max(0, now - oldest) / 1000,
+        "workers": workers,
+        "failed_batches": backlog.failed_batches,
+        "balanced": is_balanced(before, backlog, settled),
+    }
+
+
+def fetch_settled(engine: Engine) -> Settled:
+    """The outcome counters. Raises Unavailable."""
+    with translated_errors(), engine.begin() as connection:
+        rows = connection.execute(select_outcomes()).all()
+    counts = {(row.outcome, row.reason): int(row.events) for row in rows}
+    return Settled(
+        stored=counts.get((Outcome.STORED, ""), 0),
+        duplicates=counts.get((Outcome.DUPLICATE, ""), 0),
+        dead=counts.get((Outcome.DEAD, ""), 0),
+        dropped={
+            reason: number
+            for (outcome, reason), number in sorted(counts.items())
+            if outcome == Outcome.DROPPED
+        },
+    )
+
+
+def is_balanced(before: Settled, backlog: Backlog, after: Settled) -> bool:
+    """Whether nothing is missing and nothing counted twice."""
+    left_redis = backlog.accepted - backlog.queued - backlog.processing
+    return before.total - backlog.processing <= left_redis <= after.total

@@ -1,0 +1,89 @@
+"""Which parts of a range the rollups know: whole weeks, days and hours, and the ragged rest.
+
+|--edge--|--hours--|--days--|-------weeks-------|--days--|--hours--|--edge--|
+start                                                                     end
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from shared.clock import HOUR_MS
+from shared.counts.rollups import LEVELS, bucket_start
+
+Span = tuple[int, int]  # ms, half-open
+
+
+@dataclass
+class Cover:
+    """Spans in order, none empty. Each edge lies within one bucket; others may join.
+
+    `levels` has the spans of whole hours, whole days and whole weeks, as LEVELS.
+    """
+
+    edges: list[Span] = field(default_factory=list)
+    levels: tuple[list[Span], ...] = field(default_factory=lambda: tuple([] for _ in LEVELS))
+
+    @property
+    def whole(self) -> list[Span]:
+        """All that is no edge, in as few spans as possible."""
+        return joined(span for spans in self.levels for span in spans)
+
+
+def cover_of(boundaries: Sequence[int]) -> Cover:
+    """How to add up each bucket between `boundaries` from the fewest parts."""
+    cover = Cover()
+    for start, end in pairwise(boundaries):
+        first, last = ceiling(start, HOUR_MS), bucket_start(end, HOUR_MS)
+        if first >= last:
+            add(cover.edges, start, end)
+            continue
+        add(cover.edges, start, first)
+        split(cover, 0, first, last)
+        add(cover.edges, last, end)
+    return cover
+
+
+def split(cover: Cover, level: int, start: int, end: int) -> None:
+    """Put a span of whole units of a level there, save what the coarser levels take of it."""
+    spans = cover.levels[level]
+    if level + 1 < len(LEVELS):
+        coarser_ms = LEVELS[level + 1].bucket_ms
+        first, last = ceiling(start, coarser_ms), bucket_start(end, coarser_ms)
+        if first < last:
+            extend(spans, start, first)
+            split(cover, level + 1, first, last)
+            start = last
+    extend(spans, start, end)
+
+
+def ceiling(moment: int, bucket_ms: int) -> int:
+    """The first beginning of a bucket that is not before the moment."""
+    return bucket_start(moment + bucket_ms - 1, bucket_ms)
+
+
+def add(spans: list[Span], start: int, end: int) -> None:
+    if start < end:
+        spans.append((start, end))
+
+
+def extend(spans: list[Span], start: int, end: int) -> None:
+    """Add a span, as a part of the last one where that ends at its start."""
+    if spans and spans[-1][1] == start:
+        spans[-1] = (spans[-1][0], max(end, start))
+    else:
+        add(spans, start, end)
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The same time in as few spans as possible."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        extend(found, start, end)
+    return found
+
+
+def bucket_at(boundaries: Sequence[int], moment: int) -> int:
+    """The number of the bucket that `moment` lies in."""
+    return bisect_right(boundaries, moment) - 1

@@ -1,0 +1,75 @@
+"""Rollups, segments or events: the one place that decides where the (same) answer comes from."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from reporting.ask.periods import FIXED_MS
+from reporting.ask.query import Query
+from reporting.count import from_events, from_rollups, from_segments
+from reporting.count.cover import Span, cover_of
+from reporting.count.statements import select_pruned_before
+from reporting.count.totals import Totals, ValueTotals
+from shared.clock import HOUR_MS
+from shared.counts.rollups import EVENT_TYPE
+from shared.errors import InvalidInput
+
+
+def is_covered(query: Query, dimension: str | None = None, *, with_users: bool = True) -> bool:
+    """Whether the rollups hold the answer, broken down by `dimension` if any.
+
+    They know the events of a value by type, and the users of a value or a type, by the hour; not
+    those of two values together, nor users by value and type.
+    """
+    together = {name for name, _ in query.filters} | ({dimension} - {None, EVENT_TYPE})
+    if len(together) > 1 or (len(query.filters) > 0 and dimension == EVENT_TYPE):
+        return False
+    if together and with_users and query.users_type is not None:
+        return False
+    # Minutes, and hours that begin at half past, are all edges.
+    return query.interval not in FIXED_MS or (
+        FIXED_MS[query.interval] == HOUR_MS and query.start % HOUR_MS == 0
+    )
+
+
+def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]) -> list[Totals]:
+    """Totals of each bucket between `boundaries`."""
+    if is_covered(query):
+        check_not_pruned(connection, query, cover_of(boundaries).edges)
+        return from_rollups.fetch_totals(connection, query, boundaries)
+    check_not_pruned(connection, query, [(query.start, query.end)])
+    past = from_segments.fetch_past(connection, query)
+    if past.is_worth_it:
+        return from_segments.fetch_totals(connection, query, boundaries, past)
+    return from_events.fetch_totals(connection, query, boundaries)
+
+
+def fetch_values(
+    connection: Connection, query: Query, dimension: str, *, with_users: bool = True
+) -> list[ValueTotals]:
+    """The most viewed values of a dimension, equal ones by value; their users only if asked for."""
+    if is_covered(query, dimension, with_users=with_users):
+        check_not_pruned(connection, query, cover_of((query.start, query.end)).edges)
+        return from_rollups.fetch_values(connection, query, dimension, with_users=with_users)
+    check_not_pruned(connection, query, [(query.start, query.end)])
+    past = from_segments.fetch_past(connection, query)
+    if past.is_worth_it:
+        return from_segments.fetch_values(connection, query, dimension, past, with_users=with_users)
+    return from_events.fetch_values(connection, query, dimension, with_users=with_users)
+
+
+def check_not_pruned(connection: Connection, query: Query, needed: Sequence[Span]) -> None:
+    """Raises InvalidInput where the answer needs raw events that MAX_AGE has deleted."""
+    if not needed:
+        return
+    pruned_before = connection.scalar(select_pruned_before()) or 0
+    if needed[0][0] >= pruned_before:
+        return
+    kept_since = datetime.fromtimestamp(pruned_before / 1000, UTC).date()
+    raise InvalidInput(
+        "pruned",
+        f"events before {kept_since} were deleted (MAX_AGE); of earlier days, ask for whole UTC "
+        "hours, days or more, with one filter at most",
+        field="date" if query.first_day == query.last_day else "from",
+    )

@@ -1,0 +1,135 @@
+"""Answers added up from the rollups: whole weeks, days, hours; ragged edges from `events`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from reporting.ask.query import Query
+from reporting.count.cover import Cover, bucket_at, cover_of
+from reporting.count.rollup_statements import (
+    chunks,
+    select_buckets,
+    select_texts,
+    select_value_buckets,
+    select_value_views,
+)
+from reporting.count.statements import select_edge_values, select_totals
+from reporting.count.totals import Totals, ValueTotals, ranked
+from reporting.count.user_counts import fetch_unique_users
+from shared.counts.rollups import EVENT_TYPE, LEVELS, TOTAL, value_key
+
+
+def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]) -> list[Totals]:
+    """Each bucket's totals, of a query with at most one filter."""
+    cover = cover_of(boundaries)
+    events, views = [0] * len(boundaries), [0] * len(boundaries)
+    for row in fetch_buckets(connection, query, cover):
+        bucket = bucket_at(boundaries, row.bucket)
+        events[bucket] += row.events
+        if query.views_type in (None, row.event_type):
+            views[bucket] += row.events
+    for span in cover.edges:
+        edge = connection.execute(select_totals(query, span)).one()
+        bucket = bucket_at(boundaries, span[0])
+        events[bucket] += edge.events
+        views[bucket] += edge.views
+    dimension, value = whose_users(query)
+    users = fetch_unique_users(connection, query, dimension, [value], boundaries)
+    return [
+        Totals(events[bucket], views[bucket], users[value_key(value), bucket])
+        for bucket in range(len(boundaries) - 1)
+    ]
+
+
+def whose_users(query: Query) -> tuple[str, str]:
+    """The dimension and value whose users are the query's."""
+    if query.users_type is not None:
+        return EVENT_TYPE, query.users_type
+    return query.filters[0] if query.filters else (TOTAL, "")
+
+
+def fetch_buckets(
+    connection: Connection, query: Query, cover: Cover
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Rows with bucket, event_type and events: of the filter's value, or of everything."""
+    for level, spans in zip(LEVELS, cover.levels, strict=True):
+        if query.filters:
+            ((dimension, value),) = query.filters
+            key = value_key(value)
+            for buckets in chunks([at for span in spans for at in range(*span, level.bucket_ms)]):
+                yield from connection.execute(
+                    select_value_buckets(level.events, query.site_id, dimension, key, buckets)
+                )
+        else:
+            for some in chunks(spans):
+                yield from connection.execute(
+                    select_buckets(level.events, query.site_id, TOTAL, some)
+                )
+
+
+def fetch_values(
+    connection: Connection, query: Query, dimension: str, *, with_users: bool
+) -> list[ValueTotals]:
+    """The most viewed values of a dimension; equal ones by value. Without users, these are 0."""
+    boundaries = (query.start, query.end)
+    if dimension == EVENT_TYPE:
+        views = fetch_type_views(connection, query, boundaries)
+    elif query.filters:  # by this very dimension, so it has one value
+        views = Counter({query.filters[0][1]: fetch_totals(connection, query, boundaries)[0].views})
+    else:
+        views = fetch_value_views(connection, query, dimension, boundaries)
+    top = ranked(views)[: query.limit]
+    users: Counter[tuple[bytes, int]] = Counter()
+    if with_users and top:
+        values = [value for value, _ in top]
+        users = fetch_unique_users(connection, query, dimension, values, boundaries)
+    return [ValueTotals(value, number, users[value_key(value), 0]) for value, number in top]
+
+
+def fetch_type_views(
+    connection: Connection, query: Query, boundaries: Sequence[int]
+) -> Counter[str]:
+    cover = cover_of(boundaries)
+    views: Counter[str] = Counter()
+    for row in fetch_buckets(connection, query, cover):
+        views[row.event_type] += row.events
+    for span in cover.edges:
+        for row in connection.execute(select_edge_values(query, EVENT_TYPE, span)):
+            views[row.value] += row.views
+    if query.views_type is None:
+        return views
+    return Counter({query.views_type: views[query.views_type]})
+
+
+def fetch_value_views(
+    connection: Connection, query: Query, dimension: str, boundaries: Sequence[int]
+) -> Counter[str]:
+    """Views of the most viewed values, with all that equal the last of them."""
+    cover = cover_of(boundaries)
+    views: Counter[bytes] = Counter()
+    texts: dict[bytes, str] = {}
+    for level, spans in zip(LEVELS, cover.levels, strict=True):
+        for some in chunks(spans):
+            for key, number in connection.execute(
+                select_value_views(level.events, query.site_id, dimension, query.views_type, some)
+            ):
+                views[key] += int(number)
+    for span in cover.edges:
+        for row in connection.execute(select_edge_values(query, dimension, span)):
+            texts[value_key(row.value)] = row.value
+            views[value_key(row.value)] += row.views
+    top = most(views, query.limit)
+    missing = [key for key in top if key not in texts]
+    for some_keys in chunks(missing):
+        texts |= {row.value_key: row.value for row in connection.execute(select_texts(some_keys))}
+    return Counter({texts[key]: number for key, number in top.items()})
+
+
+def most(views: Counter[bytes], limit: int) -> dict[bytes, int]:
+    """The `limit` most viewed, and all that equal the last of them: the text will decide."""
+    if len(views) <= limit:
+        return views
+    least = sorted(views.values(), reverse=True)[limit - 1]
+    return {key: number for key, number in views.items() if number >= least}

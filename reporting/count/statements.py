@@ -1,0 +1,160 @@
+"""The SELECTs on `events` and other plain tables: pure functions, labelled for the slow log."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, literal, select
+
+from reporting.ask.query import Query
+from reporting.count.cover import Span
+from shared.counts.rollups import DIMENSIONS, EVENT_TYPE, TOTAL
+from shared.db.tables import events, events_by_day, outcomes, retention, sites, users
+from shared.event import PAGE_VIEW
+
+Rows = Select[*tuple[Any, ...]]
+
+
+def matching(query: Query, span: Span) -> ColumnElement[bool]:
+    """The query's events in a span: one contiguous range of the primary key, then its filters."""
+    start, end = span
+    return and_(
+        events.c.site_id == query.site_id,
+        events.c.timestamp >= start,
+        events.c.timestamp < end,
+        *(DIMENSIONS[name] == value for name, value in query.filters),
+    )
+
+
+def counted_views(query: Query) -> ColumnElement[int]:
+    if query.views_type is None:
+        return func.count()
+    return func.count(case((events.c.event_type == query.views_type, 1)))
+
+
+def counted_users(query: Query) -> ColumnElement[int]:
+    user = events.c.user_id
+    if query.users_type is None:
+        return func.count(distinct(user))
+    return func.count(distinct(case((events.c.event_type == query.users_type, user))))
+
+
+def select_totals(query: Query, span: Span) -> Rows:
+    """events, views and unique_users of a span; one row."""
+    return (
+        select(
+            func.count().label("events"),
+            counted_views(query).label("views"),
+            counted_users(query).label("unique_users"),
+        )
+        .select_from(events)
+        .where(matching(query, span))
+        .prefix_with("/* reporting.totals */")
+    )
+
+
+def select_steps(query: Query, step_ms: int) -> Rows:
+    """The same by `step`, counted from the query's start; steps without events are left out."""
+    step = ((events.c.timestamp - query.start) // step_ms).label("step")
+    return (
+        select(
+            step,
+            func.count().label("events"),
+            counted_views(query).label("views"),
+            counted_users(query).label("unique_users"),
+        )
+        .where(matching(query, (query.start, query.end)))
+        .group_by(step)
+        .prefix_with("/* reporting.steps */")
+    )
+
+
+def value_column(dimension: str) -> ColumnElement[str]:
+    return events.c.event_type if dimension == EVENT_TYPE else DIMENSIONS[dimension]
+
+
+def select_values(query: Query, dimension: str, span: Span, *, with_users: bool) -> Rows:
+    """value, views and unique_users where there are views: most viewed first, then by value.
+
+    Without users, which take most of the time, these are 0.
+    """
+    value = value_column(dimension)
+    views = counted_views(query).label("views")
+    users = counted_users(query) if with_users else literal(0)
+    return (
+        select(value.label("value"), views, users.label("unique_users"))
+        .where(matching(query, span), value.is_not(None))
+        .group_by(value)
+        .having(counted_views(query) > 0)
+        .order_by(views.desc(), value)
+        .limit(query.limit)
+        .prefix_with("/* reporting.values */")
+    )
+
+
+def select_edge_values(query: Query, dimension: str, span: Span) -> Rows:
+    """value and views of a span, every value."""
+    value = value_column(dimension)
+    statement = (
+        select(value.label("value"), func.count().label("views"))
+        .where(matching(query, span), value.is_not(None))
+        .group_by(value)
+        .prefix_with("/* reporting.edge_values */")
+    )
+    if query.views_type is None:
+        return statement
+    return statement.where(events.c.event_type == query.views_type)
+
+
+def select_edge_users(query: Query, dimension: str, values: Collection[str], span: Span) -> Rows:
+    """value and number of each user of these values of a dimension; of TOTAL, of all events."""
+    everybody = dimension == TOTAL
+    value = value_column(EVENT_TYPE if everybody else dimension)
+    statement = (
+        select(value.label("value"), users.c.number)
+        .join(
+            users,
+            and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id),
+        )
+        .where(matching(query, span))
+        .distinct()
+        .prefix_with("/* reporting.edge_users */")
+    )
+    return statement if everybody else statement.where(value.in_(values))
+
+
+def select_pruned_before() -> Rows:
+    """The moment before which raw events may be gone; no row where none ever are."""
+    return select(retention.c.pruned_before).prefix_with("/* reporting.retention */")
+
+
+def select_sites() -> Rows:
+    """Every site with its first and last event (ms)."""
+    return select(sites).order_by(sites.c.site_id).prefix_with("/* reporting.sites */")
+
+
+def select_site_totals() -> Rows:
+    """Every site's events and page views, ever."""
+    counted = events_by_day.c.events
+    views = case((events_by_day.c.event_type == PAGE_VIEW, counted), else_=0)
+    # Named one by one, so that each site's days are a range of the key.
+    each_site = events_by_day.c.site_id.in_(select(sites.c.site_id))
+    return (
+        select(
+            events_by_day.c.site_id,
+            func.sum(counted).label("events"),
+            func.sum(views).label("views"),
+        )
+        .where(each_site, events_by_day.c.dimension == TOTAL)
+        .group_by(events_by_day.c.site_id)
+        .prefix_with("/* reporting.site_totals */")
+    )
+
+
+def select_outcomes() -> Rows:
+    """outcome, reason and how many events, ever."""
+    number = func.sum(outcomes.c.events).label("events")
+    return (
+        select(outcomes.c.outcome, outcomes.c.reason, number)
+        .group_by(outcomes.c.outcome, outcomes.c.reason)
+        .prefix_with("/* reporting.outcomes */")
+    )

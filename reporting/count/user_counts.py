@@ -1,0 +1,79 @@
+"""Distinct users, exactly: unions of the bitmaps of whole weeks, days and hours, of what batches
+brought since these were compacted, and of the users of the ragged edges."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from pyroaring import BitMap
+from sqlalchemy import Connection
+
+from reporting.ask.query import Query
+from reporting.count.cover import Cover, bucket_at, cover_of
+from reporting.count.rollup_statements import chunks, select_bitmaps, select_recent_users
+from reporting.count.statements import select_edge_users
+from shared.counts.rollups import LEVELS, TOTAL, TOTAL_KEY, value_key
+from shared.counts.user_sets import sets_of
+
+# When, of which value, and who was there.
+Part = tuple[int, bytes, BitMap]
+
+
+def fetch_unique_users(
+    connection: Connection,
+    query: Query,
+    dimension: str,
+    values: Sequence[str],
+    boundaries: Sequence[int],
+) -> Counter[tuple[bytes, int]]:
+    """How many users each value of a dimension has, by its key and the number of the bucket."""
+    cover = cover_of(boundaries)
+    keys = [value_key(value) for value in values]
+    found: dict[tuple[bytes, int], list[BitMap]] = defaultdict(list)
+    for moment, key, users in chain(
+        compacted(connection, query.site_id, dimension, keys, cover),
+        recent(connection, query.site_id, dimension, keys, cover),
+        at_edges(connection, query, dimension, values, cover),
+    ):
+        found[key, bucket_at(boundaries, moment)].append(users)
+    return Counter({cell: count_all(parts) for cell, parts in found.items()})
+
+
+def count_all(parts: Sequence[BitMap]) -> int:
+    """How many users there are in any of `parts`. A union of one would only be a copy."""
+    return len(parts[0]) if len(parts) == 1 else len(BitMap.union(*parts))
+
+
+def compacted(
+    connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
+) -> Iterator[Part]:
+    for level, spans in zip(LEVELS, cover.levels, strict=True):
+        for some_keys in chunks(keys):
+            for some_spans in chunks(spans):
+                statement = select_bitmaps(level.users, site_id, dimension, some_keys, some_spans)
+                for row in connection.execute(statement):
+                    yield row.bucket, row.value_key, BitMap.deserialize(row.bitmap)
+
+
+def recent(
+    connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
+) -> Iterator[Part]:
+    wanted = frozenset(keys)
+    for spans in chunks(cover.whole):
+        for row in connection.execute(select_recent_users(site_id, spans)):
+            for key, users in sets_of(row.sets, dimension, wanted):
+                yield row.bucket, key, users
+
+
+def at_edges(
+    connection: Connection, query: Query, dimension: str, values: Sequence[str], cover: Cover
+) -> Iterator[Part]:
+    for span in cover.edges:
+        for some in chunks(values):
+            numbers: dict[bytes, list[int]] = defaultdict(list)
+            for value, number in connection.execute(
+                select_edge_users(query, dimension, some, span)
+            ):
+                numbers[TOTAL_KEY if dimension == TOTAL else value_key(value)].append(number)
+            for key, members in numbers.items():
+                yield span[0], key, BitMap(members)

@@ -1,0 +1,97 @@
+"""The dashboard: one page, its files, and what the browser may do with them.
+
+Page and files hold no number and no secret, so they are served without the key of `API_AUTH`; the
+page asks for it, and sends it with each question to the routes that have the numbers.
+"""
+
+import re
+
+from flask import Flask, Response, abort, render_template_string, request
+
+from reporting.dashboard.assets import PAGE, Asset, Assets, load_assets
+from shared.settings import Settings
+
+ASSETS_PATH = "/assets/"
+FOREVER = "public, max-age=31536000, immutable"
+# Listens on every address, so it is reached under the name by which reporting was.
+ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
+HOST = re.compile(r"(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?")
+
+
+def is_open(path: str) -> bool:
+    """Whether the path is the page's or a file's: what is served without a key."""
+    return path == "/" or path.startswith(ASSETS_PATH)
+
+
+def add_dashboard(app: Flask, settings: Settings) -> None:
+    assets = load_assets()
+
+    @app.get("/")
+    def dashboard() -> Response:
+        ingestion = ingestion_url(settings, request.host)
+        page = render_template_string(
+            assets.files[PAGE].body.decode(),
+            assets=f"assets/{assets.digest}",
+            modules=assets.modules,
+            ingestion=ingestion,
+            settings=settings,
+        )
+        response = Response(page, headers=page_headers(ingestion))
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+    @app.get(f"{ASSETS_PATH}<digest>/<path:name>")
+    def asset(digest: str, name: str) -> Response:
+        return asset_response(found(assets, digest, name))
+
+
+def found(assets: Assets, digest: str, name: str) -> Asset:
+    # Another digest is another version's: its page must not mix with the files of this one.
+    if digest != assets.digest or name not in assets.files or name == PAGE:
+        abort(404)
+    return assets.files[name]
+
+
+def asset_response(asset: Asset) -> Response:
+    response = Response(asset.body, content_type=asset.content_type)
+    if asset.gzipped is not None:
+        response.vary.add("Accept-Encoding")
+        if request.accept_encodings["gzip"]:
+            response.set_data(asset.gzipped)
+            response.content_encoding = "gzip"
+    response.headers["Cache-Control"] = FOREVER
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def page_headers(ingestion: str) -> dict[str, str]:
+    """The page may load its own files, ask this service, and post to ingestion; nothing else."""
+    policy = (
+        f"default-src 'self'; connect-src 'self' {origin_of(ingestion)}; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-cache",
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def ingestion_url(settings: Settings, host: str) -> str:
+    """Where browsers reach ingestion; `host` is the name by which this one reached reporting."""
+    if settings.public_ingestion_url:
+        return settings.public_ingestion_url.rstrip("/")
+    name = settings.ingestion_host
+    if name in ANY_ADDRESS:
+        asked = HOST.fullmatch(host)
+        name = asked[1] if asked else "127.0.0.1"
+    if ":" in name and not name.startswith("["):
+        name = f"[{name}]"
+    return f"http://{name}:{settings.ingestion_port}"
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port."""
+    return "/".join(url.split("/")[:3])

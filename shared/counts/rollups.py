@@ -1,0 +1,98 @@
+"""The rollups, as data: what is counted, in which buckets, by which dimensions.
+
+A bucket is a whole UTC minute, hour, day or week from Monday, and is named by its first
+millisecond. Every count is written in the transaction that inserts its events; users reach
+`recent_users` in that transaction and are moved on from there by compaction. So events, counts, and
+users (recent, by hour, day and week) always tell the same.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import Column, Table
+
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MS
+from shared.db.tables import (
+    VALUE_KEY_BYTES,
+    events,
+    events_by_day,
+    events_by_hour,
+    events_by_minute,
+    events_by_week,
+    users_by_day,
+    users_by_hour,
+    users_by_week,
+)
+
+# 1970 began on a Thursday. Whole days from there, so that shorter buckets begin as they should.
+FIRST_MONDAY = 4 * DAY_MS
+
+# The dimension of all events, whose one value is the empty text.
+TOTAL = ""
+EVENT_TYPE = "event_type"
+
+# By what events can be broken down and filtered, besides their type: the API's name, and the column
+# of `events` that holds the value.
+DIMENSIONS: dict[str, Column[str]] = {
+    "path": events.c.path,
+    "referrer": events.c.source,
+    "browser": events.c.browser,
+    "os": events.c.os,
+    "device": events.c.device,
+    "country": events.c.country,
+    "utm_source": events.c.utm_source,
+    "utm_medium": events.c.utm_medium,
+    "utm_campaign": events.c.utm_campaign,
+}
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """Events by site, bucket and type, and, where it has dimensions, by the value of each."""
+
+    table: Table
+    bucket_ms: int
+    has_dimensions: bool
+
+
+@dataclass(frozen=True)
+class Level:
+    """Events and users of each dimension's value, in buckets of one size."""
+
+    events: Table
+    users: Table
+    bucket_ms: int
+
+
+HOURS = Level(events_by_hour, users_by_hour, HOUR_MS)
+DAYS = Level(events_by_day, users_by_day, DAY_MS)
+# A year by the week is a seventh of the rows that it is by the day.
+WEEKS = Level(events_by_week, users_by_week, WEEK_MS)
+# From the finest to the coarsest: each holds what the one before does, in fewer rows.
+LEVELS = (HOURS, DAYS, WEEKS)
+
+# What is counted of the events of one day; weeks are made of days.
+EVENT_ROLLUPS = (
+    Rollup(events_by_minute, MINUTE_MS, has_dimensions=False),
+    Rollup(events_by_hour, HOUR_MS, has_dimensions=True),
+    Rollup(events_by_day, DAY_MS, has_dimensions=True),
+)
+WEEK_ROLLUP = Rollup(events_by_week, WEEK_MS, has_dimensions=True)
+# Users of each dimension's value, of each event type (EVENT_TYPE) and of all events (TOTAL).
+USER_ROLLUPS = ((users_by_hour, HOUR_MS), (users_by_day, DAY_MS))
+
+
+def bucket_start(moment: int, bucket_ms: int) -> int:
+    """When the bucket of a moment begins; both in ms."""
+    return moment - (moment - FIRST_MONDAY) % bucket_ms
+
+
+@lru_cache(maxsize=65_536)
+def value_key(value: str) -> bytes:
+    """The key of a dimension's value: BLAKE2b of 16 bytes, for which no two texts are known to be
+    the same nor, at 2^64 tries, expected to be found."""
+    return hashlib.blake2b(value.encode(), digest_size=VALUE_KEY_BYTES).digest()
+
+
+TOTAL_KEY = value_key("")

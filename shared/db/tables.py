@@ -1,0 +1,295 @@
+"""The tables, as SQLAlchemy Core metadata. Migrations create them; a test holds the two together.
+
+Times are milliseconds since 1970 UTC in a BIGINT: exact, and no zone of a server or session touches
+them. Text compares byte for byte (`ExactText`), so that `/A`, `/a` and `/a ` are three paths. What
+the rollups hold, and who may write them, is told in shared/counts/rollups.py.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, MAX_USER_AGENT
+
+# Of a browser's, a system's or a device's name.
+MAX_CLIENT = 64
+# Of a dimension's name.
+MAX_DIMENSION = 16
+VALUE_KEY_BYTES = 16
+
+# Outcome counters are spread over this many rows each, so that workers seldom wait for one another.
+OUTCOME_SHARDS = 16
+
+metadata = MetaData()
+
+
+class ExactText(TypeDecorator[str]):
+    """VARCHAR that compares byte for byte, trailing spaces included.
+
+    MySQL's and MariaDB's `utf8mb4_bin` takes "a" and "a " for equal; their names for the collation
+    that does not differ. SQLite compares so by itself.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        length = self.length
+        if dialect.name not in {"mysql", "mariadb"}:
+            return dialect.type_descriptor(String(length))
+        is_mariadb = getattr(dialect, "is_mariadb", False)
+        collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+        return dialect.type_descriptor(
+            mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
+        )
+
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+# A BLOB can be no key in MySQL; a BINARY of a fixed length can.
+ValueKey = LargeBinary(VALUE_KEY_BYTES).with_variant(
+    mysql.BINARY(VALUE_KEY_BYTES), "mysql", "mariadb"
+)
+LongBytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+LongText = Text().with_variant(mysql.LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
+
+# The primary key is the order in which InnoDB stores the rows: a site's day is one contiguous
+# range, and every range query of /stats reads just that.
+events = Table(
+    "events",
+    metadata,
+    Column("site_id", ExactText(MAX_NAME), primary_key=True),
+    Column("timestamp", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", ExactText(MAX_EVENT_ID), primary_key=True),
+    Column("event_type", ExactText(MAX_NAME), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("path", ExactText(MAX_TEXT)),
+    Column("user_id", ExactText(MAX_NAME)),
+    Column("session_id", ExactText(MAX_NAME)),
+    Column("referrer", ExactText(MAX_TEXT)),
+    Column("title", ExactText(MAX_TEXT)),
+    Column("user_agent", ExactText(MAX_USER_AGENT)),
+    Column("country", ExactText(2)),
+    Column("utm_source", ExactText(MAX_NAME)),
+    Column("utm_medium", ExactText(MAX_NAME)),
+    Column("utm_campaign", ExactText(MAX_NAME)),
+    Column("properties", JSON),
+    # What the worker makes of `referrer` and `user_agent`.
+    Column("source", ExactText(MAX_NAME)),
+    Column("browser", ExactText(MAX_CLIENT)),
+    Column("os", ExactText(MAX_CLIENT)),
+    Column("device", ExactText(MAX_CLIENT)),
+)
+
+# One row a committed batch. Its primary key is what makes a redelivered batch a no-op.
+batch_ledger = Table(
+    "batch_ledger",
+    metadata,
+    Column("batch_id", ExactText(32), primary_key=True),
+    Column("committed_at", BigInteger, nullable=False),
+    # Serves: worker.periodic, which forgets old batches.
+    Index("ix_batch_ledger_committed_at", "committed_at"),
+)
+
+# The idempotency keys of callers; `batch_id` tells who was first when two batches bring the same.
+dedupe = Table(
+    "dedupe",
+    metadata,
+    Column("site_id", ExactText(MAX_NAME), primary_key=True),
+    Column("event_id", ExactText(MAX_EVENT_ID), primary_key=True),
+    Column("batch_id", ExactText(32), nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    # Serves: worker.periodic, which forgets keys older than the window.
+    Index("ix_dedupe_seen_at", "seen_at"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("batch_id", ExactText(32), nullable=False),
+    Column("dead_at", BigInteger, nullable=False),
+    Column("reason", ExactText(MAX_NAME), nullable=False),
+    Column("payload", LongText, nullable=False),
+    # True where `payload` is Base64, because its bytes were no text.
+    Column("is_base64", Boolean, nullable=False),
+    # An id that an operator has read must never come to mean another event.
+    sqlite_autoincrement=True,
+)
+
+# What became of accepted events, ever: the right-hand side of the ledger equation.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("outcome", ExactText(32), primary_key=True),
+    Column("reason", ExactText(64), primary_key=True),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("events", BigInteger, nullable=False),
+)
+
+
+def rollup(name: str, *columns: Column[Any]) -> Table:
+    """A table of small rows that is read in the order of its key, so it is stored in that order."""
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+def site_key() -> Column[str]:
+    return Column("site_id", ExactText(MAX_NAME), primary_key=True)
+
+
+def bucket_key() -> Column[int]:
+    """When a bucket begins, in ms."""
+    return Column("bucket", BigInteger, primary_key=True, autoincrement=False)
+
+
+def dimension_key() -> Column[str]:
+    return Column("dimension", ExactText(MAX_DIMENSION), primary_key=True)
+
+
+def value_key() -> Column[bytes]:
+    return Column("value_key", ValueKey, primary_key=True)
+
+
+# One row a site. Whoever writes a site's rollups locks it first; see worker/counting/rollups.py.
+sites = rollup(
+    "sites",
+    site_key(),
+    # How many numbers of `users` are taken: 0 up to this, without a gap.
+    Column("users", BigInteger, nullable=False),
+    Column("first_event", BigInteger, nullable=False),
+    Column("last_event", BigInteger, nullable=False),
+    # How often something of the site was made anew that is otherwise only added to.
+    Column("rebuilds", BigInteger, nullable=False, server_default="0"),
+)
+
+# A small number for each user of a site: what bitmaps are made of.
+users = rollup(
+    "users",
+    site_key(),
+    Column("user_id", ExactText(MAX_NAME), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+# The text behind each `value_key`, which is its digest: a path is too long for a key in MySQL.
+dimension_values = Table(
+    "dimension_values",
+    metadata,
+    value_key(),
+    Column("value", ExactText(MAX_TEXT), nullable=False),
+)
+
+events_by_minute = rollup(
+    "events_by_minute",
+    site_key(),
+    bucket_key(),
+    Column("event_type", ExactText(MAX_NAME), primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+
+
+def events_by(bucket: str) -> Table:
+    """Events by site, bucket, dimension, value and type. A dimension's buckets of a range, with all
+    its values, are contiguous."""
+    return rollup(
+        f"events_by_{bucket}",
+        site_key(),
+        dimension_key(),
+        bucket_key(),
+        value_key(),
+        Column("event_type", ExactText(MAX_NAME), primary_key=True),
+        Column("events", BigInteger, nullable=False),
+    )
+
+
+def users_by(bucket: str) -> Table:
+    """Who was there, as a roaring bitmap of user numbers. A value's buckets are contiguous."""
+    return Table(
+        f"users_by_{bucket}",
+        metadata,
+        site_key(),
+        dimension_key(),
+        value_key(),
+        bucket_key(),
+        Column("bitmap", LongBytes, nullable=False),
+    )
+
+
+events_by_hour = events_by("hour")
+events_by_day = events_by("day")
+events_by_week = events_by("week")
+users_by_hour = users_by("hour")
+users_by_day = users_by("day")
+users_by_week = users_by("week")
+
+# Who was there, as batches bring it: one row a batch, site and hour, until it is compacted.
+recent_users = Table(
+    "recent_users",
+    metadata,
+    site_key(),
+    bucket_key(),
+    Column("batch_id", ExactText(32), primary_key=True),
+    Column("sets", LongBytes, nullable=False),
+)
+
+# Which events of a site's past are in `segment_columns`; see shared/counts/segments.py.
+segments = rollup(
+    "segments",
+    site_key(),
+    bucket_key(),
+    # The first ms behind it.
+    Column("until", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+)
+
+# The events of segments, column by column, each in as many parts as it takes: a server refuses what
+# is too large for a statement, and TiDB for a row. A column's buckets are contiguous.
+segment_columns = Table(
+    "segment_columns",
+    metadata,
+    site_key(),
+    Column("name", ExactText(MAX_DIMENSION), primary_key=True),
+    bucket_key(),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("data", LongBytes, nullable=False),
+)
+
+# How many page views each user has had in a second, while more may come: worker/counting/bursts.py.
+views_by_second = Table(
+    "views_by_second",
+    metadata,
+    site_key(),
+    bucket_key(),
+    # When the last of them arrived.
+    Column("seen_at", BigInteger, nullable=False),
+    Column("layers", LongBytes, nullable=False),
+    # Serves: worker.periodic, which forgets seconds that are over.
+    Index("ix_views_by_second_seen_at", "seen_at"),
+)
+
+# One row: raw events older than this moment may be gone, while their rollups stay.
+retention = Table(
+    "retention",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("pruned_before", BigInteger, nullable=False),
+)

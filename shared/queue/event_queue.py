@@ -1,0 +1,268 @@
+"""The queue between ingestion and the workers; the only module that knows a Redis key.
+
+push (ingestion) → buffer → claim (worker) → batch, under a lease → finish. A claimed batch never
+changes: it is retried or finished as a whole, under its id. Every verb is one atomic round trip,
+and a lost wake-up is harmless: `neglected` finds what waits.
+"""
+
+import logging
+import secrets
+import time
+import uuid
+from typing import NamedTuple
+
+import redis
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+from rq import Queue as RqQueue
+from rq.serializers import JSONSerializer
+
+from shared.errors import Unavailable
+from shared.event import decode_event
+from shared.queue import scripts
+from shared.queue.push import PushScript
+from shared.settings import Settings, masked
+
+log = logging.getLogger(__name__)
+
+DRAIN_JOB = "worker.jobs.drain"
+FORGET_JOB = "worker.jobs.forget"
+COMPACT_JOB = "worker.jobs.compact"
+PRUNE_JOB = "worker.jobs.prune_events"
+SEGMENTS_JOB = "worker.jobs.build_segments"
+JOB_TIMEOUT_SECONDS = 300
+FAILED_JOB_TTL_SECONDS = 86_400
+# A worker that stops renewing is taken for dead after this; its batch is adopted.
+LEASE_MS = 30_000
+# How long the queue believes that somebody drains, after the last claim.
+AWAKE_MS = 2_000
+HALT_MS = 30_000
+ALIVE_MS = 10_000
+SALT_BYTES = 32
+# Connecting and answering together stay below the second within which ingestion answers 503.
+CONNECT_TIMEOUT_SECONDS = 0.3
+SLOW_SECONDS = 0.2
+
+
+class Batch(NamedTuple):
+    """Events claimed together; `payloads` are encoded events in the order of arrival."""
+
+    id: str
+    payloads: list[bytes]
+
+
+class Backlog(NamedTuple):
+    """What is in Redis at one moment. `oldest_received_at` is in ms, None where nothing waits."""
+
+    accepted: int
+    queued: int
+    processing: int
+    failed_batches: int
+    oldest_received_at: int | None
+    batch_ids: list[str]
+
+
+class EventQueue:
+    """Events on their way from the door to the database.
+
+    `push` raises Unavailable where Redis is away or refuses writes for now; what the workers call
+    raises redis.RedisError.
+    """
+
+    def __init__(self, settings: Settings, *, timeout_seconds: float = 10) -> None:
+        self.address = masked(settings.redis_address)
+        self.redis = connect(settings, timeout_seconds)
+        self.rq = rq_queue(settings.redis_queue_name, self.redis)
+        prefix = settings.redis_key
+        self.batch_prefix = f"{prefix}:batch:"
+        self.buffer = f"{prefix}:buffer"
+        self.accepted = f"{prefix}:accepted"
+        self.awake = f"{prefix}:awake"
+        self.batches = f"{prefix}:batches"
+        self.failures = f"{prefix}:failures"
+        self.halted = f"{prefix}:halted"
+        self.workers = f"{prefix}:workers"
+        self.salt_prefix = f"{prefix}:salt:"
+        self.batch_size = settings.batch_size
+        self.max_backlog = settings.max_backlog
+        self._push = PushScript(
+            self.redis,
+            scripts.PUSH,
+            keys=(self.buffer, self.accepted, self.awake, self.rq.key),
+            args=(settings.batch_size, settings.max_backlog),
+            # gunicorn has several threads whatever the setting says.
+            looks=settings.ingestion_threads == 1 and settings.ingestion_server == "granian",
+        )
+        register = self.redis.register_script
+        self._claim = register(scripts.CLAIM)
+        self._lease = register(scripts.LEASE)
+        self._halt = register(scripts.HALT)
+        self._leave = register(scripts.LEAVE)
+        self._neglected = register(scripts.NEGLECTED)
+        self._snapshot = register(scripts.SNAPSHOT)
+        self._report = register(scripts.REPORT)
+        self._alive = register(scripts.ALIVE)
+        self._salt = register(scripts.SALT)
+
+    def close(self) -> None:
+        """Close the connections that are idle or this thread's own; the next verb opens one."""
+        self._push.disconnect()
+        self.redis.close()
+
+    def push(self, events: list[bytes]) -> int:
+        """Append encoded events, all or none; returns how many wait now.
+
+        Raises Unavailable at the backlog's limit (`backlog_full`) and with Redis away.
+        Once this returns, the events are in Redis.
+        """
+        started = time.monotonic()
+        try:
+            length, wanted = self._push(events)
+        except redis.RedisError as error:  # away, out of memory, loading, a replica, no Redis
+            raise Unavailable("queue_unavailable", f"the queue takes no events: {error}") from error
+        if wanted < 0:
+            raise Unavailable(
+                "backlog_full",
+                f"{length} events wait already, and MAX_BACKLOG is {self.max_backlog}",
+                retry_after_seconds=5,
+            )
+        # A slow Redis has used up the second within which to answer; the next sweep wakes instead.
+        if wanted and time.monotonic() - started < SLOW_SECONDS:
+            self.wake_or_leave_to_sweep()
+        return int(length)
+
+    def share_salt(self, day: int, lasting_ms: int) -> bytes:
+        """The random bytes that all processes have for a day, given by its first ms; made, to last
+        so long, where nobody has asked before. Raises Unavailable."""
+
+        def fetch() -> bytes:
+            args = (secrets.token_bytes(SALT_BYTES), lasting_ms)
+            return bytes(self._salt(keys=[f"{self.salt_prefix}{day}"], args=args))
+
+        try:
+            try:
+                return fetch()
+            except redis.ConnectionError:  # the pool's connection may be a day old, and dead
+                return fetch()
+        except redis.RedisError as error:
+            raise Unavailable("queue_unavailable", f"the queue has no salt: {error}") from error
+
+    def wake_or_leave_to_sweep(self) -> None:
+        """Enqueue a job; if that fails the event is in Redis all the same, and a sweep finds it."""
+        try:
+            self.wake()
+        except redis.RedisError as error:
+            log.warning("no job enqueued, the next sweep will: %s", error)
+
+    def wake(self) -> None:
+        """Enqueue one RQ job that says: something waits."""
+        self.rq.enqueue(
+            DRAIN_JOB,
+            job_timeout=JOB_TIMEOUT_SECONDS,
+            result_ttl=0,
+            failure_ttl=FAILED_JOB_TTL_SECONDS,
+            description="drain",
+        )
+
+    def claim(self) -> Batch | None:
+        """The oldest unowned batch, or a new one cut from the buffer; None where nothing waits."""
+        found = self._claim(
+            keys=[self.buffer, self.batches, self.awake, self.halted],
+            args=[self.batch_prefix, uuid.uuid4().hex, self.batch_size, LEASE_MS, AWAKE_MS],
+        )
+        return Batch(found[0].decode(), found[1]) if found else None
+
+    def renew(self, batch_id: str) -> None:
+        """Keep the batch for another LEASE_MS."""
+        self._lease(keys=[self.batches], args=[batch_id, LEASE_MS])
+
+    def release(self, batch_id: str) -> None:
+        """Give the batch back, so that any worker may adopt it at once."""
+        self._lease(keys=[self.batches], args=[batch_id, -1])
+
+    def finish(self, batch_id: str) -> None:
+        """Forget the batch: its transaction has committed. Running twice does nothing."""
+        with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(self.batch_prefix + batch_id)
+            pipeline.zrem(self.batches, batch_id)
+            pipeline.hdel(self.failures, batch_id)
+            pipeline.execute()
+
+    def halt(self, batch_id: str) -> None:
+        """Give the batch back and let nobody claim anything for HALT_MS."""
+        self._halt(keys=[self.batches, self.failures, self.halted], args=[batch_id, HALT_MS])
+
+    def leave(self) -> bool:
+        """Say that this worker stops draining; False where something arrived meanwhile."""
+        return bool(self._leave(keys=[self.buffer, self.awake]))
+
+    def neglected(self) -> bool:
+        """Whether something waits while nobody drains and no job is on its way."""
+        keys = [self.buffer, self.batches, self.awake, self.halted, self.rq.key]
+        return bool(self._neglected(keys=keys))
+
+    def report(self, worker: str) -> None:
+        """Say that this worker is alive; to be repeated well within ALIVE_MS."""
+        self._report(keys=[self.workers], args=[worker, ALIVE_MS])
+
+    def count_workers(self) -> int:
+        """How many workers have reported within ALIVE_MS."""
+        return int(self._alive(keys=[self.workers], args=[ALIVE_MS]))
+
+    def snapshot(self) -> Backlog:
+        """What is in Redis right now, read in one step."""
+        accepted, queued, processing, failed, ids, heads = self._snapshot(
+            keys=[self.buffer, self.accepted, self.batches, self.failures],
+            args=[self.batch_prefix],
+        )
+        arrivals = [moment for head in heads if (moment := arrival(head)) is not None]
+        return Backlog(
+            accepted,
+            queued,
+            processing,
+            failed,
+            min(arrivals, default=None),
+            [batch_id.decode() for batch_id in ids],
+        )
+
+
+def arrival(payload: bytes) -> int | None:
+    """When this queued event arrived, in ms; None for a payload that cannot be read."""
+    try:
+        return decode_event(payload).received_at
+    except ValueError:  # not JSON, not an event, or not UTF-8
+        return None
+
+
+def periodic_queue_name(settings: Settings) -> str:
+    """The RQ queue of periodic work, which must never wait behind events, nor they behind it."""
+    return f"{settings.redis_queue_name}-periodic"
+
+
+def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
+    """A client that never repeats a command by itself: a push repeated blindly counts twice."""
+    return redis.Redis.from_url(
+        settings.redis_address,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
+        socket_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        # Nobody reads them on a held connection, where one would be taken for an answer.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        client_name="footfall",
+    )
+
+
+def rq_queue(name: str, client: "redis.Redis") -> RqQueue:
+    """An RQ queue whose jobs are JSON: to read a pickle is to run it."""
+    return RqQueue(name, connection=client, serializer=JSONSerializer)
+
+
+def check_durability(client: "redis.Redis") -> str | None:
+    """Why this Redis may lose what it acknowledged, or None where it keeps it."""
+    if client.info("persistence").get("aof_enabled") != 1:
+        return "Redis has no append-only file: set `appendonly yes`, or a restart loses events"
+    policy = client.info("memory").get("maxmemory_policy")
+    if policy != "noeviction":
+        return f"Redis evicts keys ({policy}): set `maxmemory-policy noeviction`"
+    return None

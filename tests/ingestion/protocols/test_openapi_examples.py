@@ -1,0 +1,162 @@
+"""Every example of ingestion's OpenAPI document, sent to a running service."""
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ingestion.app import Ingestion, create_app
+from ingestion.door import MAX_EVENT_BYTES
+from ingestion.openapi import OPENAPI
+from ingestion.reading.body import MAX_BODY_BYTES, MAX_EVENTS
+from shared.settings import Settings
+from tests.documented import Example, conforms, examples_of, send
+from tests.servers import ValkeyServer, free_port
+
+ONE = {"site_id": "site-abc-123", "event_type": "page_view", "path": "/pricing"}
+# What no readable example can hold.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "too_large": {"body": b" " * (MAX_BODY_BYTES + 1)},
+    "event_too_large": {
+        "body": {
+            **ONE,
+            "properties": {f"p{n}": "x" * 1000 for n in range(MAX_EVENT_BYTES // 1000 + 1)},
+        }
+    },
+    "too_many_events": {"body": [ONE] * (MAX_EVENTS + 1)},
+    "invalid_utf8": {"body": b'{"site_id":"caf\xe9"}'},
+    "too_deep": {"body": b"[" * 100_000},
+    "bad_length": {"body": b"{}", "environ": {"CONTENT_LENGTH": "-1"}},
+    "incomplete_body": {
+        "environ": {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"site_id":')}
+    },
+}
+# Numbers in these sentences are the machine's.
+VARYING = {"queue_unavailable", "backlog_full"}
+
+
+@contextlib.contextmanager
+def running(settings: Settings) -> Iterator[Ingestion]:
+    app = create_app(settings)
+    yield app
+    app.door.queue.close()
+
+
+def settings_for(example: Example, settings: Settings) -> Settings:
+    """The settings under which a service answers so."""
+    changes: dict[str, dict[str, Any]] = {
+        "unauthorized": {"api_auth": "key", "ingest_auth": True},
+        "queue_unavailable": {"redis_url": f"redis://127.0.0.1:{free_port()}/0"},
+        "backlog_full": {"max_backlog": 1},
+    }
+    return dataclasses.replace(settings, **changes.get(example.name, {}))
+
+
+@contextlib.contextmanager
+def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Iterator[None]:
+    """What has to be so before the request, beyond settings."""
+    if example.name == "backlog_full":
+        assert send(app, "post", "/event", {"body": ONE}).status_code == 202
+    if example.name != "queue_not_durable":
+        yield
+        return
+    with valkey.client() as client:
+        client.config_set("appendonly", "no")
+        try:
+            yield
+        finally:
+            client.config_set("appendonly", "yes")
+
+
+def comparable(name: str, value: Any) -> Any:
+    """The answer without what differs from machine to machine."""
+    if isinstance(value, str):  # metrics: which there are
+        return {line.partition(" ")[0] for line in value.splitlines() if line[:1] != "#"}
+    if name in VARYING:
+        return value | {"error": re.sub(r"unix://\S+|redis://\S+|\d+", "_", value["error"])}
+    return value
+
+
+@pytest.mark.parametrize("example", examples_of(OPENAPI), ids=str)
+def test_the_example_is_answered_as_documented(
+    example: Example, settings: Settings, valkey: ValkeyServer
+) -> None:
+    request = {**example.request, **REQUESTS.get(example.name, {})}
+    with (
+        running(settings_for(example, settings)) as app,
+        circumstances(example, app, valkey),
+    ):
+        if example.path == "/metrics":
+            send(app, "post", "/event", {"body": ONE})
+        queued = app.door.queue.redis.llen if example.status < 400 else None
+        before = queued(app.door.queue.buffer) if queued else 0
+        answer = send(app, example.method, example.path, request)
+        after = queued(app.door.queue.buffer) if queued else 0
+    assert answer.status_code == example.status
+    for name, header in example.headers.items():
+        assert answer.headers[name] == str(header.get("example", answer.headers[name]))
+    got = comparable(example.name, answer.get_json() or answer.get_data(as_text=True))
+    documented = comparable(example.name, example.value)
+    if isinstance(documented, set):
+        assert got >= documented
+    else:
+        assert got == documented
+    if example.status == 202:
+        assert after - before == example.value.get("accepted", 1)
+
+
+def test_a_preflight_is_answered_as_documented(settings: Settings) -> None:
+    for path in ("/event", "/events"):
+        operation = OPENAPI["paths"][path]["options"]
+        headers = {p["name"]: p["example"] for p in operation["parameters"]}
+        with running(settings) as app:
+            answer = send(app, "options", path, {"headers": headers})
+        assert answer.status_code == 204
+        for name, header in operation["responses"]["204"]["headers"].items():
+            assert answer.headers[name] == header["example"]
+
+
+def test_the_pixel_is_answered_as_documented(settings: Settings) -> None:
+    operation = OPENAPI["paths"]["/pixel.gif"]["get"]
+    query = {p["name"]: p["example"] for p in operation["parameters"] if "example" in p}
+    with running(settings) as app:
+        answer = send(app, "get", "/pixel.gif", {"query": query})
+        assert app.door.queue.redis.llen(app.door.queue.buffer) == 1
+    assert (answer.status_code, len(answer.data)) == (200, 43)
+    assert answer.content_type in operation["responses"]["200"]["content"]
+    for name, header in operation["responses"]["200"]["headers"].items():
+        assert answer.headers[name] == header["example"]
+
+
+@pytest.mark.parametrize("path", [path for path in OPENAPI["paths"] if "tracker" in path])
+def test_the_tracker_is_answered_as_documented(settings: Settings, path: str) -> None:
+    documented = OPENAPI["paths"][path]["get"]["responses"]
+    with running(settings) as app:
+        answer = send(app, "get", path, {})
+        tag = {"If-None-Match": answer.headers["ETag"]}
+        again = send(app, "get", path, {"headers": tag})
+    assert {str(answer.status_code), str(again.status_code)} == documented.keys()
+    assert answer.mimetype in documented["200"]["content"]
+    for name, header in documented["200"]["headers"].items():
+        assert answer.headers[name] == header["example"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("get", "/event", 405), ("get", "/no", 404)]
+)
+def test_other_paths_and_methods_are_errors_of_the_same_shape(
+    method: str, path: str, status: int, settings: Settings
+) -> None:
+    with running(settings) as app:
+        answer = send(app, method, path, {})
+    assert answer.status_code == status
+    conforms(OPENAPI, {"$ref": "#/components/schemas/Error"}, answer.get_json())
+
+
+def test_the_document_is_served_as_it_is(settings: Settings) -> None:
+    with running(settings) as app:
+        assert send(app, "get", "/openapi.json", {}).get_json() == OPENAPI

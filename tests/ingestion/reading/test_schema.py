@@ -1,0 +1,174 @@
+from typing import Any
+
+import pytest
+
+from ingestion.reading.schema import MAX_PAGE, EventIds, Visit, event_from
+from shared.errors import InvalidInput
+from shared.event import Event
+
+NOW = 1_763_208_000_000
+ONE = {"site_id": "site-1", "event_type": "click"}
+
+
+def event(**fields: Any) -> Event:
+    return event_from({**ONE, **fields}, Visit(NOW), EventIds())
+
+
+def fields_of(made: Event) -> dict[str, Any]:
+    return {name: getattr(made, name) for name in Event.__struct_fields__}
+
+
+def refusal(raw: object) -> tuple[str, str | None]:
+    with pytest.raises(InvalidInput) as caught:
+        event_from(raw, Visit(NOW), EventIds())
+    return caught.value.code, caught.value.field
+
+
+def test_every_field_of_the_contract_arrives() -> None:
+    sent: dict[str, Any] = {
+        "timestamp": 1_763_000_000,
+        "path": "/pricing",
+        "user_id": "u",
+        "session_id": "s",
+        "referrer": "https://other.example/?q=1",
+        "title": "Prices",
+        "user_agent": "Browser/1",
+        "event_id": "e-1",
+        "utm_source": "news",
+        "utm_medium": "mail",
+        "utm_campaign": "may",
+        "properties": {"plan": "pro", "seats": 3, "price": 9.5, "trial": False, "coupon": None},
+    }
+    assert fields_of(event(**sent)) == {
+        **ONE,
+        **sent,
+        "timestamp": 1_763_000_000_000,
+        "received_at": NOW,
+        "has_caller_id": True,
+        "country": None,
+    }
+
+
+def test_what_is_not_given_has_defaults() -> None:
+    made = event()
+    assert (made.timestamp, made.received_at, made.has_caller_id) == (NOW, NOW, False)
+    assert made.event_id
+    assert [made.path, made.user_id, made.session_id, made.properties] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    "name", ["timestamp", "path", "user_id", "session_id", "referrer", "title", "event_id"]
+)
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_null_and_empty_mean_not_given(name: str, nothing: str | None) -> None:
+    with_nothing, without = fields_of(event(**{name: nothing})), fields_of(event())
+    assert with_nothing.pop("event_id") != without.pop("event_id")
+    assert with_nothing == without
+
+
+def test_events_without_an_id_each_get_their_own() -> None:
+    make_id = EventIds()
+    ids = {event_from(ONE, Visit(NOW), ids).event_id for ids in [make_id] * 1000 + [EventIds()] * 9}
+    assert len(ids) == 1009
+    assert all(len(made) <= 64 for made in ids)
+
+
+@pytest.mark.parametrize("field", ["site_id", "event_type"])
+@pytest.mark.parametrize("nothing", [None, "", "  ", "\u2003"])
+def test_a_missing_required_field_is_named(field: str, nothing: str | None) -> None:
+    assert refusal({**ONE, field: nothing}) == ("missing_field", field)
+    assert refusal({k: v for k, v in ONE.items() if k != field}) == ("missing_field", field)
+
+
+def test_a_default_site_stands_in_for_a_missing_one() -> None:
+    visit = Visit(NOW, default_site_id="home")
+    assert event_from({"event_type": "e"}, visit, EventIds()).site_id == "home"
+    assert event_from(ONE, visit, EventIds()).site_id == "site-1"
+
+
+def test_pageview_is_stored_as_page_view() -> None:
+    assert event(event_type="pageview").event_type == "page_view"
+    assert event(event_type="page_view").event_type == "page_view"
+    assert event(event_type="PageView").event_type == "PageView"
+
+
+BOUNDS = [
+    ("site_id", 255),
+    ("event_type", 255),
+    ("user_id", 255),
+    ("session_id", 255),
+    ("path", 2048),
+    ("referrer", 2048),
+    ("title", 2048),
+    ("event_id", 64),
+    ("utm_source", 255),
+]
+
+
+@pytest.mark.parametrize(("field", "bound"), BOUNDS)
+def test_bounds_count_characters_and_are_included(field: str, bound: int) -> None:
+    assert getattr(event(**{field: "é" * bound}), field) == "é" * bound
+    assert refusal({**ONE, field: "é" * (bound + 1)}) == ("too_long", field)
+
+
+def test_a_long_user_agent_is_cut_and_not_refused() -> None:
+    assert event(user_agent="x" * 5000).user_agent == "x" * 1024
+
+
+def test_a_query_string_has_a_bound_too() -> None:
+    assert event(path="/?" + "q" * (MAX_PAGE - 2)).path == "/"
+    assert refusal({**ONE, "path": "/?" + "q" * (MAX_PAGE - 1)}) == ("too_long", "path")
+
+
+@pytest.mark.parametrize("field", ["site_id", "event_type", "path", "user_id", "title", "event_id"])
+@pytest.mark.parametrize("value", [1, 1.5, True, [], {}, ["a"]])
+def test_a_value_of_the_wrong_type_is_refused(field: str, value: object) -> None:
+    assert refusal({**ONE, field: value}) == ("bad_type", field)
+
+
+@pytest.mark.parametrize("value", [True, [], {}, [1763208000]])
+def test_a_timestamp_is_text_or_number(value: object) -> None:
+    assert refusal({**ONE, "timestamp": value}) == ("bad_type", "timestamp")
+
+
+@pytest.mark.parametrize("raw", [None, 1, "event", [], [ONE], True])
+def test_an_event_is_an_object(raw: object) -> None:
+    assert refusal(raw) == ("bad_type", None)
+
+
+BAD_PROPERTIES = [
+    ([1], "bad_type"),
+    ("x", "bad_type"),
+    ({"a": {"b": 1}}, "bad_type"),
+    ({"a": [1]}, "bad_type"),
+    ({"k" * 256: 1}, "too_long"),
+    ({"a": 2**63}, "number_out_of_range"),
+    ({"a": -(2**63) - 1}, "number_out_of_range"),
+    ({str(n): n for n in range(51)}, "too_long"),
+]
+
+
+@pytest.mark.parametrize(("properties", "code"), BAD_PROPERTIES)
+def test_bad_properties_are_refused(properties: object, code: str) -> None:
+    assert refusal({**ONE, "properties": properties}) == (code, "properties")
+
+
+def test_fifty_properties_are_kept_whatever_they_came_as() -> None:
+    fifty = {f"k{n}": n for n in range(50)}
+    assert event(properties=fifty).properties == fifty
+    assert event(**fifty).properties == fifty
+    assert refusal({**ONE, **fifty, "one_more": 1}) == ("too_long", "properties")
+    assert event(properties={"k": 2**63 - 1, "l": -(2**63)}).properties is not None
+
+
+def test_the_campaign_of_the_page_is_kept_unless_the_event_names_its_own() -> None:
+    made = event(path="/x?utm_source=a&utm_medium=b&utm_term=t", utm_source="own")
+    assert (made.utm_source, made.utm_medium, made.utm_campaign) == ("own", "b", None)
+    assert (made.path, made.properties) == ("/x", {"utm_term": "t"})
+
+
+def test_a_campaign_never_costs_an_event_its_own_properties() -> None:
+    fifty = {f"k{n}": n for n in range(50)}
+    assert event(path="/x?utm_term=t", properties=fifty).properties == fifty
+    made = event(path="/x?utm_term=t", properties={"utm_term": "own"})
+    assert made.properties == {"utm_term": "own"}

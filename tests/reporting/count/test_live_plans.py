@@ -1,0 +1,132 @@
+"""What the databases really read for a live answer: the window's events, not everything stored."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import pytest
+from sqlalchemy import Connection, Engine, Select, insert
+from sqlalchemy.dialects import mysql, sqlite
+
+from reporting.ask.live_query import (
+    AnalyticsQuery,
+    BucketQuery,
+    RankingQuery,
+    SessionsQuery,
+    Window,
+)
+from reporting.count.live_sites import fetch_site_ids
+from reporting.count.live_statements import (
+    select_active,
+    select_bucket,
+    select_days,
+    select_filtered_days,
+    select_minutes,
+    select_pages,
+    select_sessions,
+    select_site_ids,
+    select_users,
+    select_view_minutes,
+    select_viewers,
+)
+from shared.clock import DAY_MS, MINUTE_MS
+from shared.counts.rollups import TOTAL, TOTAL_KEY
+from shared.db.tables import events, events_by_day, events_by_minute, sites
+
+SITES = [f"site-{number}" for number in range(10)]
+# Minutes and days before these are over, as far as a window is concerned.
+OLD = 200
+START = OLD * MINUTE_MS
+END = START + 2 * MINUTE_MS
+FIRST_DAY = OLD * DAY_MS
+
+Statement = Callable[[Sequence[str]], Select[*tuple[object, ...]]]
+
+
+def all_sites() -> Window:
+    return Window(None, START, END)
+
+
+def filtered(site_ids: Sequence[str]) -> Select[*tuple[object, ...]]:
+    day = date(1970, 1, 1)
+    return select_filtered_days(AnalyticsQuery(None, "u", "k", day, day, day), START, site_ids)
+
+
+STATEMENTS: dict[str, Statement] = {
+    "active": lambda ids: select_active(all_sites(), ids),
+    "minutes": lambda ids: select_minutes(all_sites(), ids),
+    "pages": lambda ids: select_pages(RankingQuery(all_sites(), 10), ids),
+    "users": lambda ids: select_users(RankingQuery(all_sites(), 10), ids),
+    "sessions": lambda ids: select_sessions(SessionsQuery(all_sites(), "u"), ids),
+    "view_minutes": lambda ids: select_view_minutes(all_sites(), ids),
+    "viewers": lambda ids: select_viewers(all_sites(), ids),
+    "bucket": lambda ids: select_bucket(BucketQuery(all_sites(), "page_view", ""), ids),
+    "days": lambda ids: select_days(FIRST_DAY, ids),
+    "filtered_days": filtered,
+}
+
+
+@pytest.fixture
+def filled(writing: Engine) -> Engine:
+    """Of each site 200 old minutes and days and one to count, all with their event."""
+    with writing.begin() as connection:
+        for site_id in SITES:
+            fill(connection, site_id)
+    return writing
+
+
+def fill(connection: Connection, site_id: str) -> None:
+    numbers = range(OLD + 1)
+    site = {"site_id": site_id}
+    last = {"first_event": 0, "last_event": START}
+    connection.execute(insert(sites), [{**site, "users": 0, **last}])
+    stored = {**site, "event_type": "page_view", "received_at": 0, "user_id": "u"}
+    at = [{"event_id": f"{n}", "timestamp": n * MINUTE_MS} for n in numbers]
+    connection.execute(insert(events), [stored | moment for moment in at])
+    counted = {**site, "event_type": "page_view", "events": 1}
+    connection.execute(
+        insert(events_by_minute), [{**counted, "bucket": n * MINUTE_MS} for n in numbers]
+    )
+    total = {**counted, "dimension": TOTAL, "value_key": TOTAL_KEY}
+    connection.execute(insert(events_by_day), [{**total, "bucket": n * DAY_MS} for n in numbers])
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_of_all_sites_only_the_range_of_each_is_read(filled: Engine, name: str) -> None:
+    with filled.connect() as connection:
+        statement = STATEMENTS[name](fetch_site_ids(connection, None, START))
+        if connection.dialect.name == "sqlite":
+            check_plan(connection, statement)
+        else:
+            # 2,010 rows are stored; 10 are in range, and each is found, read and perhaps sorted.
+            assert rows_read(connection, statement) < 200
+
+
+def rows_read(connection: Connection, statement: Select[*tuple[object, ...]]) -> int:
+    """Rows that MariaDB's tables and indexes handed out for a statement."""
+    connection.exec_driver_sql("FLUSH STATUS")
+    connection.execute(statement).all()
+    counters = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+    return sum(int(row[1]) for row in counters)
+
+
+def check_plan(connection: Connection, statement: Select[*tuple[object, ...]]) -> None:
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
+    assert "SCAN events" not in plan
+    assert any(f"{bound}>?" in plan for bound in ("timestamp", "bucket"))
+
+
+def test_sites_without_an_event_since_are_not_asked(writing: Engine) -> None:
+    with writing.begin() as connection:
+        for site_id, last in (("old", 99), ("recent", 100), ("later", 10**13)):
+            row = {"site_id": site_id, "users": 0, "first_event": 0, "last_event": last}
+            connection.execute(insert(sites), row)
+        assert sorted(fetch_site_ids(connection, None, 100)) == ["later", "recent"]
+        assert fetch_site_ids(connection, "any", 100) == ["any"]
+
+
+def test_every_statement_names_its_caller() -> None:
+    statements = [make(["a"]) for make in STATEMENTS.values()]
+    for statement in [*statements, select_site_ids(0)]:
+        for dialect in (mysql.dialect(), sqlite.dialect()):
+            assert "/* reporting." in str(statement.compile(dialect=dialect))

@@ -1,0 +1,94 @@
+"""How the databases execute what reporting asks: by ranges of keys, never a whole table."""
+
+import pytest
+from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import mysql, sqlite
+
+from reporting.answers.stats import fetch_breakdown, fetch_series, fetch_stats
+from reporting.ask.query import breakdown_query_from, series_query_from, stats_query_from
+from reporting.count.rollup_statements import (
+    select_bitmaps,
+    select_buckets,
+    select_recent_users,
+    select_texts,
+    select_value_buckets,
+    select_value_views,
+)
+from reporting.count.statements import (
+    Rows,
+    select_edge_users,
+    select_edge_values,
+    select_outcomes,
+    select_pruned_before,
+    select_site_totals,
+    select_sites,
+    select_steps,
+    select_totals,
+    select_values,
+)
+from shared.db.tables import events_by_day, users_by_day
+from tests.events import NOW, make_event
+from tests.reporting.conftest import Store
+
+QUERY = stats_query_from({"site_id": ["site-3"], "path": ["/"]}, NOW)
+SPAN = (QUERY.start, QUERY.end)
+KEY = b"k" * 16
+RANGES: list[Rows] = [
+    select_totals(QUERY, SPAN),
+    select_steps(QUERY, 60_000),
+    select_values(QUERY, "path", SPAN, with_users=True),
+    select_edge_values(QUERY, "path", SPAN),
+    select_edge_users(QUERY, "path", ["/"], SPAN),
+    select_buckets(events_by_day, "site-3", "", [SPAN]),
+    select_value_buckets(events_by_day, "site-3", "path", KEY, [QUERY.start]),
+    select_value_views(events_by_day, "site-3", "path", "page_view", [SPAN]),
+    select_bitmaps(users_by_day, "site-3", "path", [KEY], [SPAN]),
+    select_recent_users("site-3", [SPAN]),
+]
+OTHERS = [
+    select_texts([KEY]),
+    select_sites(),
+    select_site_totals(),
+    select_outcomes(),
+    select_pruned_before(),
+]
+
+
+def plan_of(connection: Connection, statement: Rows) -> str:
+    explain = "EXPLAIN " if connection.dialect.name == "mysql" else "EXPLAIN QUERY PLAN "
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    sql = explain + str(compiled).replace("%%", "%").replace("'kkkkkkkkkkkkkkkk'", "x'6b'")
+    return str(connection.exec_driver_sql(sql).all())
+
+
+@pytest.mark.parametrize("statement", RANGES)
+def test_a_range_is_read_as_a_range(writing: Engine, store: Store, statement: Rows) -> None:
+    """A table scan would cost the same on every site; so each must name the key's columns."""
+    store(*(make_event(n, site_id=f"site-{n % 50}", user_id=f"u{n}") for n in range(2000)))
+    with writing.connect() as connection:
+        if connection.dialect.name == "mysql":
+            connection.exec_driver_sql("ANALYZE TABLE events, events_by_day, users_by_day")
+        plan = plan_of(connection, statement)
+    assert "PRIMARY" in plan or "(site_id=? AND " in plan, plan
+    assert "SCAN" not in plan, plan
+    assert "'ALL'" not in plan, plan
+
+
+@pytest.mark.parametrize("statement", RANGES + OTHERS)
+def test_every_statement_names_its_caller(statement: Rows) -> None:
+    for dialect in (mysql.dialect(), sqlite.dialect()):
+        assert "/* reporting." in str(statement.compile(dialect=dialect))
+
+
+def test_whole_days_are_answered_without_the_events(
+    reading: Engine, store: Store, statements: list[str]
+) -> None:
+    store(make_event(1))
+    asked = {"site_id": ["site-a"], "from": ["2025-08-18"], "to": ["2025-11-15"]}
+    fetch_stats(reading, stats_query_from(asked | {"compare": ["previous"]}, NOW))
+    fetch_series(reading, series_query_from(asked, NOW))
+    for dimension in ("path", "referrer", "event_type"):
+        fetch_breakdown(reading, breakdown_query_from(asked | {"dimension": [dimension]}, NOW))
+    fetch_series(reading, series_query_from(asked | {"path": ["/"]}, NOW))
+    assert statements
+    assert not [sql for sql in statements if "FROM events " in sql]

@@ -1,0 +1,34 @@
+"""A question that takes too long is given up by the database itself, on both kinds."""
+
+import dataclasses
+
+import pytest
+from sqlalchemy import text
+
+from shared.db.database import reading_engine, translated_errors
+from shared.errors import Unavailable
+from shared.settings import Settings
+
+# Minutes of work, and no row read.
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1e10) "
+    "SELECT COUNT(*) FROM n",
+    "mysql": "SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b, "
+    "information_schema.columns c",
+}
+
+
+def test_what_takes_too_long_is_given_up_and_the_next_question_answered(
+    reporting_settings: Settings,
+) -> None:
+    engine = reading_engine(dataclasses.replace(reporting_settings, query_seconds=1))
+    with (
+        pytest.raises(Unavailable) as caught,
+        translated_errors(),
+        engine.begin() as connection,
+    ):
+        connection.execute(text(ENDLESS[connection.dialect.name]))
+    assert caught.value.code == "too_slow"
+    with engine.begin() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()

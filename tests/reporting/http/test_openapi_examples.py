@@ -1,0 +1,129 @@
+"""Every example of reporting's OpenAPI document, asked of a service that counted such events."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from reporting.app import create_app
+from reporting.http.openapi import OPENAPI
+from shared.db.database import writing_engine
+from shared.db.tables import retention
+from shared.event import Event, encode_event
+from shared.queue.event_queue import EventQueue
+from shared.settings import Settings
+from tests.documented import Example, conforms, examples_of, send
+from tests.drained import store_all
+from tests.events import make_event
+from tests.servers import free_port
+
+# What no readable example can hold.
+REQUESTS: dict[str, dict[str, Any]] = {"too_long": {"query": {"site_id": "x" * 256}}}
+# Sentences in which an address or a driver speaks, and numbers of this machine.
+VARYING = {"queue_unavailable", "database_unavailable", "now"}
+
+
+def at(moment: str) -> int:
+    """`2025-11-15T09:46:40.123` UTC in ms."""
+    return round(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+# When the examples are asked.
+NOW = at("2025-11-15T18:32:00")
+
+
+def documented_events() -> list[Event]:
+    """Events that give the numbers in the examples: 1,502 of 212 users on one day, 300 before."""
+    earlier, later = at("2025-11-02T08:00:00.500"), at("2025-11-15T18:30:00")
+    paths = ["/pricing"] * 700 + ["/blog/post-1"] * 500 + ["/"] * 250 + [None] * 52
+    return [
+        make_event(
+            number,
+            site_id="site-abc-123",
+            timestamp=later - number,
+            event_type="page_view" if path else "signup",
+            path=path,
+            user_id=f"user-{number % 212}",
+            session_id=f"session-{number % 424}",
+            properties=None if path else {"type": "trial"},
+        )
+        for number, path in enumerate(paths)
+    ] + [
+        make_event(
+            2000 + number,
+            site_id="site-abc-123",
+            timestamp=earlier + number,
+            path="/pricing",
+            user_id=f"user-{160 + number % 100}",
+        )
+        for number in range(300)
+    ]
+
+
+@pytest.fixture
+def counted(settings: Settings, queue: EventQueue) -> Settings:
+    """Settings of an installation that has the tables and the documented events."""
+    events = documented_events()
+    queue.push([encode_event(event) for event in events + events[:6]])
+    store_all(settings)
+    engine = writing_engine(settings)
+    with engine.begin() as connection:
+        connection.execute(retention.insert(), {"id": 1, "pruned_before": at("2024-01-01")})
+    engine.dispose()
+    return settings
+
+
+@contextlib.contextmanager
+def running(settings: Settings) -> Iterator[Flask]:
+    yield create_app(settings, clock=lambda: NOW)
+
+
+def settings_for(example: Example, settings: Settings) -> Settings:
+    """The settings under which a service answers so."""
+    away = f"127.0.0.1:{free_port()}"
+    changes: dict[str, dict[str, Any]] = {
+        "unauthorized": {"api_auth": "key"},
+        "too_slow": {"query_seconds": 0},
+        "queue_unavailable": {"redis_url": f"redis://{away}/0"},
+        "database_unavailable": {"database_url": f"mysql://footfall@{away}/footfall"},
+        "not_migrated": {"database_url": f"sqlite:///{settings.data_dir}/empty.db"},
+    }
+    return dataclasses.replace(settings, **changes.get(example.name, {}))
+
+
+@pytest.mark.parametrize("example", examples_of(OPENAPI), ids=str)
+def test_the_example_is_answered_as_documented(example: Example, counted: Settings) -> None:
+    request = {**example.request, **REQUESTS.get(example.name, {})}
+    with running(settings_for(example, counted)) as app:
+        answer = send(app, example.method, example.path, request)
+    assert answer.status_code == example.status
+    for name, header in example.headers.items():
+        assert answer.headers[name] == str(header.get("example", answer.headers[name]))
+    if example.path == "/metrics" and example.status == 200:
+        assert set(example.value.splitlines()) <= set(answer.get_data(as_text=True).splitlines())
+        return
+    if example.name == "csv":
+        assert (answer.mimetype, answer.get_data(as_text=True)) == ("text/csv", example.value)
+        return
+    got = answer.get_json()
+    answers = OPENAPI["paths"][example.path][example.method]["responses"][str(example.status)]
+    conforms(OPENAPI, answers["content"]["application/json"]["schema"], got)
+    if example.name not in VARYING:
+        assert got == example.value
+    elif example.status >= 400:
+        assert got["code"] == example.value["code"]
+    else:
+        assert shape_of(got) == shape_of(example.value)
+
+
+def shape_of(value: Any) -> Any:
+    return {k: shape_of(v) for k, v in value.items()} if isinstance(value, dict) else None
+
+
+def test_the_document_is_served_as_it_is(settings: Settings) -> None:
+    with running(settings) as app:
+        assert send(app, "get", "/openapi.json", {}).get_json() == OPENAPI

@@ -1,0 +1,69 @@
+"""Rows by their keys: the right ones, however many, and never by reading the whole table."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from shared.db.database import writing_engine
+from shared.db.driver_rows import (
+    CHUNK_KEYS,
+    delete_by_keys,
+    delete_sql,
+    fetch_by_keys,
+    insert_tuples,
+    select_sql,
+)
+from shared.db.tables import users
+from shared.settings import Settings
+from tests.migration import migrate
+
+KEY = (users.c.site_id, users.c.user_id)
+COLUMNS = (*KEY, users.c.number)
+LABEL = "/* test */"
+ROWS = [(f"site-{n % 3}", f"user-{n}", n) for n in range(2 * CHUNK_KEYS + 7)]
+
+
+@pytest.fixture
+def engine(settings: Settings, database_url: str) -> Iterator[Engine]:
+    """A dictionary of users with ROWS in it."""
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    with engine.begin() as connection:
+        insert_tuples(connection, users.insert(), ROWS)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("number", [0, 1, CHUNK_KEYS, CHUNK_KEYS + 1, len(ROWS)])
+def test_each_wanted_row_comes_once(engine: Engine, number: int) -> None:
+    wanted = [row[:2] for row in ROWS[:number]]
+    unknown = [("site-0", "nobody"), ("", "user-1")]
+    with engine.begin() as connection:
+        found = list(fetch_by_keys(connection, COLUMNS, KEY, wanted + unknown, LABEL))
+    assert sorted(found) == sorted(ROWS[:number])
+
+
+def test_only_the_named_rows_are_deleted(engine: Engine) -> None:
+    with engine.begin() as connection:
+        delete_by_keys(connection, users, KEY, [row[:2] for row in ROWS[3:]], LABEL)
+        delete_by_keys(connection, users, KEY, [], LABEL)
+        assert connection.scalar(select(func.count()).select_from(users)) == 3
+
+
+def test_keys_are_looked_up_in_the_index(engine: Engine) -> None:
+    """SQLite scans the table for `(a, b) IN (VALUES …)`: a hundred times slower at 2 M users."""
+    parameters = tuple(value for row in ROWS[:CHUNK_KEYS] for value in row[:2])
+    with engine.begin() as connection:
+        more = [("site-0", f"more-{n}", n) for n in range(40 * CHUNK_KEYS)]
+        insert_tuples(connection, users.insert(), more)
+        explain = "EXPLAIN " if connection.dialect.name == "mysql" else "EXPLAIN QUERY PLAN "
+        for sql in (
+            select_sql(connection.dialect, COLUMNS, KEY, LABEL),
+            delete_sql(connection.dialect, users, KEY, LABEL),
+        ):
+            plan = str(connection.exec_driver_sql(explain + sql, parameters).all())
+            assert "SCAN" not in plan
+            assert "'ALL'" not in plan
+            assert "'index'" not in plan

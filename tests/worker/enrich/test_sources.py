@@ -1,0 +1,93 @@
+"""Referrers as browsers, apps and people send them, and the source each stands for."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shared.event import MAX_NAME
+from worker.enrich.sources import source_from
+
+SOURCES = [
+    ("https://news.ycombinator.com/item?id=1", "news.ycombinator.com"),
+    ("http://WWW.Example.ORG./a", "example.org"),
+    ("https://user:pw@example.org:8443/", "example.org"),
+    ("//example.org/a", "example.org"),
+    ("https://müller.de/", "müller.de"),
+    ("http://[2001:DB8::1]:80/", "2001:db8::1"),
+    ("https://www.google.com/", "google.com"),
+    ("https://www.google.de/search?q=a", "google.com"),
+    ("https://google.co.uk", "google.com"),
+    ("https://www.google.com.br/", "google.com"),
+    ("https://news.google.com/", "news.google.com"),
+    ("https://google.de.example.org/", "google.de.example.org"),
+    ("https://l.facebook.com/l.php?u=a", "facebook.com"),
+    ("https://lm.facebook.com/", "facebook.com"),
+    ("https://m.facebook.com/", "facebook.com"),
+    ("https://out.reddit.com/t3_1", "reddit.com"),
+    ("https://old.reddit.com/r/a", "reddit.com"),
+    ("https://t.co/abc", "twitter.com"),
+    ("https://x.com/", "twitter.com"),
+    ("https://mobile.twitter.com/", "twitter.com"),
+    ("https://mobile.de/", "mobile.de"),
+    ("https://www.com/", "www.com"),
+    ("android-app://com.google.android.gm/", "com.google.android.gm"),
+    ("newsletter", "newsletter"),
+    (" Spring mail ", "Spring mail"),
+    ("see https://example.org/", "see https://example.org/"),
+]
+NOTHING = [
+    None,
+    "",
+    " ",
+    "http://",
+    "https:///path",
+    "file:///home/me/page.html",
+    "http://...",
+    "http://[",
+    "http://exa\N{ACCOUNT OF}mple.com/",
+]
+
+
+@pytest.mark.parametrize(("referrer", "source"), SOURCES)
+def test_a_referrer_is_known_by_its_host(referrer: str, source: str) -> None:
+    assert source_from(referrer, "site-1") == source
+
+
+@pytest.mark.parametrize("referrer", NOTHING)
+def test_what_names_nobody_is_no_source(referrer: str | None) -> None:
+    assert source_from(referrer, "site-1") is None
+
+
+@pytest.mark.parametrize("port", ["x", "99999", "-1", ""])
+def test_a_bad_port_does_not_hide_the_host(port: str) -> None:
+    assert source_from(f"http://example.org:{port}/", "site-1") == "example.org"
+
+
+@pytest.mark.parametrize("site_id", ["example.org", "www.example.org", "Example.org"])
+@pytest.mark.parametrize("host", ["example.org", "www.example.org", "m.example.org", "EXAMPLE.org"])
+def test_a_site_is_no_source_of_its_own_visitors(host: str, site_id: str) -> None:
+    assert source_from(f"https://{host}/a", site_id) is None
+
+
+def test_another_host_of_the_same_domain_is_a_source() -> None:
+    assert source_from("https://blog.example.org/", "example.org") == "blog.example.org"
+
+
+@pytest.mark.parametrize("referrer", ["y" * 300, f"https://{'y' * 300}/"])
+def test_a_source_is_cut_to_its_column(referrer: str) -> None:
+    assert source_from(referrer, "site-1") == "y" * MAX_NAME
+
+
+anything = st.text(alphabet=st.characters(categories=["Cs", "Cc", "L", "N", "P", "S", "Z"]))
+urls = st.builds("{}://{}".format, st.sampled_from(["http", "https", "android-app"]), anything)
+
+
+@given(st.one_of(st.text(), anything, urls), st.text())
+@example("http://[::1", "")
+@example("http://]", "")
+@example("http://\ud800/", "")
+def test_whatever_is_sent_resolves(referrer: str, site_id: str) -> None:
+    source = source_from(referrer, site_id)
+    assert source is None or 0 < len(source) <= MAX_NAME
+    for odd in "\0\ud800":
+        assert odd not in (source or "") or odd in referrer

@@ -1,0 +1,225 @@
+"""Raw events past MAX_AGE go, their counts stay, and nobody is misled about what is left."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, delete, event, func, select, update
+
+from reporting.app import create_app
+from shared.clock import DAY_MS
+from shared.counts.rollups import LEVELS, TOTAL
+from shared.db.tables import events, events_by_day, events_by_minute, sites
+from shared.db.tables import retention as retention_row
+from shared.errors import BadSetting
+from shared.event import Event
+from shared.queue.event_queue import DRAIN_JOB, PRUNE_JOB, EventQueue, periodic_queue_name, rq_queue
+from shared.settings import Settings
+from tests.counted import TODAY, commit, differences, rebuild_all
+from tests.events import NOW, make_event
+from worker import jobs
+from worker.periodic import make_scheduler
+from worker.run.rq_worker import KNOWN_JOBS
+from worker.stopping import StopFlag
+from worker.upkeep import retention
+from worker.upkeep.compaction import compact
+
+ROLLUPS = (
+    events_by_minute,
+    *(table for level in LEVELS for table in (level.events, level.users)),
+    sites,
+)
+
+
+def rows(engine: Engine, table: Any) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(select(func.count()).select_from(table)) or 0)
+
+
+def dated_events(seed: int, *ages_days: float, number: int = 20) -> list[Event]:
+    """Events that happened so many days before NOW, of two sites."""
+    return [
+        make_event(
+            n,
+            event_id=f"{seed}-{age}-{n}",
+            site_id="ab"[n % 2],
+            timestamp=NOW - int(age * DAY_MS),
+            user_id=f"u{n}",
+        )
+        for age in ages_days
+        for n in range(number)
+    ]
+
+
+def pruned_before(engine: Engine) -> int | None:
+    with engine.connect() as connection:
+        return connection.scalar(select(retention_row.c.pruned_before))
+
+
+def days_with_events(engine: Engine) -> list[int]:
+    with engine.connect() as connection:
+        moments = connection.scalars(select(events.c.timestamp)).all()
+    return sorted({(TODAY - moment // DAY_MS * DAY_MS) // DAY_MS for moment in moments})
+
+
+def test_events_past_their_age_go_by_whole_days_and_their_counts_stay(
+    engine: Engine, database_settings: Settings
+) -> None:
+    # NOW is 09:46: what is 2.3 days old shares its day with younger ones, 2.5 days do not.
+    commit(engine, "b", dated_events(1, 0, 1, 2, 2.3, 2.5, 9))
+    compact(engine)
+    before = [rows(engine, table) for table in ROLLUPS]
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert days_with_events(engine) == [0, 1, 2]
+    assert pruned_before(engine) == TODAY - 2 * DAY_MS
+    assert [rows(engine, table) for table in ROLLUPS] == before
+    assert differences(database_settings) == []
+    assert rebuild_all(engine).pruned_days == {TODAY - 9 * DAY_MS, TODAY - 3 * DAY_MS}
+    assert [rows(engine, table) for table in ROLLUPS] == before
+    assert differences(database_settings) == []
+
+
+def test_the_counts_of_pruned_days_are_still_answered(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", dated_events(1, 0, 3))
+    client = create_app(database_settings).test_client()
+    asked = {"site_id": "a", "date": "2025-11-12"}
+    before = client.get("/stats", query_string=asked).get_json()
+    retention.prune_events(engine, NOW, 2, StopFlag())
+    compact(engine)
+    assert client.get("/stats", query_string=asked).get_json() == before
+    assert before["total_views"] == before["unique_users"] == 10
+
+
+def test_events_are_deleted_in_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHUNK_ROWS", 7)
+    commit(engine, "b", dated_events(1, 5, 6))
+    deleted: list[int] = []
+
+    def look(connection: Connection) -> None:
+        deleted.append(connection.scalar(select(func.count()).select_from(events)) or 0)
+
+    event.listen(engine, "commit", look)
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert rows(engine, events) == 0
+    # Two sites of twenty each: seven at a time, and what is left over.
+    assert deleted == [40, 40, 33, 26, 20, 13, 6, 0]
+
+
+def test_late_events_of_a_pruned_day_are_counted_and_go_with_the_next_run(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", dated_events(1, 0, 5))
+    retention.prune_events(engine, NOW, 2, StopFlag())
+    commit(engine, "c", dated_events(2, 5))
+    assert days_with_events(engine) == [0, 5]
+    assert differences(database_settings) == []
+    rebuild_all(engine)
+    retention.prune_events(engine, NOW, 2, StopFlag())
+    assert days_with_events(engine) == [0]
+    with engine.connect() as connection:
+        day = (events_by_day.c.bucket == TODAY - 5 * DAY_MS, events_by_day.c.dimension == TOTAL)
+        counted = select(func.sum(events_by_day.c.events)).where(*day)
+        assert connection.scalar(counted) == 40
+
+
+def test_a_longer_age_does_not_bring_back_what_is_gone(engine: Engine) -> None:
+    commit(engine, "b", dated_events(1, 0, 5, 50))
+    retention.prune_events(engine, NOW, 30, StopFlag())
+    assert pruned_before(engine) == TODAY - 30 * DAY_MS
+    retention.prune_events(engine, NOW, 2, StopFlag())
+    commit(engine, "c", dated_events(2, 50))
+    retention.prune_events(engine, NOW, 30, StopFlag())
+    assert pruned_before(engine) == TODAY - 2 * DAY_MS
+
+
+def test_nothing_is_said_to_be_pruned_where_nothing_is_old(engine: Engine) -> None:
+    commit(engine, "b", dated_events(1, 0, 5))
+    assert retention.prune_events(engine, NOW, 30, StopFlag())
+    assert pruned_before(engine) is None
+
+
+def test_pruning_stops_when_asked_and_when_its_time_is_up(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(engine, "b", dated_events(1, 5))
+    stopping = StopFlag()
+    stopping.set()
+    assert not retention.prune_events(engine, NOW, 2, stopping)
+    monkeypatch.setattr(retention, "BUDGET_SECONDS", 0.0)
+    assert not retention.prune_events(engine, NOW, 2, StopFlag())
+    assert rows(engine, events) == 20
+    monkeypatch.undo()
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert rows(engine, events) == 0
+
+
+def test_events_that_no_rollup_counts_yet_stay(engine: Engine) -> None:
+    commit(engine, "b", dated_events(1, 5))
+    with engine.begin() as connection:
+        connection.execute(delete(sites).where(sites.c.site_id == "a"))
+        half_rebuilt = update(sites).where(sites.c.site_id == "b")
+        connection.execute(half_rebuilt.values(first_event=TODAY, last_event=TODAY))
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert rows(engine, events) == 20
+    assert pruned_before(engine) is None
+    rebuild_all(engine)
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert rows(engine, events) == 0
+
+
+@pytest.fixture
+def job_settings(
+    database_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Sets the environment of the periodic process, which is this one."""
+
+    def use(**environment: str) -> None:
+        monkeypatch.setenv("REDIS_URL", database_settings.redis_url)
+        monkeypatch.setenv("DATABASE_URL", database_settings.database_url)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+    yield use
+    if jobs.runtime.cache_info().currsize:
+        jobs.runtime().engine.dispose()
+        jobs.runtime().queue.close()
+    jobs.runtime.cache_clear()
+    jobs.settings.cache_clear()
+
+
+def test_without_max_age_the_job_deletes_nothing(
+    engine: Engine, job_settings: Callable[..., None]
+) -> None:
+    job_settings()
+    commit(engine, "b", dated_events(1, 5))
+    jobs.prune_events()
+    assert rows(engine, events) == 20
+
+
+def test_the_job_is_followed_by_one_other_until_all_is_deleted(
+    engine: Engine, job_settings: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_settings(MAX_AGE="2")
+    commit(engine, "b", dated_events(1, 5))
+    queue = rq_queue(periodic_queue_name(jobs.settings()), jobs.runtime().queue.redis)
+    monkeypatch.setattr(retention, "BUDGET_SECONDS", 0.0)
+    jobs.prune_events()
+    jobs.prune_events()
+    assert [job.func_name for job in queue.jobs] == [PRUNE_JOB]
+    queue.connection.delete(queue.key)
+    monkeypatch.undo()
+    jobs.prune_events()
+    assert queue.count == rows(engine, events) == 0
+
+
+@pytest.mark.parametrize("value", ["0", "36501", "-1", "1.5", "a year"])
+def test_an_age_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(BadSetting, match="MAX_AGE: must be "):
+        Settings.from_env({"MAX_AGE": value})
+
+
+def test_every_periodic_job_is_one_that_workers_run(queue: EventQueue) -> None:
+    scheduled = make_scheduler(queue.redis, "periodic").get_jobs()
+    assert {job.func_name for job in scheduled} == KNOWN_JOBS - {DRAIN_JOB}

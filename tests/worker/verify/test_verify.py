@@ -1,0 +1,247 @@
+"""Whatever is wrong in a rollup is found, and mended by a rebuild."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyroaring import BitMap
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+
+from shared.clock import DAY_MS, HOUR_MS
+from shared.counts.rollups import LEVELS, TOTAL, TOTAL_KEY, value_key
+from shared.counts.user_sets import encode_sets
+from shared.db.database import writing_engine
+from shared.db.tables import (
+    dimension_values,
+    events,
+    events_by_day,
+    events_by_hour,
+    events_by_minute,
+    outcomes,
+    recent_users,
+    sites,
+    users,
+    users_by_day,
+    users_by_hour,
+)
+from shared.settings import Settings
+from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
+from worker.stored.extent import Part, find_days
+from worker.upkeep.compaction import compact
+from worker.verify.findings import MOST_LINES
+from worker.verify.verify import verify
+
+COUNTS = (events_by_minute, *(level.events for level in LEVELS))
+USERS = tuple(level.users for level in LEVELS)
+# A day without events, and a user that nobody is.
+ELSEWHERE = TODAY - 100 * DAY_MS
+NOBODY = 4_000_000
+
+Tamper = Callable[[Connection], object]
+
+
+def store(engine: Engine, sites: str, days: int) -> None:
+    """Events of which some users are compacted, and some are not yet."""
+    commit(engine, "b1", varied_events(1, 300, sites=sites, days=days))
+    compact(engine)
+    commit(engine, "b2", varied_events(2, 100, sites=sites, days=days, users="late"))
+
+
+@pytest.fixture
+def counted(engine: Engine) -> Engine:
+    store(engine, "ab", 2)
+    return engine
+
+
+def key_of(connection: Connection, table: Table) -> Any:
+    """A condition that one row fulfils, neither the first nor the last."""
+    rows = connection.execute(select(*table.primary_key).order_by(*table.primary_key)).all()
+    row = rows[len(rows) // 2]
+    return [column == value for column, value in zip(table.primary_key, row, strict=True)]
+
+
+def remove(table: Table) -> Tamper:
+    return lambda connection: connection.execute(delete(table).where(*key_of(connection, table)))
+
+
+def change(table: Table, **values: Any) -> Tamper:
+    return lambda connection: connection.execute(
+        update(table).where(*key_of(connection, table)).values(**values)
+    )
+
+
+def add(table: Table, **values: Any) -> Tamper:
+    given = {"site_id": "a", "bucket": ELSEWHERE} | values
+    if "dimension" in table.columns:
+        given = {"dimension": TOTAL, "value_key": TOTAL_KEY} | given
+    return lambda connection: connection.execute(insert(table).values(**given))
+
+
+def change_set(table: Table, alter: Callable[[BitMap], object]) -> Tamper:
+    def tamper(connection: Connection) -> None:
+        key = key_of(connection, table)
+        members = BitMap.deserialize(connection.scalar(select(table.c.bitmap).where(*key)) or b"")
+        alter(members)
+        connection.execute(update(table).where(*key).values(bitmap=members.serialize()))
+
+    return tamper
+
+
+def forget_number(connection: Connection) -> None:
+    connection.execute(delete(users).where(users.c.site_id == "a", users.c.user_id == "user-3"))
+
+
+STRAY = encode_sets({(TOTAL, TOTAL_KEY): BitMap([NOBODY])})
+TAMPERS: dict[str, tuple[Table, Tamper]] = {
+    **{f"one too many in {t}": (t, change(t, events=t.c.events + 1)) for t in COUNTS},
+    **{f"no row in {t}": (t, remove(t)) for t in (*COUNTS, *USERS)},
+    **{f"a row of another day in {t}": (t, add(t, event_type="x", events=1)) for t in COUNTS},
+    **{f"a row of nothing in {t}": (t, add(t, event_type="x", events=0)) for t in COUNTS},
+    **{f"a user missing in {t}": (t, change_set(t, lambda s: s.pop())) for t in USERS},
+    **{f"a user too many in {t}": (t, change_set(t, lambda s: s.add(NOBODY))) for t in USERS},
+    **{f"bytes in {t}": (t, change(t, bitmap=b"no bitmap")) for t in USERS},
+    **{f"users of another day in {t}": (t, add(t, bitmap=BitMap([1]).serialize())) for t in USERS},
+    "an unknown dimension": (
+        users_by_hour,
+        add(users_by_hour, dimension="x", bucket=TODAY, bitmap=BitMap([1]).serialize()),
+    ),
+    "no recent users": (users_by_hour, remove(recent_users)),
+    "stray recent users": (
+        users_by_day,
+        add(recent_users, bucket=TODAY, batch_id="x", sets=STRAY),
+    ),
+    "recent users of another day": (users_by_day, add(recent_users, batch_id="x", sets=STRAY)),
+    "bytes in recent_users": (recent_users, change(recent_users, sets=b"no sets")),
+    "no number": (users, forget_number),
+    "a number of two": (
+        users,
+        lambda c: c.execute(
+            update(users)
+            .where(users.c.site_id == "a", users.c.user_id.in_(["user-3", "user-4"]))
+            .values(number=0)
+        ),
+    ),
+    "a number that is not taken": (users, change(users, number=NOBODY)),
+    "a number no bitmap holds": (users, change(users, number=2**32)),
+    "a negative number": (users, change(users, number=-1)),
+    "too few numbers taken": (users, change(sites, users=3)),
+    "users of no site": (
+        users,
+        lambda c: c.execute(insert(users).values(site_id="x", user_id="u", number=0)),
+    ),
+    "no row in sites": (sites, remove(sites)),
+    "a site without events": (
+        sites,
+        lambda c: c.execute(
+            insert(sites).values(site_id="x", users=1, first_event=1, last_event=2)
+        ),
+    ),
+    "a first event too early": (sites, change(sites, first_event=1)),
+    "a first event too late": (sites, change(sites, first_event=TODAY)),
+    "a last event too early": (sites, change(sites, last_event=TODAY - DAY_MS)),
+    "a last event too late": (sites, change(sites, last_event=TODAY + DAY_MS)),
+    "no text": (
+        dimension_values,
+        lambda c: c.execute(
+            delete(dimension_values).where(dimension_values.c.value_key == value_key("/A"))
+        ),
+    ),
+    "another text": (
+        dimension_values,
+        lambda c: c.execute(
+            update(dimension_values)
+            .where(dimension_values.c.value_key == value_key("/A"))
+            .values(value="/B")
+        ),
+    ),
+}
+
+
+def test_whatever_is_wrong_is_found_and_mended(engine: Engine, database_settings: Settings) -> None:
+    store(engine, "a", 1)
+    for number, (name, (table, tamper)) in enumerate(TAMPERS.items()):
+        commit(engine, f"c{number}", varied_events(number + 3, 9, sites="a", days=1, users=name))
+        with engine.begin() as connection:
+            tamper(connection)
+        found = differences(database_settings)
+        assert any(line.startswith(f"{table.name}: ") for line in found), (name, found)
+        rebuild_all(engine)
+        assert differences(database_settings) == [], name
+
+
+def test_a_difference_is_told_where_it_is(counted: Engine, database_settings: Settings) -> None:
+    key = (
+        events_by_hour.c.site_id == "a",
+        events_by_hour.c.dimension == "path",
+        events_by_hour.c.value_key == value_key("/größe"),
+        events_by_hour.c.bucket == TODAY + HOUR_MS,
+        events_by_hour.c.event_type == "page_view",
+    )
+    with counted.begin() as connection:
+        there = connection.scalar(select(events_by_hour.c.events).where(*key))
+        connection.execute(update(events_by_hour).where(*key).values(events=77))
+    where = "site='a' bucket=2025-11-15T01:00:00Z dimension='path' value='/größe'"
+    line = f"events_by_hour: {where} event_type='page_view': expected {there}, found 77"
+    assert differences(database_settings) == [line]
+
+
+def test_many_differences_of_a_table_are_counted(
+    counted: Engine, database_settings: Settings
+) -> None:
+    with counted.begin() as connection:
+        deleted = connection.execute(delete(events_by_day)).rowcount
+    found = [line for line in differences(database_settings) if "events_by_day" in line]
+    assert len(found) == MOST_LINES + 1
+    assert found[-1] == f"events_by_day: and {deleted - MOST_LINES} more"
+
+
+def test_an_event_that_is_gone_is_missed_in_the_ledger(
+    counted: Engine, database_settings: Settings
+) -> None:
+    with counted.begin() as connection:
+        connection.execute(delete(events).where(*key_of(connection, events)))
+    rebuild_all(counted)
+    assert differences(database_settings) == ["events: outcome=stored: expected 400, found 399"]
+    with counted.begin() as connection:
+        connection.execute(
+            update(outcomes).values(events=outcomes.c.events - 1).where(one(connection))
+        )
+    assert differences(database_settings) == []
+
+
+def one(connection: Connection) -> Any:
+    return outcomes.c.shard == connection.scalar(select(func.max(outcomes.c.shard)))
+
+
+def test_only_the_part_asked_for_is_looked_at(counted: Engine, database_settings: Settings) -> None:
+    with counted.begin() as connection:
+        at = (events_by_hour.c.site_id == "a", events_by_hour.c.bucket == TODAY - DAY_MS + HOUR_MS)
+        connection.execute(delete(events_by_hour).where(*at))
+    assert differences(database_settings, Part("b")) == []
+    assert differences(database_settings, Part("a", start=TODAY)) == []
+    assert differences(database_settings, Part("a", end=TODAY - DAY_MS)) == []
+    assert differences(database_settings, Part("a", TODAY - DAY_MS, TODAY)) != []
+
+
+def test_what_is_compared_is_told(counted: Engine, database_settings: Settings) -> None:
+    verified = verify(counted, find_days(counted, Part()), are_all=True, say=print)
+    assert (verified.events, len(verified.sites), len(verified.days)) == (400, 2, 2)
+
+
+def test_nothing_differs_while_workers_store(counted: Engine, database_settings: Settings) -> None:
+    worker = writing_engine(database_settings)
+
+    def store_more() -> None:
+        for number in range(40):
+            commit(worker, f"c{number}", varied_events(100 + number, 50))
+            if number % 5 == 0:
+                compact(worker)
+
+    storing = threading.Thread(target=store_more)
+    storing.start()
+    while storing.is_alive():
+        assert differences(database_settings) == []
+    storing.join()
+    worker.dispose()
+    assert differences(database_settings) == []

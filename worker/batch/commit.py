@@ -1,0 +1,210 @@
+"""One batch, one transaction: what becomes of every event in it.
+
+The ledger row comes first: a batch that was committed before stops there, and two workers with the
+same batch wait for each other on it. Everything else commits with it or not at all, so this module
+may be killed at any line and run again.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Engine
+
+from shared.db.database import KnownKey, translated_errors
+from shared.db.dialects import insert_adding, insert_ignoring_known
+from shared.db.driver_rows import fetch_by_keys
+from shared.db.tables import OUTCOME_SHARDS, batch_ledger, dedupe, outcomes
+from shared.errors import BatchHalted, PoisonEvent
+from shared.event import MAX_EVENT_ID, MAX_NAME, Event, decode_event, decode_events
+from shared.outcomes import DropReason, Outcome
+from shared.queue.event_queue import Batch
+from worker.batch.insert import (
+    Inserted,
+    Row,
+    insert_all,
+    insert_what_can_be,
+    most_dead,
+    primary_key,
+)
+from worker.batch.parking import DeadEvent, park
+from worker.counting.bursts import delete_rows, find_excess
+from worker.counting.rollups import Columns, lock_sites, numbers_of_rows, raise_rollups
+from worker.enrich.bots import BotRule, without_crawlers
+
+Counts = Counter[tuple[Outcome, str]]
+
+KEEP_ALL = BotRule()
+
+
+class AlreadyCommitted(Exception):
+    """The batch's transaction was committed before; only its Redis list is left to delete."""
+
+
+class Opened(NamedTuple):
+    """A batch, read: its events, those of crawlers, and what in it is no event."""
+
+    id: str
+    arrived: list[Event]
+    crawled: int
+    unreadable: list[DeadEvent]
+
+
+def commit_batch(engine: Engine, batch: Batch, now: int, rule: BotRule = KEEP_ALL) -> Counts:
+    """Store a batch; returns how many of its events came to which outcome. `now` is in ms.
+
+    Raises AlreadyCommitted, BatchHalted, or Unavailable where a retry may succeed.
+    """
+    readable, unreadable = decoded(batch.payloads)
+    arrived = without_crawlers(readable, rule)
+    opened = Opened(batch.id, arrived, len(readable) - len(arrived), unreadable)
+    try:
+        return write_batch(engine, opened, now, rule, insert_all)
+    except (KnownKey, PoisonEvent):
+        # Some event is there already or cannot be stored. Rare: find out which.
+        return write_batch(engine, opened, now, rule, insert_what_can_be)
+
+
+def decoded(payloads: list[bytes]) -> tuple[list[Event], list[DeadEvent]]:
+    """The events of a batch, and what in it is none."""
+    try:
+        together = decode_events(b"[" + b",".join(payloads) + b"]")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        together = []
+    # A payload that is two events with a comma between them would count as two.
+    if len(together) == len(payloads):
+        return together, []
+    readable: list[Event] = []
+    dead: list[DeadEvent] = []
+    for payload in payloads:
+        try:
+            readable.append(decode_event(payload))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            dead.append(DeadEvent(payload, f"unreadable: {error}"))
+    return readable, dead
+
+
+def write_batch(
+    engine: Engine,
+    opened: Opened,
+    now: int,
+    rule: BotRule,
+    insert: Callable[[Connection, list[Event], int], Inserted],
+) -> Counts:
+    """The transaction."""
+    batch_id, arrived, crawled, unreadable = opened
+    if len(unreadable) > most_dead(len(arrived) + crawled + len(unreadable)):
+        raise BatchHalted(f"{len(unreadable)} events of one batch cannot be read")
+    with translated_errors(), engine.begin() as connection:
+        enter_ledger(connection, batch_id, now)
+        new = without_known_ids(connection, batch_id, arrived, now)
+        inserted = insert(connection, sorted(new, key=primary_key), len(unreadable))
+        dead = unreadable + inserted.dead
+        park(connection, batch_id, dead, now)
+        stored = count_rows(connection, batch_id, inserted.stored, rule.burst_limit, now)
+        counts: Counts = Counter()
+        counts[Outcome.STORED, ""] = stored
+        counts[Outcome.DUPLICATE, ""] = len(arrived) - len(new) + inserted.duplicates
+        counts[Outcome.DROPPED, DropReason.BOT] = crawled
+        counts[Outcome.DROPPED, DropReason.BURST] = len(inserted.stored) - stored
+        counts[Outcome.DEAD, ""] = len(dead)
+        count_outcomes(connection, batch_id, counts)
+    return counts
+
+
+def count_rows(
+    connection: Connection, batch_id: str, rows: list[Row], burst_limit: int, now: int
+) -> int:
+    """Raise the rollups by the rows inserted, save those that are too many of a burst: these are
+    deleted again. Returns how many stay."""
+    if not rows:
+        return 0
+    columns = Columns(rows)
+    lock_sites(connection, set(columns.site_ids))
+    numbers = numbers_of_rows(connection, columns)
+    excess = find_excess(connection, columns, numbers, burst_limit, now) if burst_limit else []
+    if excess:
+        delete_rows(connection, [rows[index] for index in excess])
+        kept = sorted(set(range(len(rows))).difference(excess))
+        if not kept:
+            return 0
+        columns = Columns([rows[index] for index in kept])
+        numbers = [numbers[index] for index in kept]
+    raise_rollups(connection, batch_id, columns, numbers)
+    return len(rows) - len(excess)
+
+
+def enter_ledger(connection: Connection, batch_id: str, now: int) -> None:
+    statement = batch_ledger.insert().prefix_with("/* worker.ledger */")
+    try:
+        with translated_errors():
+            connection.execute(statement, {"batch_id": batch_id, "committed_at": now})
+    except KnownKey as error:
+        raise AlreadyCommitted(batch_id) from error
+
+
+def without_known_ids(
+    connection: Connection, batch_id: str, arrived: list[Event], now: int
+) -> list[Event]:
+    """The events whose caller's id, if any, was not seen within the window nor earlier in here."""
+    first: dict[tuple[str, str], Event] = {}
+    for event in arrived:
+        if is_keyed(event):
+            first.setdefault((event.site_id, event.event_id), event)
+    if not first:
+        return arrived
+    ours = remember_ids(connection, batch_id, sorted(first), now)
+    return [
+        event
+        for event in arrived
+        if not is_keyed(event)
+        or (
+            first[event.site_id, event.event_id] is event
+            and (event.site_id, event.event_id) in ours
+        )
+    ]
+
+
+def is_keyed(event: Event) -> bool:
+    """Whether the caller's id can be remembered. One that is too long for its column would be cut
+    without a word; left alone, it makes its event a dead letter."""
+    fits = len(event.event_id) <= MAX_EVENT_ID and len(event.site_id) <= MAX_NAME
+    return event.has_caller_id and fits
+
+
+def remember_ids(
+    connection: Connection, batch_id: str, ids: list[tuple[str, str]], now: int
+) -> set[tuple[str, str]]:
+    """Enter ids in the dedupe table; returns those that were not there. `ids` come sorted: two
+    workers must lock rows in the same order."""
+    statement = insert_ignoring_known(connection, dedupe).prefix_with("/* worker.dedupe */")
+    rows = [
+        {"site_id": site_id, "event_id": event_id, "batch_id": batch_id, "seen_at": now}
+        for site_id, event_id in ids
+    ]
+    if connection.execute(statement, rows).rowcount == len(ids):
+        return set(ids)
+    columns = (dedupe.c.site_id, dedupe.c.event_id, dedupe.c.batch_id)
+    known = fetch_by_keys(connection, columns, columns[:2], ids, "/* worker.dedupe */")
+    return {(site_id, event_id) for site_id, event_id, first in known if first == batch_id}
+
+
+def count_outcomes(connection: Connection, batch_id: str, counts: Counts) -> None:
+    """Add to the outcome counters. Last in the transaction: workers of all sites share them."""
+    shard = zlib.crc32(batch_id.encode()) % OUTCOME_SHARDS
+    rows = outcome_rows(counts.items(), shard)
+    if rows:
+        statement = insert_adding(connection, outcomes, outcomes.c.events)
+        connection.execute(statement.prefix_with("/* worker.outcomes */"), rows)
+
+
+def outcome_rows(
+    counts: Iterable[tuple[tuple[Outcome, str], int]], shard: int
+) -> list[dict[str, object]]:
+    return [
+        {"outcome": str(outcome), "reason": str(reason), "shard": shard, "events": number}
+        for (outcome, reason), number in sorted(counts)
+        if number
+    ]

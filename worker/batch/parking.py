@@ -1,0 +1,51 @@
+"""Parking what the database refuses, as it waited in Redis, for an operator to look at."""
+
+import base64
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from shared.db.driver_rows import delete_by_keys
+from shared.db.tables import dead_letters, dedupe
+from shared.event import Event, encode_event
+
+MAX_REASON = 255
+
+
+class DeadEvent(NamedTuple):
+    """An event the database refuses, and why; `payload` is what waited in Redis."""
+
+    payload: bytes
+    reason: str
+    # The idempotency key it came with, if any: (site_id, event_id).
+    key: tuple[str, str] | None = None
+
+
+def dead_event(event: Event, reason: str) -> DeadEvent:
+    key = (event.site_id, event.event_id) if event.has_caller_id else None
+    return DeadEvent(encode_event(event), reason, key)
+
+
+def park(connection: Connection, batch_id: str, dead: list[DeadEvent], now: int) -> None:
+    """Enter refused events in the dead-letter table.
+
+    Their idempotency keys are forgotten: requeued, or sent again, they must not be duplicates.
+    """
+    if not dead:
+        return
+    keys = [event.key for event in dead if event.key]
+    if keys:
+        columns = (dedupe.c.site_id, dedupe.c.event_id)
+        delete_by_keys(connection, dedupe, columns, keys, "/* worker.dead_letters */")
+    rows = [{"batch_id": batch_id, "dead_at": now, **letter_from(event)} for event in dead]
+    connection.execute(dead_letters.insert().prefix_with("/* worker.dead_letters */"), rows)
+
+
+def letter_from(event: DeadEvent) -> dict[str, object]:
+    reason = event.reason[:MAX_REASON]
+    try:
+        payload = event.payload.decode()
+    except UnicodeDecodeError:
+        encoded = base64.b64encode(event.payload).decode()
+        return {"reason": reason, "payload": encoded, "is_base64": True}
+    return {"reason": reason, "payload": payload, "is_base64": False}

@@ -1,0 +1,113 @@
+"""Compaction: what batches left in `recent_users` moves into bitmaps, by value and hour, day, week.
+
+A union with the same users again changes nothing, so a day is never closed: events that come late
+land in `recent_users` too, and join their day when they are compacted. Readers add the two.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pyroaring import BitMap
+from sqlalchemy import Connection, Engine, Row, Table, select
+
+from shared.counts.rollups import LEVELS, bucket_start
+from shared.counts.user_sets import decode_sets, packed
+from shared.db.database import translated_errors
+from shared.db.dialects import insert_replacing
+from shared.db.driver_rows import delete_by_keys, fetch_by_keys, insert_tuples
+from shared.db.tables import recent_users, sites
+
+# Of `recent_users`, in one transaction: SQLite's writers wait for it.
+CHUNK_ROWS = 100
+CHUNK_CELLS = 500
+LABEL = "/* worker.compact */"
+
+# site_id, dimension, value_key, bucket
+Cell = tuple[str, str, bytes, int]
+
+
+def compact(engine: Engine) -> int:
+    """Compact all there is; returns how many rows of `recent_users` that were. Raises Unavailable.
+
+    Killed at any line, it loses nobody: rows leave in the transaction in which their users arrive.
+    Their sites are locked until then, as by everybody who writes rollups.
+    """
+    compacted = 0
+    while True:
+        with translated_errors(), engine.begin() as connection:
+            rows = fetch_oldest(connection, lock_sites(connection))
+            if rows:
+                merge(connection, rows)
+                forget(connection, rows)
+        compacted += len(rows)
+        if len(rows) < CHUNK_ROWS:
+            return compacted
+
+
+def lock_sites(connection: Connection) -> list[str]:
+    """Lock the sites that have the oldest rows; returns them in order."""
+    key = tuple(recent_users.primary_key)
+    oldest = select(*key).order_by(*key).limit(CHUNK_ROWS).prefix_with(LABEL)
+    site_ids = sorted({row.site_id for row in connection.execute(oldest)})
+    locked = select(sites.c.site_id).where(sites.c.site_id.in_(site_ids)).prefix_with(LABEL)
+    connection.execute(locked.order_by(sites.c.site_id).with_for_update()).all()
+    return site_ids
+
+
+def fetch_oldest(connection: Connection, site_ids: list[str]) -> Sequence[Row[*tuple[Any, ...]]]:
+    oldest = (
+        select(recent_users)
+        .prefix_with(LABEL)
+        .where(recent_users.c.site_id.in_(site_ids))
+        .order_by(*recent_users.primary_key)
+        .limit(CHUNK_ROWS)
+    )
+    return connection.execute(oldest).all()
+
+
+def forget(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    keys = [(row.site_id, row.bucket, row.batch_id) for row in rows]
+    delete_by_keys(connection, recent_users, tuple(recent_users.primary_key), keys, LABEL)
+
+
+def merge(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    merged: dict[Cell, BitMap] = defaultdict(BitMap)
+    for row in rows:
+        for (dimension, key), users in decode_sets(row.sets).items():
+            merged[row.site_id, dimension, key, row.bucket] |= users
+    for level in LEVELS:
+        cells: dict[Cell, BitMap] = defaultdict(BitMap)
+        for (site_id, dimension, key, hour), users in merged.items():
+            cells[site_id, dimension, key, bucket_start(hour, level.bucket_ms)] |= users
+        add_users(connection, level.users, cells)
+
+
+def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -> None:
+    """Raise bitmaps by `cells`."""
+    ordered = sorted(cells)
+    for first in range(0, len(ordered), CHUNK_CELLS):
+        chunk = ordered[first : first + CHUNK_CELLS]
+        known = fetch_bitmaps(connection, table, chunk)
+        changed = [
+            (cell, users)
+            for cell in chunk
+            if (users := cells[cell] | known.get(cell, BitMap())) != known.get(cell)
+        ]
+        write_bitmaps(connection, table, changed)
+
+
+def fetch_bitmaps(connection: Connection, table: Table, cells: list[Cell]) -> dict[Cell, BitMap]:
+    known = fetch_by_keys(connection, tuple(table.c), tuple(table.primary_key), cells, LABEL)
+    return {(cell[0], cell[1], cell[2], cell[3]): BitMap.deserialize(bits) for *cell, bits in known}
+
+
+def write_bitmaps(
+    connection: Connection, table: Table, changed: Iterable[tuple[Cell, BitMap]]
+) -> None:
+    statement = insert_replacing(connection, table, table.c.bitmap)
+    insert_tuples(
+        connection,
+        statement.prefix_with(LABEL),
+        [(*cell, packed(users)) for cell, users in changed],
+    )

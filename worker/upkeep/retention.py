@@ -1,0 +1,171 @@
+"""Forgetting what nobody needs any more, in chunks too small for anybody to wait for."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Column, Connection, Engine, Table, select, update
+
+from shared.clock import DAY_MS, HOUR_MS
+from shared.db.database import translated_errors
+from shared.db.dialects import insert_ignoring_known
+from shared.db.driver_rows import delete_by_keys
+from shared.db.tables import (
+    batch_ledger,
+    dedupe,
+    events,
+    retention,
+    segments,
+    sites,
+    views_by_second,
+)
+from worker.stopping import StopFlag
+from worker.stored.segment_rows import delete_segments
+from worker.stored.site_rows import is_behind
+
+log = logging.getLogger(__name__)
+
+# A batch id is needed while its Redis list may still exist; a week outlasts any restart.
+LEDGER_DAYS = 7
+# A user's views in one second that arrive further apart than this are no burst.
+BURST_MS = HOUR_MS
+CHUNK_ROWS = 1000
+CHUNK_SEGMENTS = 10
+# A run that deletes events ends after this, so that compaction gets its turn; another goes on.
+BUDGET_SECONDS = 20.0
+# Batches get their turn between two chunks, for at least as long as a chunk took.
+PAUSE_SECONDS = 0.02
+
+# Deletes a site's oldest that are older than a moment, in ms; returns how many.
+Prune = Callable[[Engine, str, int], int]
+
+
+def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -> int:
+    """Delete old idempotency keys, seconds and ledger rows; returns how many. `now` is in ms.
+
+    A batch that Redis still holds keeps its ledger row however old: it stops a second count.
+    """
+    pruned = prune_older(engine, dedupe, dedupe.c.seen_at, now - dedupe_days * DAY_MS, ())
+    seconds = views_by_second
+    pruned += prune_older(engine, seconds, seconds.c.seen_at, now - BURST_MS, ())
+    before = now - LEDGER_DAYS * DAY_MS
+    held = tuple(held_batches)
+    return pruned + prune_older(engine, batch_ledger, batch_ledger.c.committed_at, before, held)
+
+
+def prune_older(
+    engine: Engine, table: Table, moment: Column[int], before: int, kept: tuple[str, ...]
+) -> int:
+    key = tuple(table.primary_key)
+    # Locked: a batch may be about to write such a row anew, and that one must stay.
+    old = select(*key).where(moment < before).limit(CHUNK_ROWS).with_for_update()
+    if kept:
+        old = old.where(table.c.batch_id.not_in(kept))
+    pruned = 0
+    while True:
+        with translated_errors(), engine.begin() as connection:
+            found = [tuple(row) for row in connection.execute(old)]
+            delete_by_keys(connection, table, key, found, "/* worker.prune */")
+        pruned += len(found)
+        if len(found) < CHUNK_ROWS:
+            return pruned
+
+
+def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag) -> bool:
+    """Delete the events of whole UTC days that are older than `max_age_days`; their rollups stay.
+
+    `now` is in ms. False where time was up or a stop is requested, before all were deleted. Raises
+    Unavailable.
+    """
+    oldest_kept = now - max_age_days * DAY_MS
+    before = oldest_kept - oldest_kept % DAY_MS
+    deadline = time.monotonic() + BUDGET_SECONDS
+    waiting = what_to_prune(engine, before)
+    if waiting:
+        # Committed first: where events are missing, everybody knows that they may be.
+        raise_pruned_before(engine, before)
+    pruned = 0
+    while waiting and time.monotonic() < deadline and not stopping.is_set():
+        started = time.monotonic()
+        prune_some, most, site_id = waiting[-1]
+        deleted = prune_some(engine, site_id, before)
+        pruned += deleted if prune_some is prune_chunk else 0
+        if deleted < most:
+            waiting.pop()
+        stopping.wait(max(PAUSE_SECONDS, time.monotonic() - started))
+    if pruned:
+        log.info("deleted %d events past their age", pruned)
+    return not waiting
+
+
+def what_to_prune(engine: Engine, before: int) -> list[tuple[Prune, int, str]]:
+    """By which function, how much at a time and of which site; the last comes first.
+
+    Segments go before events, and events only of sites all of whose events are counted.
+    """
+    with translated_errors(), engine.begin() as connection:
+        known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
+        with_events = [
+            site_id
+            for site_id in known
+            if oldest_events(connection, site_id, before, 1) and not is_behind(connection, site_id)
+        ]
+        older = select(segments.c.site_id).where(segments.c.bucket < before).distinct()
+        with_segments = connection.scalars(older.prefix_with("/* worker.prune_segments */")).all()
+    return [
+        *((prune_chunk, CHUNK_ROWS, site_id) for site_id in with_events),
+        *((prune_segments, CHUNK_SEGMENTS, site_id) for site_id in with_segments),
+    ]
+
+
+def oldest_events(
+    connection: Connection, site_id: str, before: int, most: int
+) -> list[tuple[object, ...]]:
+    """The keys of a site's oldest events."""
+    statement = (
+        select(*events.primary_key)
+        .prefix_with("/* worker.prune_events */")
+        .where(events.c.site_id == site_id, events.c.timestamp < before)
+        .order_by(events.c.timestamp, events.c.event_id)
+        .limit(most)
+    )
+    return [tuple(row) for row in connection.execute(statement)]
+
+
+def raise_pruned_before(engine: Engine, before: int) -> None:
+    with translated_errors(), engine.begin() as connection:
+        row = {"id": 1, "pruned_before": before}
+        connection.execute(insert_ignoring_known(connection, retention), row)
+        lower = retention.c.pruned_before < before
+        connection.execute(update(retention).where(lower).values(pruned_before=before))
+
+
+def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
+    """Delete a site's oldest events; returns how many.
+
+    Whoever rebuilds a day of the site holds this lock meanwhile, and must not see half of it. The
+    rows are named one by one: a range would wait for a batch that inserts into it, and that batch
+    for the lock.
+    """
+    with translated_errors(), engine.begin() as connection:
+        if not lock_if_there(connection, site_id):
+            return 0
+        # One that was written since they were looked for; from now on nobody writes any.
+        delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
+        found = oldest_events(connection, site_id, before, CHUNK_ROWS)
+        key = tuple(events.primary_key)
+        delete_by_keys(connection, events, key, found, "/* worker.prune_events */")
+        return len(found)
+
+
+def prune_segments(engine: Engine, site_id: str, before: int) -> int:
+    """Delete a site's oldest segments; returns how many. Nobody makes any of pruned days."""
+    with translated_errors(), engine.begin() as connection:
+        lock_if_there(connection, site_id)
+        return delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
+
+
+def lock_if_there(connection: Connection, site_id: str) -> bool:
+    """Lock the site's row until the transaction ends; False where there is none."""
+    locked = select(sites.c.site_id).where(sites.c.site_id == site_id).with_for_update()
+    return connection.scalar(locked) is not None

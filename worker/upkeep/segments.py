@@ -1,0 +1,267 @@
+"""Making segments of the events that sites have behind them; see shared/counts/segments.py.
+
+The events are read without a lock. The transaction that writes a segment locks its site, and then
+the rollups must count as many events as were read: where a batch stored some more of these hours in
+between, they do not, and the segment is made another time.
+"""
+
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, Table, and_, func, select
+
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from shared.counts.rollups import DIMENSIONS, TOTAL
+from shared.counts.segments import (
+    COLUMNS,
+    TEXTS,
+    TIME,
+    USER,
+    Rows,
+    Segment,
+    encode_column,
+    parts_of,
+    select_counts,
+    select_segments,
+)
+from shared.db.database import translated_errors
+from shared.db.driver_rows import insert_tuples
+from shared.db.tables import (
+    events,
+    events_by_day,
+    events_by_hour,
+    events_by_week,
+    segment_columns,
+    segments,
+    sites,
+    users,
+)
+from worker.stopping import StopFlag
+from worker.stored.extent import fetch_pruned_before
+from worker.stored.key_order import pages
+from worker.stored.segment_rows import LABEL, delete_rows, delete_segments
+from worker.stored.site_rows import MAX_NUMBER, is_behind
+
+# A segment ends with the hour in which it comes to have so many; a day with fewer is one segment.
+FULL_EVENTS = 100_000
+# An hour with more is left to `events`: its columns would not go into memory.
+MOST_EVENTS = 5_000_000
+# For so long after an hour, events of it may be under way.
+GRACE_MS = 2 * MINUTE_MS
+# A run ends after this, so that compaction gets its turn; another goes on.
+BUDGET_SECONDS = 5.0
+EVENT_KEY = (events.c.timestamp, events.c.event_id)
+CHUNK_SITES = 500
+
+# Which segments could not be made, and up to which hour they were to be.
+Failed = dict[tuple[str, Segment], int]
+
+
+class Builder:
+    """The columns of a segment, as its events come in the order of their key."""
+
+    def __init__(self, bucket: int) -> None:
+        self.bucket = bucket
+        self.texts: dict[str, dict[str | None, int]] = {name: {} for name in TEXTS}
+        self.numbers = {name: array("Q" if name == USER else "I") for name in COLUMNS}
+        self.is_complete = True
+
+    def add(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Rows as `select_events` has them, at least one."""
+        moments, _, user_ids, numbers, *texts = zip(*rows, strict=True)
+        if not all(map(is_numbered, user_ids, numbers)):  # `verify` says which is not
+            self.is_complete = False
+            return
+        self.numbers[TIME].extend(moment - self.bucket for moment in moments)
+        self.numbers[USER].extend(0 if number is None else number + 1 for number in numbers)
+        for name, values in zip(TEXTS, texts, strict=True):
+            known = self.texts[name]
+            self.numbers[name].extend([known.setdefault(v, len(known)) for v in values])
+
+    def __len__(self) -> int:
+        return len(self.numbers[TIME])
+
+    def encoded(self) -> Iterator[tuple[str, bytes]]:
+        for name, numbers in self.numbers.items():
+            yield name, encode_column(self.texts.get(name, ()), numbers)
+
+
+def is_numbered(user_id: str | None, number: int | None) -> bool:
+    """Whether a row has its user's number, or none as it has no user."""
+    return user_id is None if number is None else 0 <= number <= MAX_NUMBER
+
+
+def build_segments(
+    reader: Engine, writer: Engine, now: int, stopping: StopFlag, failed: Failed | None = None
+) -> bool:
+    """Make the segments that are missing up to the last full hour, newest first. `now` is in ms.
+
+    Those that could not be made join `failed`, and are tried again once another hour is over. False
+    where time was up or a stop is requested before all were tried. Raises Unavailable.
+    """
+    end = (now - GRACE_MS) // HOUR_MS * HOUR_MS
+    failed = {} if failed is None else failed
+    deadline = None
+    for site_id in fetch_sites(reader):
+        for day in [] if stopping.is_set() else fetch_days(reader, site_id, end):
+            for segment in fetch_missing(reader, site_id, day, min(day + DAY_MS, end)):
+                if failed.get((site_id, segment)) == end:
+                    continue
+                # Looking for what is missing, which in a thousand sites takes a while, is no reason
+                # to stop there.
+                deadline = deadline or time.monotonic() + BUDGET_SECONDS
+                if stopping.is_set() or time.monotonic() > deadline:
+                    return False
+                if not build(reader, writer, site_id, segment, stopping):
+                    failed[site_id, segment] = end
+    for known in [known for known, when in failed.items() if when != end]:
+        del failed[known]
+    return not stopping.is_set()
+
+
+def fetch_sites(reader: Engine) -> list[str]:
+    """The sites that have events in no segment: of most, nothing came since all were in one."""
+    with translated_errors(), reader.begin() as connection:
+        known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
+        counted: dict[str, int] = {}
+        has: dict[str, int] = {}
+        for first in range(0, len(known), CHUNK_SITES):
+            some = known[first : first + CHUNK_SITES]
+            of_all = sums_by_site(events_by_week, some).where(events_by_week.c.dimension == TOTAL)
+            counted |= {site_id: int(number) for site_id, number in connection.execute(of_all)}
+            of_segments = connection.execute(sums_by_site(segments, some))
+            has |= {site_id: int(number) for site_id, number in of_segments}
+    return [site_id for site_id in known if counted.get(site_id) != has.get(site_id)]
+
+
+def sums_by_site(table: Table, site_ids: Sequence[str]) -> Rows:
+    return (
+        select(table.c.site_id, func.sum(table.c.events))
+        .where(table.c.site_id.in_(site_ids))
+        .group_by(table.c.site_id)
+        .prefix_with(LABEL)
+    )
+
+
+def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
+    """The days of which segments have not as many events as there are before `end`, newest first.
+
+    None of a site whose events are not all counted yet, and none whose events may be pruned.
+    """
+    last_day = end - end % DAY_MS
+    with translated_errors(), reader.begin() as connection:
+        if is_behind(connection, site_id):
+            return []
+        counted = fetch_counts(connection, events_by_day, site_id, 0, last_day)
+        today = fetch_counts(connection, events_by_hour, site_id, last_day, end)
+        has: Counter[int] = Counter()
+        for segment in fetch_segments(connection, site_id, 0, end):
+            has[segment.bucket - segment.bucket % DAY_MS] += segment.events
+        pruned_before = fetch_pruned_before(connection) or 0
+    if today:
+        counted[last_day] = sum(today.values())
+    missing = [day for day, number in counted.items() if has[day] != number]
+    return sorted((day for day in missing if day >= pruned_before), reverse=True)
+
+
+def fetch_missing(reader: Engine, site_id: str, day: int, end: int) -> list[Segment]:
+    """The segments of the hours from `day` up to `end` that are not there as they should be."""
+    with translated_errors(), reader.begin() as connection:
+        hours = fetch_counts(connection, events_by_hour, site_id, day, end)
+        held = set(fetch_segments(connection, site_id, day, end))
+    return [
+        segment
+        for segment in segments_of(hours)
+        if segment not in held and segment.events <= MOST_EVENTS
+    ]
+
+
+def fetch_counts(
+    connection: Connection, table: Table, site_id: str, start: int, end: int
+) -> dict[int, int]:
+    """How many events a rollup counts in each of its buckets."""
+    rows = connection.execute(select_counts(table, site_id, start, end).prefix_with(LABEL))
+    return {bucket: int(number) for bucket, number in rows}
+
+
+def fetch_segments(connection: Connection, site_id: str, start: int, end: int) -> list[Segment]:
+    rows = connection.execute(select_segments(site_id, start, end).prefix_with(LABEL))
+    return [Segment(*row) for row in rows]
+
+
+def segments_of(hours: Mapping[int, int]) -> Iterator[Segment]:
+    """How the events of a day, by the hour, are put together."""
+    start, number = None, 0
+    until = 0
+    for hour in sorted(hours):
+        start = hour if start is None else start
+        number, until = number + hours[hour], hour + HOUR_MS
+        if number >= FULL_EVENTS:
+            yield Segment(start, until, number)
+            start, number = None, 0
+    if start is not None:
+        yield Segment(start, until, number)
+
+
+def build(
+    reader: Engine, writer: Engine, site_id: str, segment: Segment, stopping: StopFlag
+) -> bool:
+    """Make a segment, in place of those that have any of its hours.
+
+    False where it could not be made: its events are not those that are counted, one of its users
+    has no number, or a stop was requested.
+    """
+    built = Builder(segment.bucket)
+    with translated_errors(), reader.begin() as connection:
+        rebuilds = connection.scalar(select_rebuilds(site_id))
+        for page in pages(connection, select_events(site_id, segment), EVENT_KEY, segment.bucket):
+            built.add(page)
+            if not built.is_complete or stopping.is_set():
+                return False
+    if len(built) != segment.events:
+        return False
+    with translated_errors(), writer.begin() as connection:
+        if connection.scalar(select_rebuilds(site_id).with_for_update()) != rebuilds:
+            return False
+        counted = fetch_counts(connection, events_by_hour, site_id, segment.bucket, segment.until)
+        pruned_before = fetch_pruned_before(connection) or 0
+        if sum(counted.values()) != segment.events or segment.bucket < pruned_before:
+            return False
+        delete_segments(connection, site_id, segment.bucket, segment.until)
+        delete_rows(connection, site_id, [segment.bucket])  # columns without a head, if any
+        row = (site_id, *segment)
+        insert_tuples(connection, segments.insert().prefix_with(LABEL), [row])
+        insert_tuples(
+            connection,
+            segment_columns.insert().prefix_with(LABEL),
+            [
+                (site_id, name, segment.bucket, *part)
+                for name, data in built.encoded()
+                for part in parts_of(data)
+            ],
+        )
+    return True
+
+
+def select_rebuilds(site_id: str) -> Select[tuple[int]]:
+    return select(sites.c.rebuilds).where(sites.c.site_id == site_id).prefix_with(LABEL)
+
+
+def select_events(site_id: str, segment: Segment) -> Any:
+    """timestamp, event_id, user_id, the user's number, and the columns TEXTS."""
+    its_user = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
+    return (
+        select(
+            *EVENT_KEY,
+            events.c.user_id,
+            users.c.number,
+            events.c.event_type,
+            *DIMENSIONS.values(),
+        )
+        .join_from(events, users, its_user, isouter=True)
+        .where(events.c.site_id == site_id, events.c.timestamp < segment.until)
+        .prefix_with(LABEL)
+    )
