@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
 
 # The same few pages link to a site again and again. A referrer may have 2 kB, hence no more.
 CACHED_REFERRERS = 4096

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
 from worker.enrich.sources import source_from
 
 SOURCES = [
