@@ -221,3 +221,25 @@ DIMENSIONS = {field.dimension.name: field for field in FIELDS if field.dimension
 COUNTED = frozenset(
     field.dimension.name for field in FIELDS if field.dimension and field.dimension.has_rollup
 )
+
+
+def fields_as_markdown() -> str:
+    """The table of what clients may send, for docs/api.md."""
+    lines = ["| field | at most | what it is |", "| --- | --- | --- |"]
+    for field in FROM_CLIENT:
+        bound = f"{field.most} characters" if field.most else ""
+        lines.append(f"| `{field.name}` | {bound} | {field.description} |")
+    return "\n".join(lines)
+
+
+def dimensions_as_markdown() -> str:
+    """The table of dimensions, for docs/api.md."""
+    lines = ["| dimension | values are | counted |", "| --- | --- | --- |"]
+    for name, field in DIMENSIONS.items():
+        counted = "with the events" if name in COUNTED else "in columns of past hours"
+        lines.append(f"| `{name}` | {value_of(name, field)} | {counted} |")
+    return "\n".join(lines)
+
+
+def value_of(name: str, field: Field) -> str:
+    return f"of the field `{name}`" if field.origin is Origin.CLIENT else field.description
