@@ -224,11 +224,12 @@ class MariaDbServer(Server):
 
 
 class ServiceProcess(Server):
-    """One of our own services, `python -m MODULE`, with these settings and no others."""
+    """One of our own services, `python -m MODULE` of `tree`, with these settings and no others."""
 
-    def __init__(self, module: str, settings: Mapping[str, object]) -> None:
+    def __init__(self, module: str, settings: Mapping[str, object], tree: Path = ROOT) -> None:
         super().__init__()
         self.module = module
+        self.tree = tree
         self.port = free_port()
         self.settings = {
             "DATA_DIR": str(self.directory),
@@ -245,7 +246,8 @@ class ServiceProcess(Server):
         return [sys.executable, "-m", self.module]
 
     def environment(self) -> Mapping[str, str]:
-        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(self.directory)}
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.tree)}
+        own |= {"TMPDIR": str(self.directory)}
         return own | self.settings
 
     def is_ready(self) -> bool:
@@ -276,9 +278,9 @@ def free_port() -> int:
         return port
 
 
-def wait_until(holds: Callable[[], object], seconds: float) -> None:
-    """Ask again and again; an AssertionError when the time is up."""
+def wait_until(holds: Callable[[], object], seconds: float, every: float = 0.02) -> None:
+    """Ask again and again, `every` so many seconds; an AssertionError when the time is up."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(every)
