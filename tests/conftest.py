@@ -1,6 +1,7 @@
 """Fixtures that several test packages share. The servers are in tests/servers.py."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,15 @@ NO_MARIADB = (
     "MariaDB is not installed: whatever needs it is not tested. "
     "To test it: apt-get install mariadb-server"
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> None:
+    """What the tests start takes signals as usual, also where these tests were started by `nohup`
+    or behind `&`: a program inherits that a signal is ignored, but no handler."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
