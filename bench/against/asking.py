@@ -5,6 +5,7 @@ have stored: the same events in each version.
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -21,20 +22,28 @@ from bench.reporting import PROMISED, questions
 from tests.servers import wait_until
 from tests.stack import Client
 
-# The periodic process is done when it has used less than this share of a processor for so long. It
-# begins with everything at once, a second after its start at the latest.
+# The periodic process, which begins with all it has to do, is done when it and its servers have
+# used less than this share of a processor for some seconds.
 QUIET_SHARE = 0.05
-QUIET_SECONDS = 3.0
 PERIODIC_SECONDS = 600
 WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a site is made of; `quiet_seconds` is how long to watch the periodic process."""
+
+    history: History
+    posts: Sequence[Post]
+    quiet_seconds: float
 
 
 class Sites:
     """Each version's reporting on each database, filled and started when it is first asked."""
 
-    def __init__(self, servers: Servers, posts: Sequence[Post], stack: ExitStack) -> None:
+    def __init__(self, servers: Servers, content: Content, stack: ExitStack) -> None:
         self.servers = servers
-        self.posts = posts
+        self.content = content
         self.stack = stack
         self.services: dict[tuple[Version, str], Program] = {}
 
@@ -42,7 +51,7 @@ class Sites:
         if (version, database) not in self.services:
             note(f"{version.name}: a site in {database}")
             environment = self.stack.enter_context(self.servers.empty(database))
-            fill(self.servers, version, environment | {"BOT_BURST_LIMIT": 0}, self.posts)
+            fill(self.servers, version, environment | {"BOT_BURST_LIMIT": 0}, self.content)
             service = self.stack.enter_context(Program(version, "reporting", environment))
             self.services[version, database] = service
         return self.services[version, database]
@@ -59,17 +68,15 @@ class Sites:
         return Measured(1 / statistics.median(times), used / asks)
 
 
-def fill(
-    servers: Servers, version: Version, environment: Environment, posts: Sequence[Post]
-) -> None:
+def fill(servers: Servers, version: Version, environment: Environment, content: Content) -> None:
     """Store the site, and let the periodic process do all that it does later."""
-    store(servers, version, environment, posts)
+    store(servers, version, environment, content.posts)
     with Program(version, "worker.periodic", environment) as periodic:
 
         def is_quiet() -> bool:
             before = servers.cpu_seconds(periodic)
-            sleep(QUIET_SECONDS)
-            return servers.cpu_seconds(periodic) - before < QUIET_SHARE * QUIET_SECONDS
+            sleep(content.quiet_seconds)
+            return servers.cpu_seconds(periodic) - before < QUIET_SHARE * content.quiet_seconds
 
         wait_until(is_quiet, PERIODIC_SECONDS)
         periodic.stop()
@@ -86,14 +93,12 @@ def ask(client: Client, path: str) -> float:
 
 
 @contextmanager
-def reporting_measures(
-    servers: Servers, posts: Sequence[Post], history: History, asks: int
-) -> Iterator[Measures]:
+def reporting_measures(servers: Servers, content: Content, asks: int) -> Iterator[Measures]:
     """Answers a second by database and question, for as long as the block."""
-    last = datetime.fromtimestamp(history.last_day / 1000, UTC).date()
-    asked = dict(islice(questions(last, history.days).items(), PROMISED))
+    last = datetime.fromtimestamp(content.history.last_day / 1000, UTC).date()
+    asked = dict(islice(questions(last, content.history.days).items(), PROMISED))
     with ExitStack() as stack:
-        sites = Sites(servers, posts, stack)
+        sites = Sites(servers, content, stack)
         yield {
             f"{database}: {name}": partial(sites.measure, database, path, asks)
             for database in DATABASES

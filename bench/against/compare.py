@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from bench.against.asking import reporting_measures
+from bench.against.asking import Content, reporting_measures
 from bench.against.door import door_measures
 from bench.against.figures import Figure, Measures, as_json, measure, print_figures
 from bench.against.posts import make_posts
@@ -33,17 +33,29 @@ TERMINATED_STATUS = 128 + signal.SIGTERM
 @dataclass(frozen=True)
 class Scale:
     """How much is measured: rounds, seconds of wrk, events that the worker drains, events of the
-    site that reporting is asked about, and how often it is asked each question in a round."""
+    site that reporting is asked about, and how often it is asked each question in a round.
+
+    `quiet_seconds` is how long the periodic process must do nothing before that.
+    """
 
     rounds: int = 6
     seconds: int = 4
     drained: int = 100_000
     stored: int = 100_000
     asks: int = 100
+    quiet_seconds: float = 3.0
     setups: tuple[str, ...] = SETUPS
 
 
-QUICK = Scale(rounds=1, seconds=1, drained=5_000, stored=5_000, asks=5, setups=SETUPS[:1])
+QUICK = Scale(
+    rounds=1,
+    seconds=1,
+    drained=5_000,
+    stored=5_000,
+    asks=5,
+    quiet_seconds=0.5,
+    setups=SETUPS[:1],
+)
 
 
 def compare(commit: str, bar: float, rounds: int | None, *, quick: bool) -> int:
@@ -69,11 +81,12 @@ def measures(scale: Scale) -> Iterator[Measures]:
     """Everything that is measured, while its servers run."""
     yesterday = now_ms() // DAY_MS * DAY_MS - DAY_MS
     history = History(scale.stored, yesterday, users=20_000)
-    site = make_posts(list(chain.from_iterable(make_days(history))), COUNTRIES)
+    posts = make_posts(list(chain.from_iterable(make_days(history))), COUNTRIES)
+    site = Content(history, posts, scale.quiet_seconds)
     backlog = make_posts(make_events(1, scale.drained), COUNTRIES[:1])
     with ValkeyServer() as valkey, MariaDbServer(BUFFER_POOL) as mariadb:
         servers = Servers(valkey, mariadb)
-        with reporting_measures(servers, site, history, scale.asks) as reporting:
+        with reporting_measures(servers, site, scale.asks) as reporting:
             door = door_measures(valkey, scale.setups, scale.seconds)
             yield {**door, **worker_measures(servers, backlog), **reporting}
 
