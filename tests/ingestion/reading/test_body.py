@@ -196,7 +196,7 @@ def test_half_a_million_bad_lines_are_refused_without_an_error_for_each(
     lines = b"x\n" * (MAX_BODY_BYTES // 2)
     answer, most_bytes = with_memory(lambda: post(ingestion, lines, CONTENT_TYPE=NDJSON))
     assert (answer.status, answer.json["code"]) == (413, "too_many_events")
-    # Twice a list of the lines; the errors would be twenty times as much, and take seconds.
+    # Twice a list of the lines; their errors would be 600 MB, and take seconds.
     assert most_bytes < 16 * MAX_BODY_BYTES
 
 
