@@ -9,11 +9,10 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
-from tests.conftest import NO_MARIADB
+from tests.conftest import NO_MARIADB, require
 from tests.servers import ROOT, MariaDbServer
 
+NO_WRK = "wrk is not installed: the benchmark is not tested. To test it: apt-get install wrk"
 TIMEOUT_SECONDS = 600
 
 
@@ -21,11 +20,8 @@ def run_short_form(
     module: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """`python -m MODULE --quick`, to its end."""
-    missing = None if MariaDbServer.is_installed() else NO_MARIADB
-    if shutil.which("wrk") is None:
-        missing = "wrk is not installed: the benchmark is not tested. apt-get install wrk"
-    if missing:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    require(MariaDbServer.is_installed(), NO_MARIADB)
+    require(shutil.which("wrk"), NO_WRK)
     return subprocess.run(
         [sys.executable, "-m", module, "--quick", *arguments],
         cwd=ROOT,

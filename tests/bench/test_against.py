@@ -16,7 +16,8 @@ from bench.against.door import door_measures
 from bench.against.figures import Figure, Measured, measure, print_figures
 from bench.against.programs import CannotRun, migrate
 from bench.against.versions import THIS, Version
-from tests.bench.short_form import result, run_short_form
+from tests.bench.short_form import NO_WRK, result, run_short_form
+from tests.conftest import require
 from tests.servers import PATIENCE_SECONDS, ROOT, ValkeyServer
 
 EARLIER = Version("earlier", Path("/nowhere"))
@@ -41,10 +42,9 @@ def worktrees() -> str:
 
 @pytest.fixture
 def repository() -> None:
-    """Where the tests run from an archive of the files, there is no commit to compare with."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        reason = "this is no git repository: comparing with a commit is not tested"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    """Files from an archive have no commit to be compared with."""
+    is_one = shutil.which("git") and (ROOT / ".git").exists()
+    require(is_one, "this is no git repository: comparing with a commit is not tested")
 
 
 @pytest.mark.usefixtures("repository")
@@ -126,6 +126,7 @@ def test_the_ratio_is_that_of_the_medians_and_the_bar_holds_for_each(
 def test_an_earlier_version_without_its_dependency_is_named_and_no_obstacle(
     valkey: ValkeyServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    require(shutil.which("wrk"), NO_WRK)
     for name in ("ingestion", "footfall"):
         package = tmp_path / name
         package.mkdir()

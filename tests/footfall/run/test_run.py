@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from footfall.run.supervisor import STOP_DEADLINES_SECONDS
+from tests.conftest import require
 from tests.footfall.conftest import Environment, Footfall, left_over
 from tests.servers import PATIENCE_SECONDS, ValkeyServer, free_port, wait_until
 
@@ -27,8 +28,8 @@ def test_it_starts_all_services_and_a_valkey(start: Start) -> None:
     assert set(start("run").processes()) == ALL
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_banners_commands_post_and_show_an_event(start: Start) -> None:
+    require(shutil.which("curl"), "curl is not installed: the banner's commands are not tested")
     footfall = start("run")
     post, read = (shlex.split(line) for line in re.findall(r"^  (curl .*)$", footfall.log(), re.M))
     assert subprocess.run(post, capture_output=True, timeout=10).stdout == b'{"status":"accepted"}'
@@ -46,9 +47,10 @@ def test_a_signal_stops_everything(
     assert left_over(environment) == []
 
 
-@pytest.mark.skipif(shutil.which("nohup") is None, reason="nohup is not installed")
 def test_under_nohup_a_hang_up_stops_nothing(start: Start) -> None:
-    footfall = start("run", under=shutil.which("nohup"))
+    nohup = shutil.which("nohup")
+    require(nohup, "nohup is not installed: what a hang-up does under it is not tested")
+    footfall = start("run", under=nohup)
     running = footfall.processes()
     footfall.signal(signal.SIGHUP)
     footfall.post_view()

@@ -125,7 +125,7 @@ def test_ten_times_the_events_are_no_more_to_read(
 
 
 def rows_read(engine: Engine) -> int:
-    """Rows that tables and indexes have handed out so far to anybody; SQLite does not count them."""
+    """Rows that MariaDB's tables and indexes have handed out so far; SQLite does not count them."""
     if engine.dialect.name == "sqlite":
         return 0
     with engine.connect() as connection:
