@@ -40,7 +40,7 @@ class Scale:
 
     rounds: int = 6
     seconds: int = 4
-    drained: int = 100_000
+    drained: int = 200_000
     stored: int = 100_000
     asks: int = 100
     quiet_seconds: float = 3.0
