@@ -72,7 +72,7 @@ format: $(VENV)/dev ## Format the code, and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev ## Measure the speed, against its own servers
+bench: $(VENV)/dev ## Measure the speed (against an earlier one: ARGS='--against COMMIT')
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-reporting: $(VENV)/dev ## Measure what questions cost on a site of 5 M events (15 minutes)

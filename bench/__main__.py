@@ -1,29 +1,27 @@
 """`make bench`: how fast the door and the worker are, as ratios first.
 
 Everything is measured in one run on one machine: each round measures every candidate once, so that
-a slow minute of the machine slows them all, and the medians of the rounds are compared.
+a slow minute of the machine slows them all, and the medians of the rounds are compared. With
+`--against COMMIT`, the candidates are that commit and this tree (bench/against).
 """
 
 import argparse
-import json
-import platform
 import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from bench import door, worker
+from bench.against.compare import BAR, compare
+from bench.door import SETUPS
+from bench.report import note, save
 from shared.settings import Settings
 from tests.servers import MariaDbServer, ValkeyServer
 
-RESULTS = Path(__file__).parent / "results"
-# Server and threads: the default, and the fastest for behind a proxy that buffers requests.
-SETUPS = ("granian-4", "granian-1", "gunicorn-4")
 APPS = ("footfall", "bare", "noop", "job_per_event")
 
 Rates = dict[str, list[float]]
@@ -90,10 +88,6 @@ def measure_worker(scale: Scale) -> Rates:
     return rates
 
 
-def note(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 def ratio_rows(rates: dict[str, float], p99s: dict[str, float]) -> list[tuple[str, float, str]]:
     """What is promised: name, figure, and the bar it should reach."""
     rows: list[tuple[str, float, str]] = []
@@ -136,33 +130,35 @@ def print_report(
         print(f"{name:30}{rate:>12,.0f}{p99s.get(name, float('nan')):>9.2f}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
-    quick = parser.parse_args().quick
-    scale = QUICK if quick else Scale()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is not installed; to get it: apt-get install wrk")
-    if not MariaDbServer.is_installed():
-        sys.exit("MariaDB is not installed; to get it: apt-get install mariadb-server")
+def measure_all(scale: Scale, *, quick: bool) -> None:
     all_rates, all_p99s = measure_door(scale)
     all_rates |= measure_worker(scale)
     rates = {name: statistics.median(values) for name, values in all_rates.items()}
     p99s = {name: statistics.median(values) for name, values in all_p99s.items()}
     rows = ratio_rows(rates, p99s)
     print_report(rows, rates, p99s)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / ("quick.json" if quick else "bench.json")
-    result = {
-        "measured_at": datetime.now(UTC).isoformat(),
-        "python": platform.python_version(),
-        "scale": asdict(scale),
-        "ratios": {name: {"value": figure, "bar": bar} for name, figure, bar in rows},
-        "rates": all_rates,
-        "p99_ms": all_p99s,
-    }
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\nwritten to bench/results/{path.name}")
+    ratios = {name: {"value": figure, "bar": bar} for name, figure, bar in rows}
+    save("quick" if quick else "bench", scale, ratios=ratios, rates=all_rates, p99_ms=all_p99s)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
+    parser.add_argument("--against", metavar="COMMIT", help="compare this tree with that commit")
+    parser.add_argument("--bar", type=float, default=BAR, help="what each ratio should reach")
+    parser.add_argument("--rounds", type=int, help="to take the medians of, with --against")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed; to get it: apt-get install wrk")
+    if not MariaDbServer.is_installed():
+        sys.exit("MariaDB is not installed; to get it: apt-get install mariadb-server")
+    if arguments.against:
+        sys.exit(compare(arguments.against, arguments.bar, arguments.rounds, quick=arguments.quick))
+    measure_all(QUICK if arguments.quick else Scale(), quick=arguments.quick)
 
 
 if __name__ == "__main__":

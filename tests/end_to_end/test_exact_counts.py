@@ -149,7 +149,7 @@ def test_stats_equal_an_independent_count(stack: Stack) -> None:
         == (stack.reports().get("/stats/aggregated", site_id=SITES[0], date="2025-11-15")[1])
     )
     assert tracebacks(stack.processes) == ""
-    wait_until(lambda: jobs_left(stack) == 0, 20)  # finished ones leave nothing
+    wait_until(lambda: jobs_left(stack) == 0)  # finished ones leave nothing
 
 
 def jobs_left(stack: Stack) -> int:

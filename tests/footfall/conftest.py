@@ -12,22 +12,23 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.servers import ROOT, STOP_SECONDS, Server, free_port, wait_until
+from tests.servers import PATIENCE_SECONDS, ROOT, Server, free_port, wait_until
 
 Environment = dict[str, str]
 READY = {"run": "Footfall is running", "demo": "This is the demo", "valkey": "Valkey listens on"}
 
 
 class Footfall(Server):
-    """`footfall COMMAND` and all it starts."""
+    """`footfall COMMAND` and all it starts; `under` is a program that becomes this one."""
 
-    def __init__(self, environment: Environment, *command: str) -> None:
+    def __init__(self, environment: Environment, *command: str, under: str | None = None) -> None:
         super().__init__()
         self.settings = environment
         self.arguments = command
+        self.under = [under] if under else []
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "footfall", *self.arguments]
+        return [*self.under, sys.executable, "-m", "footfall", *self.arguments]
 
     def environment(self) -> Mapping[str, str]:
         return self.settings
@@ -52,7 +53,7 @@ class Footfall(Server):
     def post_view(self) -> None:
         event = {"site_id": "a", "event_type": "page_view", "path": "/", "user_id": "u"}
         url = f"http://127.0.0.1:{self.settings['INGESTION_PORT']}/event"
-        with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=5) as answer:
+        with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=20) as answer:
             assert answer.status == 202
 
     def wait_for_views(self, number: int) -> None:
@@ -60,10 +61,10 @@ class Footfall(Server):
         url = f"http://127.0.0.1:{self.settings['REPORTING_PORT']}/stats?site_id=a"
 
         def shows_them() -> bool:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=20) as answer:
                 return bool(json.load(answer)["total_views"] == number)
 
-        wait_until(shows_them, 10)
+        wait_until(shows_them)
 
 
 def name_of(process: psutil.Process) -> str:
@@ -88,8 +89,8 @@ def start(environment: Environment) -> Iterator[Callable[..., Footfall]]:
     """Starts `footfall COMMAND` and waits until it says that it runs."""
     started: list[Footfall] = []
 
-    def start(*command: str, **settings: str) -> Footfall:
-        footfall = Footfall(environment | settings, *command)
+    def start(*command: str, under: str | None = None, **settings: str) -> Footfall:
+        footfall = Footfall(environment | settings, *command, under=under)
         started.append(footfall)
         footfall.start()
         return footfall
@@ -111,7 +112,7 @@ def refusal(environment: Environment) -> Callable[..., list[str]]:
             env=environment | settings,
             capture_output=True,
             text=True,
-            timeout=STOP_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
         assert finished.returncode == 2, finished
         assert finished.stdout == ""

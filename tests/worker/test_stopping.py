@@ -10,8 +10,8 @@ def test_a_wait_ends_early_when_a_stop_is_requested() -> None:
     flag = StopFlag()
     threading.Timer(0.1, flag.set).start()
     started = time.monotonic()
-    assert flag.wait(30)
-    assert time.monotonic() - started < 5
+    assert flag.wait(120)
+    assert time.monotonic() - started < 60
     assert flag.is_set()
 
 

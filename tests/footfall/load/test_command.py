@@ -50,7 +50,7 @@ def test_each_run_has_a_site_of_its_own_and_ids_of_its_own(start: Start, stack: 
 
 def test_ingestion_killed_and_started_again_costs_nothing(start: Start, stack: Stack) -> None:
     process = start("--rate", "200", "--duration", "4", **settings_of(stack))
-    wait_until(lambda: stack.status()["accepted"] > 100, 30)
+    wait_until(lambda: stack.status()["accepted"] > 100)
     stack.ingestion.kill()
     stack.ingestion.start()
     status, output, _ = ended(process)
@@ -66,7 +66,7 @@ def test_what_is_deleted_behind_its_back_is_missed(start: Start, stack: Stack) -
     for worker in stack.workers:
         worker.kill()
     process = start("--rate", "50", "--duration", "1", **settings_of(stack))
-    wait_until(lambda: stack.status()["queued"] == 50, 30)
+    wait_until(lambda: stack.status()["queued"] == 50)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     status, output, _ = ended(process)
@@ -76,7 +76,7 @@ def test_what_is_deleted_behind_its_back_is_missed(start: Start, stack: Stack) -
 
 def test_a_signal_ends_it_early_and_what_was_sent_is_compared(start: Start, stack: Stack) -> None:
     process = start("--rate", "100", "--duration", "60", **settings_of(stack))
-    wait_until(lambda: stack.status()["accepted"] > 50, 30)
+    wait_until(lambda: stack.status()["accepted"] > 50)
     process.send_signal(signal.SIGINT)
     status, output, _ = ended(process)
     assert status == 0

@@ -48,13 +48,13 @@ def test_a_button_sends_what_it_says_until_it_is_stopped(buttons: Buttons, stack
     page = create_page(buttons, PORT, "http://127.0.0.1:8001").test_client()
     page.get("/state", base_url=ORIGIN)
     assert page.post("/start", json={"rate": 1000}, base_url=ORIGIN).status_code == 200
-    wait_until(lambda: page.get("/state", base_url=ORIGIN).get_json()["figures"], 30)
+    wait_until(lambda: page.get("/state", base_url=ORIGIN).get_json()["figures"])
     state = page.get("/state", base_url=ORIGIN).get_json()
     assert state["is_running"]
     assert len(state["events"]) == 30
     assert {event["site_id"] for event in state["events"]} == {state["site"]}
     page.post("/stop", json={}, base_url=ORIGIN)
-    wait_until(lambda: not buttons.is_running, 60)
+    wait_until(lambda: not buttons.is_running)
     state = page.get("/state", base_url=ORIGIN).get_json()
     assert state["verdict"][-1] == "accepted = stored"
     assert state["is_proven"]
@@ -70,7 +70,7 @@ def test_only_one_run_goes_on_at_a_time(buttons: Buttons) -> None:
 
 def test_a_run_that_cannot_begin_says_why(client: FlaskClient, nothing: Buttons) -> None:
     client.post("/start", json={"rate": 100}, base_url=ORIGIN)
-    wait_until(lambda: not nothing.is_running, 10)
+    wait_until(lambda: not nothing.is_running)
     assert "--reporting-url" in client.get("/state", base_url=ORIGIN).get_json()["error"]
 
 

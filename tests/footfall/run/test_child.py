@@ -71,16 +71,16 @@ def test_what_a_dead_process_leaves_behind_is_ended_before_the_next_start() -> N
     )
     first = child.process
     assert first is not None
-    wait_until(lambda: first.poll() is not None, 10)
+    wait_until(lambda: first.poll() is not None and first.last_lines)
     left_behind = psutil.Process(int(first.last_lines[0]))
     child.tend()
-    wait_until(lambda: not left_behind.is_running(), 5)
+    wait_until(lambda: not left_behind.is_running())
     assert child.process is None
 
 
 def test_an_endless_line_is_passed_on_in_pieces(capsys: pytest.CaptureFixture[str]) -> None:
     process = Process(program("print('x' * 200_000)"), Console())
-    wait_until(lambda: process.poll() is not None, 10)
+    wait_until(lambda: process.poll() is not None)
     assert process.end() == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.count("x") for line in lines] == [65_536, 65_536, 65_536, 3_392]

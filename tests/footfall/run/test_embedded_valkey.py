@@ -46,9 +46,9 @@ def test_files_that_have_grown_are_flushed(tmp_path: Path) -> None:
     path.write_bytes(b"1")
     said: list[str] = []
     with FileFlusher(Settings(data_dir=tmp_path), said.append) as flusher:
-        wait_until(lambda: flusher.flushed.get(path) == 1, 5)
+        wait_until(lambda: flusher.flushed.get(path) == 1)
         path.write_bytes(b"123")
-        wait_until(lambda: flusher.flushed.get(path) == 3, 5)
+        wait_until(lambda: flusher.flushed.get(path) == 3)
         path.unlink()  # as a rewrite does
-        wait_until(lambda: not list(files.iterdir()), 5)
+        wait_until(lambda: not list(files.iterdir()))
     assert said == []

@@ -7,6 +7,7 @@ from ingestion.app import Ingestion
 from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import ONE, payloads, post, queued
+from tests.promises import within_a_second
 from tests.servers import ValkeyServer
 
 NOW = 1_763_208_000_000
@@ -247,9 +248,8 @@ def test_redis_away_is_503_within_a_second_and_passes_by_itself(
     assert post(ingestion, ONE).status == 202
     getattr(valkey, fault)()
     for _ in range(3):
-        started = time.perf_counter()
-        answer = post(ingestion, [ONE] * 100)
-        assert time.perf_counter() - started < 1
+        with within_a_second():
+            answer = post(ingestion, [ONE] * 100)
         assert (answer.status, answer.json["code"]) == (503, "queue_unavailable")
         assert int(answer.headers["Retry-After"]) > 0
     valkey.revive()

@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 import redis
 
+from ingestion.app import QUEUE_TIMEOUT_SECONDS
 from shared.errors import Unavailable
-from shared.queue.event_queue import EventQueue
+from shared.queue.event_queue import CONNECT_TIMEOUT_SECONDS, EventQueue
 from tests.conftest import MakeQueue
-from tests.servers import ValkeyServer, free_port
+from tests.promises import BUSY_SECOND
+from tests.servers import ValkeyServer, free_port, wait_until
 
 
 @pytest.fixture
 def door(make_queue: MakeQueue) -> EventQueue:
     """A queue as ingestion has it."""
-    return make_queue(timeout_seconds=0.5)
+    return make_queue(timeout_seconds=QUEUE_TIMEOUT_SECONDS)
 
 
 def buffered(queue: EventQueue) -> list[bytes]:
@@ -36,6 +38,23 @@ def refused(queue: EventQueue, event: bytes = b"refused") -> float:
     assert caught.value.code == "queue_unavailable"
     assert caught.value.retry_after_seconds > 0
     return time.perf_counter() - started
+
+
+def push_once_it_answers(queue: EventQueue, event: bytes) -> None:
+    """A push that timed out is followed by half a second of refusals."""
+
+    def is_pushed() -> bool:
+        try:
+            queue.push([event])
+        except Unavailable:
+            return False
+        return True
+
+    wait_until(is_pushed)
+
+
+def test_an_unanswered_push_leaves_time_to_say_so_within_a_second() -> None:
+    assert CONNECT_TIMEOUT_SECONDS + QUEUE_TIMEOUT_SECONDS < 1
 
 
 def test_a_restart_costs_no_push_and_no_event(door: EventQueue, valkey: ValkeyServer) -> None:
@@ -79,8 +98,8 @@ def test_a_dead_valkey_is_reported_at_once_and_every_time(
 ) -> None:
     door.push([b"before"])
     valkey.kill()
-    for _ in range(200):
-        assert refused(door) < 0.5
+    # A time-out each time would make it a minute.
+    assert sum(refused(door) for _ in range(200)) < 2 * BUSY_SECOND
     valkey.start()
     door.push([b"after"])
     assert buffered(door) == [b"before", b"after"]
@@ -91,14 +110,14 @@ def test_a_hanging_valkey_is_reported_within_a_second_and_to_the_next_at_once(
 ) -> None:
     door.push([b"before"])
     valkey.pause()
-    assert refused(door) < 1
-    assert [refused(door) < 0.1 for _ in range(5)] == [True] * 5
+    assert refused(door) < BUSY_SECOND
+    # Each for itself would wait half a second. So does the first after half a second.
+    assert sum(refused(door) for _ in range(200)) < 4 * BUSY_SECOND
     for _ in range(2):  # again and again, for as long as it hangs
         time.sleep(0.5)
-        assert refused(door) < 1
+        assert refused(door) < BUSY_SECOND
     valkey.resume()
-    time.sleep(0.6)
-    door.push([b"after"])
+    push_once_it_answers(door, b"after")
     # What was sent before the silence was noticed may have been taken; it was never acknowledged.
     assert set(buffered(door)) <= {b"before", b"refused", b"after"}
     assert buffered(door)[0] == b"before"
@@ -111,7 +130,7 @@ def test_many_callers_at_once_all_hear_of_it_within_a_second(
     door.push([b"before"])
     valkey.pause()
     with ThreadPoolExecutor(16) as threads:
-        assert max(threads.map(lambda _: refused(door), range(64))) < 1
+        assert max(threads.map(lambda _: refused(door), range(64))) < BUSY_SECOND
 
 
 def test_large_pushes_hang_no_longer_than_small_ones(
@@ -119,7 +138,7 @@ def test_large_pushes_hang_no_longer_than_small_ones(
 ) -> None:
     door.push([b"before"])
     valkey.pause()
-    assert refused(door, b"x" * 4_000_000) < 1
+    assert refused(door, b"x" * 4_000_000) < BUSY_SECOND
 
 
 def test_the_workers_verbs_raise_and_recover(door: EventQueue, valkey: ValkeyServer) -> None:
@@ -152,7 +171,7 @@ def test_a_job_that_cannot_be_enqueued_does_not_cost_the_event(
 def test_what_was_accepted_survives_kill_9(
     make_queue: MakeQueue, valkey: ValkeyServer, round_: int
 ) -> None:
-    door = make_queue(timeout_seconds=0.5)
+    door = make_queue(timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     accepted: list[bytes] = []
     stop = threading.Event()
 
@@ -172,17 +191,22 @@ def test_what_was_accepted_survives_kill_9(
         thread.start()
     try:
         for _ in range(2):
+            wait_for_more(accepted)
             time.sleep(0.1 + 0.03 * round_)
             valkey.kill()
             valkey.start()
-        time.sleep(0.1)
+        wait_for_more(accepted)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    assert len(accepted) > 100
     assert set(accepted) <= set(buffered(door))
     assert door.snapshot().accepted == len(buffered(door))
+
+
+def wait_for_more(accepted: list[bytes]) -> None:
+    before = len(accepted)
+    wait_until(lambda: len(accepted) > before + 100)
 
 
 class FakeRedis:
@@ -238,8 +262,8 @@ def test_whatever_stands_at_the_address_a_push_is_refused_in_time(
     make_queue: MakeQueue, fake: FakeRedis
 ) -> None:
     door = make_queue(timeout_seconds=0.5, redis_url=f"redis://127.0.0.1:{fake.port}/0")
-    assert refused(door) < 1
-    assert refused(door) < 1
+    assert refused(door) < BUSY_SECOND
+    assert refused(door) < BUSY_SECOND
 
 
 def silent_listener() -> socket.socket:
@@ -259,9 +283,9 @@ def test_an_address_that_never_answers_is_refused_in_time(
         port = listener.getsockname()[1]
         with closing(socket.create_connection(("127.0.0.1", port))):
             door = make_queue(timeout_seconds=0.5, redis_url=f"redis://127.0.0.1:{port}/0")
-            assert refused(door) < 1
+            assert refused(door) < BUSY_SECOND
 
 
 def test_a_closed_port_is_refused_at_once(make_queue: MakeQueue) -> None:
     door = make_queue(timeout_seconds=0.5, redis_url=f"redis://127.0.0.1:{free_port()}/0")
-    assert refused(door) < 0.3
+    assert refused(door) < BUSY_SECOND

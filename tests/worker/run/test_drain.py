@@ -14,6 +14,7 @@ from shared.event import encode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.events import make_event
+from tests.servers import wait_until
 from worker.batch.commit import commit_batch
 from worker.run import drain as draining
 from worker.run.drain import Runtime, drain
@@ -131,7 +132,10 @@ def test_a_full_redis_is_emptied(runtime: Runtime) -> None:
     assert stored(runtime) == 500
 
 
-def test_events_that_trickle_in_are_stored_by_one_job(runtime: Runtime) -> None:
+def test_events_that_trickle_in_are_stored_by_one_job(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "LINGER_ROUNDS", 1000)  # however slowly this test pushes
     push(runtime.queue, range(1))
     thread = threading.Thread(target=drain, args=(runtime,))
     runtime.queue.redis.delete(runtime.queue.rq.key)  # the job that this thread now is
@@ -139,6 +143,7 @@ def test_events_that_trickle_in_are_stored_by_one_job(runtime: Runtime) -> None:
     for number in range(1, 20):
         push(runtime.queue, range(number, number + 1))
         time.sleep(0.005)
-    thread.join(30)
-    assert stored(runtime) == 20
+    wait_until(lambda: stored(runtime) == 20)
+    runtime.stopping.set()
+    thread.join()
     assert runtime.queue.rq.count <= 1
