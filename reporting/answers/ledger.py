@@ -9,12 +9,15 @@ have left Redis or be in a batch about to.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import redis
+from msgspec import Meta, Struct
 from sqlalchemy import Engine
 
+from reporting.answers.members import about, count
 from reporting.count.statements import select_outcomes
+from reporting.route import DATABASE_FAULTS, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
 from shared.errors import Unavailable
 from shared.outcomes import Outcome
@@ -35,7 +38,35 @@ class Settled:
         return self.stored + self.duplicates + self.dead + sum(self.dropped.values())
 
 
-def fetch_status(engine: Engine, queue: EventQueue, now: int) -> dict[str, Any]:
+class Pipeline(Struct, kw_only=True):
+    """The ledger: what became of every event that was ever accepted."""
+
+    accepted: Annotated[int, count("Events answered with 202.")]
+    stored: Annotated[int, count("Events in the database.")]
+    duplicates: Annotated[int, count("Events that were there before, by their `event_id`.")]
+    dropped: Annotated[
+        dict[str, Annotated[int, count("Events.")]],
+        about(
+            "Events not counted on purpose, by reason: `bot`, of a known crawler; `burst`, of too "
+            "many page views of one user in one second."
+        ),
+    ]
+    dead: Annotated[int, count("Events the database refused; `footfall dead-letters` lists them.")]
+    queued: Annotated[int, count("Events that wait in Redis.")]
+    processing: Annotated[int, count("Events a worker holds.")]
+    oldest_queued_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        about("How long the oldest event waits; null where none does."),
+    ]
+    workers: Annotated[int, count("Workers that are alive.")]
+    failed_batches: Annotated[int, count("Batches given back because of a fault, not yet stored.")]
+    balanced: Annotated[
+        bool,
+        about("Whether accepted = stored + duplicates + dropped + dead + queued + processing."),
+    ]
+
+
+def fetch_status(engine: Engine, queue: EventQueue, now: int) -> Pipeline:
     """The answer of /pipeline/status. `now` is in ms. Raises Unavailable."""
     before = fetch_settled(engine)
     try:
@@ -45,19 +76,19 @@ def fetch_status(engine: Engine, queue: EventQueue, now: int) -> dict[str, Any]:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
     settled = fetch_settled(engine)
     oldest = backlog.oldest_received_at
-    return {
-        "accepted": backlog.accepted,
-        "stored": settled.stored,
-        "duplicates": settled.duplicates,
-        "dropped": settled.dropped,
-        "dead": settled.dead,
-        "queued": backlog.queued,
-        "processing": backlog.processing,
-        "oldest_queued_seconds": None if oldest is None else max(0, now - oldest) / 1000,
-        "workers": workers,
-        "failed_batches": backlog.failed_batches,
-        "balanced": is_balanced(before, backlog, settled),
-    }
+    return Pipeline(
+        accepted=backlog.accepted,
+        stored=settled.stored,
+        duplicates=settled.duplicates,
+        dropped=settled.dropped,
+        dead=settled.dead,
+        queued=backlog.queued,
+        processing=backlog.processing,
+        oldest_queued_seconds=None if oldest is None else max(0, now - oldest) / 1000,
+        workers=workers,
+        failed_batches=backlog.failed_batches,
+        balanced=is_balanced(before, backlog, settled),
+    )
 
 
 def fetch_settled(engine: Engine) -> Settled:
@@ -81,3 +112,32 @@ def is_balanced(before: Settled, backlog: Backlog, after: Settled) -> bool:
     """Whether nothing is missing and nothing counted twice."""
     left_redis = backlog.accepted - backlog.queued - backlog.processing
     return before.total - backlog.processing <= left_redis <= after.total
+
+
+def pipeline(sources: Sources, now: int) -> Pipeline:
+    return fetch_status(sources.engine, sources.queue, now)
+
+
+QUIET = Pipeline(
+    accepted=1808,
+    stored=1802,
+    duplicates=6,
+    dropped={},
+    dead=0,
+    queued=0,
+    processing=0,
+    oldest_queued_seconds=None,
+    workers=1,
+    failed_batches=0,
+    balanced=True,
+)
+PIPELINE = Route(
+    paths=("/pipeline/status", "/persistent/status"),
+    summary="The ledger",
+    description="What became of every accepted event: stored, a duplicate, dropped for a reason, "
+    "dead, or still on its way.",
+    answer=pipeline,
+    kept=Kept.UNSAID,
+    examples=(Example("quiet", "Nothing waits", QUIET),),
+    faults=(*DATABASE_FAULTS, NO_REDIS),
+)

@@ -1,92 +1,69 @@
 """The dashboard's routes in OpenAPI."""
 
-from shared.http.openapi import JSON_TYPE, Json, error, ref
+from shared.http.openapi import Json, error, header, refusal
 
 DIGEST = "0123456789abcdef"
 
 
-def cached(description: str) -> Json:
-    return {
-        "Cache-Control": {
-            "description": description,
-            "required": True,
-            "schema": {"type": "string"},
-        }
-    }
+def opened(path: str, summary: str, description: str, answers: Json, *parts: Json) -> Json:
+    """A route that asks for no key."""
+    described = {"tags": ["dashboard"], "summary": summary, "description": description}
+    operation = {**described, "security": [], "parameters": list(parts), "responses": answers}
+    return {path: {"get": operation}}
 
 
-PAGE: Json = {
-    "tags": ["dashboard"],
-    "summary": "The dashboard",
-    "description": "One page for people. It holds no number: it asks the routes of this document, "
-    "with the key that its reader has typed in where `API_AUTH` is set. So the page needs none.",
-    "security": [],
-    "responses": {
-        "200": {
-            "description": "The page.",
-            "headers": cached("`no-cache`: asked again each time, and answered `304` if unchanged.")
-            | {
-                "Content-Security-Policy": {
-                    "description": "What the page may load, and that it may post to ingestion.",
-                    "required": True,
-                    "schema": {"type": "string"},
-                }
-            },
-            "content": {"text/html": {"schema": {"type": "string"}}},
-        },
+def part(name: str, description: str, example: str) -> Json:
+    """A parameter that is a part of the path."""
+    described = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    return {**described, "description": description, "example": example}
+
+
+def text(description: str, media_type: str, headers: Json) -> Json:
+    content = {media_type: {"schema": {"type": "string"}}}
+    return {"description": description, "headers": headers, "content": content}
+
+
+DASHBOARD_OPERATIONS = opened(
+    "/",
+    "The dashboard",
+    "One page for people. It holds no number: it asks the routes of this document, with the key "
+    "that its reader has typed in where `API_AUTH` is set. So the page needs none.",
+    {
+        "200": text(
+            "The page.",
+            "text/html",
+            header(
+                "Cache-Control",
+                "`no-cache`: asked again each time, and answered `304` if unchanged.",
+            )
+            | header(
+                "Content-Security-Policy",
+                "What the page may load, and that it may post to ingestion.",
+            ),
+        ),
         "304": {"description": "As it was when the `If-None-Match` was given."},
     },
-}
-FILE: Json = {
-    "tags": ["dashboard"],
-    "summary": "The dashboard's files",
-    "description": "Scripts, styles, a font. `digest` changes with any of them.",
-    "security": [],
-    "parameters": [
-        {
-            "name": "digest",
-            "in": "path",
-            "required": True,
-            "description": "Of the contents of all files; the page names it.",
-            "schema": {"type": "string"},
-            "example": DIGEST,
-        },
-        {
-            "name": "name",
-            "in": "path",
-            "required": True,
-            "description": "Which file.",
-            "schema": {"type": "string"},
-            "example": "scripts/main.js",
-        },
-    ],
-    "responses": {
-        "200": {
-            "description": "The file, compressed where the client takes gzip.",
-            "headers": cached("For a year: other contents have another address."),
-            "content": {"text/javascript": {"schema": {"type": "string"}}},
-        },
-        "404": {
-            "description": "No such file, or one of another version.",
-            "content": {
-                JSON_TYPE: {
-                    "schema": ref("Error"),
-                    "examples": {
-                        "not_found": error(
-                            "Of another version",
-                            "not_found",
-                            "The requested URL was not found on the server. If you entered the URL "
-                            "manually please check your spelling and try again.",
-                            path={"digest": DIGEST, "name": "scripts/main.js"},
-                        )
-                    },
-                }
-            },
-        },
+) | opened(
+    "/assets/{digest}/{name}",
+    "The dashboard's files",
+    "Scripts, styles, a font. `digest` changes with any of them.",
+    {
+        "200": text(
+            "The file, compressed where the client takes gzip.",
+            "text/javascript",
+            header("Cache-Control", "For a year: other contents have another address."),
+        ),
+        "404": refusal(
+            "No such file, or one of another version.",
+            not_found=error(
+                "Of another version",
+                "not_found",
+                "The requested URL was not found on the server. If you entered the URL manually "
+                "please check your spelling and try again.",
+                path={"digest": DIGEST, "name": "scripts/main.js"},
+            ),
+        ),
     },
-}
-DASHBOARD_TAG: Json = {"name": "dashboard", "description": "The page for people."}
-DASHBOARD_OPERATIONS: dict[str, Json] = {
-    "/": {"get": PAGE},
-    "/assets/{digest}/{name}": {"get": FILE},
-}
+    part("digest", "Of the contents of all files; the page names it.", DIGEST),
+    part("name", "Which file.", "scripts/main.js"),
+)

@@ -217,3 +217,9 @@ STATUS_SCHEMA: Json = {
     "required": ["status"],
     "properties": {"status": {"type": "string"}},
 }
+
+
+def header(name: str, description: str, **more: Any) -> Json:
+    """A header that an answer always has."""
+    described = {"description": description, "required": True, "schema": {"type": "string"}}
+    return {name: described | more}

@@ -142,8 +142,8 @@ def test_what_was_dropped_is_told_by_its_reason(
     queue.push([encode_event(view) for view in sent])
     drain(Runtime(queue, engine, StopFlag(), RULE))
     status = fetch_status(engine, queue, now_ms())
-    assert status["dropped"] == {"bot": 1, "burst": 5}
-    assert (status["accepted"], status["stored"], status["balanced"]) == (16, 10, True)
+    assert status.dropped == {"bot": 1, "burst": 5}
+    assert (status.accepted, status.stored, status.balanced) == (16, 10, True)
 
 
 def test_a_lower_limit_holds_from_then_on(engine: Engine) -> None:
