@@ -28,24 +28,24 @@ QUEUE_TIMEOUT_SECONDS = 2.0
 class Reporting(Flask):
     """The application and what it reads from."""
 
-    engine: Engine
-    queue: EventQueue
+    sources: Sources
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
-        self.engine.dispose()
-        self.queue.close()
+        self.sources.engine.dispose()
+        self.sources.queue.close()
 
 
 def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporting:
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
-    engine = app.engine = reading_engine(settings)
-    queue = app.queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    engine = reading_engine(settings)
+    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    app.sources = Sources(engine, queue)
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
     add_dashboard(app, settings)
-    add_routes(app, Sources(engine, queue), clock)
+    add_routes(app, app.sources, clock)
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 

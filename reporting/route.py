@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import wraps
-from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine
 
 from reporting.ask.parameter import Asked, Parameter
 from shared.db.database import translated_errors
-from shared.http.openapi import Json, error
+from shared.http.openapi import error
 from shared.queue.event_queue import EventQueue
 
 Q = TypeVar("Q")
@@ -44,12 +44,23 @@ class Table(NamedTuple):
 
 
 class Example(NamedTuple):
-    """An answer, and the query that is answered so, besides what the route requires."""
+    """An answer, and what asks for it besides what the route requires; None: it is not told."""
 
     name: str
     summary: str
     value: object
-    query: Mapping[str, Any] = {}
+    asked: Mapping[str, Any] | None = {}
+
+
+def failure(
+    summary: str,
+    code: str,
+    message: str,
+    field: str | None = None,
+    asked: Mapping[str, Any] | None = {},
+) -> Example:
+    """The example of an error answer."""
+    return Example(code, summary, error(summary, code, message, field)["value"], asked)
 
 
 @dataclass(frozen=True)
@@ -61,17 +72,17 @@ class Sources:
     started_at: float = field(default_factory=time.monotonic)
 
 
-NO_DATABASE = error(
+NO_DATABASE = failure(
     "The database is away",
     "database_unavailable",
     "the database is unavailable: (2003, \"Can't connect to MySQL server on 'db' "
     '([Errno 111] Connection refused)")',
 )
-NO_TABLES = error(
+NO_TABLES = failure(
     "It has no tables", "not_migrated", "the database has no tables: run `make migrate`"
 )
 DATABASE_FAULTS = (NO_DATABASE, NO_TABLES)
-NO_REDIS = error(
+NO_REDIS = failure(
     "Redis is away",
     "queue_unavailable",
     "redis://127.0.0.1:6379/0: Error 111 connecting to 127.0.0.1:6379. Connection refused.",
@@ -88,8 +99,9 @@ class Route(Generic[Q]):
     """One GET route. Its paths after the first are other names for it.
 
     `query` makes an object of what is asked and of the time in ms, `answer` the answer to that: its
-    return type is the schema. The first of `examples` is the curl. `refusals` are those that need
-    more than one parameter to explain, `faults` what is answered with 503.
+    return type is the schema. The first of `examples` is the curl. `wrong` are queries that are
+    refused for no single parameter, by what is wrong with them; `refusals` and `faults` are what is
+    found out later, and answered with 400 and 503.
     """
 
     paths: tuple[str, ...]
@@ -101,12 +113,9 @@ class Route(Generic[Q]):
     query: Callable[[Asked, int], Q] = moment_of
     kept: Kept = Kept.NEVER
     table: Table | None = None
-    refusals: tuple[Json, ...] = ()
-    faults: tuple[Json, ...] = DATABASE_FAULTS
-
-    @property
-    def answer_type(self) -> Any:
-        return get_type_hints(self.answer, include_extras=True)["return"]
+    wrong: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    refusals: tuple[Example, ...] = ()
+    faults: tuple[Example, ...] = DATABASE_FAULTS
 
 
 def from_database(fetch: Callable[[Connection, Q], A]) -> Callable[[Sources, Q], A]:

@@ -43,8 +43,6 @@ class Usage(Struct):
 
 
 class Usages(Struct):
-    """The counts."""
-
     overall: Annotated[Usage, about("Of all event types together.")] = field(name="global")
     usages: Annotated[dict[str, Usage], about("Of each event type that has any, in order of name.")]
 

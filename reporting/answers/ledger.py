@@ -21,7 +21,7 @@ from reporting.route import DATABASE_FAULTS, NO_REDIS, Example, Kept, Route, Sou
 from shared.db.database import translated_errors
 from shared.errors import Unavailable
 from shared.outcomes import Outcome
-from shared.queue.event_queue import Backlog, EventQueue
+from shared.queue.event_queue import Backlog
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,7 @@ class Pipeline(Struct, kw_only=True):
     duplicates: Annotated[int, count("Events that were there before, by their `event_id`.")]
     dropped: Annotated[
         dict[str, Annotated[int, count("Events.")]],
-        about(
-            "Events not counted on purpose, by reason: `bot`, of a known crawler; `burst`, of too "
-            "many page views of one user in one second."
-        ),
+        about("On purpose: `bot`, of known crawlers; `burst`, of too many page views in a second."),
     ]
     dead: Annotated[int, count("Events the database refused; `footfall dead-letters` lists them.")]
     queued: Annotated[int, count("Events that wait in Redis.")]
@@ -66,15 +63,20 @@ class Pipeline(Struct, kw_only=True):
     ]
 
 
-def fetch_status(engine: Engine, queue: EventQueue, now: int) -> Pipeline:
-    """The answer of /pipeline/status. `now` is in ms. Raises Unavailable."""
-    before = fetch_settled(engine)
+def fetch_status(sources: Sources, now: int) -> Pipeline:
+    """`now` is in ms. Raises Unavailable."""
+    queue = sources.queue
+    before = fetch_settled(sources.engine)
     try:
-        backlog = queue.snapshot()
-        workers = queue.count_workers()
+        backlog, workers = queue.snapshot(), queue.count_workers()
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
-    settled = fetch_settled(engine)
+    return status_of(before, backlog, fetch_settled(sources.engine), workers, now)
+
+
+def status_of(
+    before: Settled, backlog: Backlog, settled: Settled, workers: int, now: int
+) -> Pipeline:
     oldest = backlog.oldest_received_at
     return Pipeline(
         accepted=backlog.accepted,
@@ -114,29 +116,14 @@ def is_balanced(before: Settled, backlog: Backlog, after: Settled) -> bool:
     return before.total - backlog.processing <= left_redis <= after.total
 
 
-def pipeline(sources: Sources, now: int) -> Pipeline:
-    return fetch_status(sources.engine, sources.queue, now)
-
-
-QUIET = Pipeline(
-    accepted=1808,
-    stored=1802,
-    duplicates=6,
-    dropped={},
-    dead=0,
-    queued=0,
-    processing=0,
-    oldest_queued_seconds=None,
-    workers=1,
-    failed_batches=0,
-    balanced=True,
-)
+SETTLED = Settled(stored=1802, duplicates=6, dead=0, dropped={})
+NOTHING = Backlog(1808, 0, 0, failed_batches=0, oldest_received_at=None, batch_ids=[])
+QUIET = status_of(SETTLED, NOTHING, SETTLED, workers=1, now=0)
 PIPELINE = Route(
     paths=("/pipeline/status", "/persistent/status"),
     summary="The ledger",
-    description="What became of every accepted event: stored, a duplicate, dropped for a reason, "
-    "dead, or still on its way.",
-    answer=pipeline,
+    description="What became of every accepted event, or that it is still on its way.",
+    answer=fetch_status,
     kept=Kept.UNSAID,
     examples=(Example("quiet", "Nothing waits", QUIET),),
     faults=(*DATABASE_FAULTS, NO_REDIS),

@@ -25,9 +25,7 @@ class Sessions(Struct):
 
     user_id: AsAsked
     active_sessions: Annotated[int, count("How many.")]
-    sessions: Annotated[
-        list[Session], about("Newest first; equal ones are in order of `session_id`.")
-    ]
+    sessions: Annotated[list[Session], about("Newest first; equal ones by `session_id`.")]
 
 
 class ActiveUser(Struct):
@@ -41,11 +39,8 @@ class ViewedPage(Struct):
 
 
 # Lists have no class that names them.
-USERS = Meta(
-    title="ActiveUsers",
-    description="Most active first; equal ones are in order of `user_id`.",
-)
-PAGES = Meta(title="PageViews", description="Most viewed first; equal ones are in order of path.")
+USERS = Meta(title="ActiveUsers", description="Most active first; equal ones by `user_id`.")
+PAGES = Meta(title="PageViews", description="Most viewed first; equal ones by path.")
 
 
 def fetch_users(connection: Connection, query: RankingQuery) -> Annotated[list[ActiveUser], USERS]:
@@ -74,9 +69,8 @@ TWO_SESSIONS = [
 USER_SESSIONS = Route(
     paths=("/users/{user_id}/sessions",),
     summary="A user's sessions",
-    description="Those with an event in the last five minutes, newest first, equal ones by "
-    "`session_id`.",
-    parameters=(by.USER_ID, by.SITE),
+    description="Those with an event in the last five minutes, newest first.",
+    parameters=(by.SITE, by.USER_ID),
     query=sessions_query,
     answer=from_database(fetch_sessions),
     examples=(Example("two", "Two", Sessions(by.USER_ID.example, 2, TWO_SESSIONS)),),
@@ -86,14 +80,13 @@ SESSIONS_ANYWHERE = replace(
     paths=("/metrics/user-sessions/{user_id}",),
     summary="A user's sessions, of any site",
     description="The same as `/users/{user_id}/sessions` where `site_id` may be left out.",
-    parameters=(by.USER_ID, by.ANY_SITE),
+    parameters=(by.ANY_SITE, by.USER_ID),
 )
 THREE_USERS = [ActiveUser("user-0", 8), ActiveUser("user-1", 8), ActiveUser("user-10", 8)]
 ACTIVE_USERS = Route(
     paths=("/metrics/active-users",),
     summary="The most active users",
-    description="Those with the most events, of any type, in the last five minutes; equal ones by "
-    "name.",
+    description="Those with the most events of any type in the last five minutes.",
     parameters=(by.ANY_SITE, by.LIMIT),
     query=ranking_query,
     answer=from_database(fetch_users),
@@ -103,7 +96,7 @@ TWO_PAGES = [ViewedPage("/pricing", 700), ViewedPage("/blog/post-1", 500)]
 PAGE_VIEWS = Route(
     paths=("/metrics/page-views",),
     summary="The most viewed pages",
-    description="Of the last five minutes; equal ones by name.",
+    description="Of the last five minutes.",
     parameters=(by.ANY_SITE, by.LIMIT),
     query=ranking_query,
     answer=from_database(fetch_pages),

@@ -13,9 +13,8 @@ from reporting.ask import parameters as by
 from reporting.ask.periods import MAX_POINTS, boundaries_of
 from reporting.ask.query import Query, breakdown_query, series_query
 from reporting.count.decide import fetch_totals, fetch_values
-from reporting.route import DATABASE_FAULTS, Example, Kept, Route, Table, from_database
+from reporting.route import DATABASE_FAULTS, Example, Kept, Route, Table, failure, from_database
 from shared.clock import iso_from_ms
-from shared.http.openapi import error
 
 Day = Annotated[date, about("The day.")]
 FirstDay = Annotated[date, about("The first day of the range.")]
@@ -91,36 +90,28 @@ def fetch_breakdown(connection: Connection, query: Query) -> Breakdown:
     return Breakdown(*range_of(query), query.dimension, [Row(*value) for value in values])
 
 
-REFUSALS = (
-    error(
-        "The end before the start",
-        "bad_range",
-        "from (2025-11-16) is after to (2025-11-15)",
-        "from",
-        query={"from": "2025-11-16", "to": "2025-11-15"},
-    ),
-    error(
-        "Half an hour of which the events are gone",
-        "pruned",
-        "events before 2024-01-01 were deleted (MAX_AGE); of earlier days, ask for whole UTC "
-        "hours, days or more, with one filter at most",
-        "date",
-        query={"date": "2023-11-15", "tz": "Asia/Kolkata"},
-    ),
+WRONG = {"The end before the start": {"from": "2025-11-16", "to": "2025-11-15"}}
+PRUNED = failure(
+    "Half an hour of which the events are gone",
+    "pruned",
+    "events before 2024-01-01 were deleted (MAX_AGE); of earlier days, ask for whole UTC hours, "
+    "days or more, with one filter at most",
+    "date",
+    asked={"date": "2023-11-15", "tz": "Asia/Kolkata"},
 )
-TOO_MANY_POINTS = error(
+TOO_MANY_POINTS = failure(
     "A year of minutes",
     "too_many_points",
     f"the range has 525600 minutes, more than {MAX_POINTS}: "
     "ask for a longer interval or a shorter range",
     "interval",
-    query={"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"},
+    asked={"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"},
 )
-TOO_SLOW = error(
+TOO_SLOW = failure(
     "Counted from the events for too long",
     "too_slow",
     "the answer takes longer than QUERY_SECONDS: ask for a shorter range or fewer filters",
-    query={"date": "2025-11-15", "path": "/pricing", "device": "mobile"},
+    asked={"date": "2025-11-15", "path": "/pricing", "device": "mobile"},
 )
 FAULTS = (*DATABASE_FAULTS, TOO_SLOW)
 
@@ -148,7 +139,8 @@ TIMESERIES = Route(
     ),
     kept=Kept.LIKE_THE_RANGE,
     table=Table("points", Point),
-    refusals=(*REFUSALS, TOO_MANY_POINTS),
+    wrong=WRONG,
+    refusals=(PRUNED, TOO_MANY_POINTS),
     faults=FAULTS,
 )
 TWO_PATHS = [Row("/pricing", 700, 212), Row("/blog/post-1", 500, 212)]
@@ -170,6 +162,7 @@ BREAKDOWN = Route(
     ),
     kept=Kept.LIKE_THE_RANGE,
     table=Table("rows", Row),
-    refusals=REFUSALS,
+    wrong=WRONG,
+    refusals=(PRUNED,),
     faults=FAULTS,
 )

@@ -30,9 +30,7 @@ class Minute(Struct):
 
     minute: Annotated[str, moment("When it begins.")]
     views: ViewCount
-    unique_users: Annotated[
-        int, count("Distinct `user_id` of events of all types in it; none for those without one.")
-    ]
+    unique_users: Annotated[int, count("Distinct `user_id` of events of all types in it.")]
 
 
 class Realtime(Struct):
@@ -41,12 +39,8 @@ class Realtime(Struct):
     active_users: Annotated[int, count("Distinct `user_id` of events of all types.")]
     active_sessions: Annotated[int, count("Distinct `session_id` of events of all types.")]
     views: ViewCount
-    top_pages: Annotated[
-        list[Page], about("The five most viewed paths; equal counts are in order of path.")
-    ]
-    per_minute: Annotated[
-        list[Minute], about("In order, with the empty ones; the views of all of them are `views`.")
-    ]
+    top_pages: Annotated[list[Page], about("The five most viewed paths; equal ones by path.")]
+    per_minute: Annotated[list[Minute], about("In order, the empty ones too; together `views`.")]
 
 
 def fetch_realtime(connection: Connection, window: Window) -> Realtime:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from reporting.answers.members import AsAsked, about, count
-from reporting.answers.ranges import FAULTS, REFUSALS, Day, FirstDay, LastDay, Users, Views
+from reporting.answers.ranges import FAULTS, PRUNED, WRONG, Day, FirstDay, LastDay, Users, Views
 from reporting.ask import parameters as by
 from reporting.ask.query import Query, stats_query
 from reporting.count.decide import fetch_totals, fetch_values
@@ -25,8 +25,6 @@ class TopPath(Struct):
 
 
 class Compared(Struct, kw_only=True):
-    """The numbers of as many days before."""
-
     date: Day | UnsetType = UNSET
     first_day: FirstDay | UnsetType = field(name="from", default=UNSET)
     last_day: LastDay | UnsetType = field(name="to", default=UNSET)
@@ -36,8 +34,6 @@ class Compared(Struct, kw_only=True):
 
 
 class Change(Struct):
-    """By how much this range is higher."""
-
     total_views: int
     unique_users: int
     total_events: int
@@ -57,19 +53,17 @@ class Stats(Struct, kw_only=True):
         about("The most viewed ones, equal ones in order; without the events that have no path."),
     ]
     total_events: Events
-    previous: Annotated[Compared, about("With `compare=previous`.")] | UnsetType = UNSET
-    change: Annotated[Change, about("With `compare=previous`.")] | UnsetType = UNSET
+    previous: Annotated[Compared, about("Of as many days before.")] | UnsetType = UNSET
+    change: Annotated[Change, about("By how much this range is higher.")] | UnsetType = UNSET
 
 
 def fetch_stats(
     connection: Connection, query: Query
 ) -> Annotated[Stats, Meta(extra_json_schema={"oneOf": DATE_OR_BOTH})]:
-    paths = fetch_values(connection, query, "path", with_users=False)
-    answer = Stats(
-        site_id=query.site_id,
-        **numbers_of(connection, query),
-        top_paths=[TopPath(path.value, path.views) for path in paths],
-    )
+    numbers = numbers_of(connection, query)
+    values = fetch_values(connection, query, "path", with_users=False)
+    paths = [TopPath(path.value, path.views) for path in values]
+    answer = Stats(site_id=query.site_id, **numbers, top_paths=paths)
     if query.is_compared:
         before = Compared(**numbers_of(connection, query.previous()))
         answer.previous = before
@@ -118,6 +112,7 @@ COMPARED = replace(
 NOTHING = replace(
     A_DAY, site_id="no-such-site", total_views=0, unique_users=0, top_paths=[], total_events=0
 )
+ON = {"date": "2025-11-15"}
 A_MONTH = {"from": "2025-11-01", "to": "2025-11-30", "limit": 1}
 STATS = Route(
     paths=("/stats", "/stats/aggregated"),
@@ -127,22 +122,13 @@ STATS = Route(
     query=stats_query,
     answer=from_database(fetch_stats),
     examples=(
-        Example("a_day", "A day", A_DAY, {"date": "2025-11-15"}),
+        Example("a_day", "A day", A_DAY, ON),
         Example("a_range", "A range, its most viewed path only", A_RANGE, A_MONTH),
-        Example(
-            "compared",
-            "A day, and the day before",
-            COMPARED,
-            {"date": "2025-11-15", "compare": "previous"},
-        ),
-        Example(
-            "nothing",
-            "Nothing there",
-            NOTHING,
-            {"site_id": "no-such-site", "date": "2025-11-15"},
-        ),
+        Example("compared", "A day, and that before", COMPARED, {**ON, "compare": "previous"}),
+        Example("nothing", "Nothing there", NOTHING, {**ON, "site_id": "no-such-site"}),
     ),
     kept=Kept.LIKE_THE_RANGE,
-    refusals=REFUSALS,
+    wrong=WRONG,
+    refusals=(PRUNED,),
     faults=FAULTS,
 )

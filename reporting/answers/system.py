@@ -21,28 +21,20 @@ MYSQL_SIZE = text(
 
 
 class Memory(Struct):
-    """Of the machine."""
-
     total: Annotated[int, count("All.")]
     available: Annotated[int, count("Not in use.")]
 
 
 class Process(Struct):
-    """This service."""
-
     memory_bytes: Annotated[int, count("Resident.")]
 
 
 class RedisUse(Struct):
-    """Redis."""
-
     keys: Annotated[int, count("In the database of `REDIS_URL`, whoever wrote them.")]
     memory_bytes: Annotated[int, count("In use.")]
 
 
 class DatabaseUse(Struct):
-    """The database."""
-
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["sqlite", "mariadb", "mysql"]})]
     size_bytes: Annotated[int, count("Its size.")]
 
@@ -52,7 +44,7 @@ class System(Struct):
 
     uptime_seconds: Annotated[float, about("Of this service.")]
     cpu_percent: Annotated[float, about("Of the machine.")]
-    memory_bytes: Memory
+    memory_bytes: Annotated[Memory, about("Of the machine.")]
     process: Process
     redis: RedisUse
     database: DatabaseUse

@@ -66,30 +66,26 @@ def live_query(asked: Asked, now: int) -> Window:
 
 
 def ranking_query(asked: Asked, now: int) -> RankingQuery:
-    """What the lists of most active users and most viewed pages are asked."""
     return RankingQuery(live_query(asked, now), asked[by.LIMIT])
 
 
 def sessions_query(asked: Asked, now: int) -> SessionsQuery:
-    """What a user's sessions are asked."""
     return SessionsQuery(live_query(asked, now), asked[by.USER_ID])
 
 
 def minutes_query(asked: Asked, now: int) -> Window:
-    """What views per minute are asked: the minute of `minutes` ago, that of now, and between."""
+    """The minute of `minutes` ago, that of now, and those between."""
     this_minute = now - now % MINUTE_MS
     start = this_minute - asked[by.MINUTES] * MINUTE_MS
     return Window(asked[by.ANY_SITE], start, this_minute + MINUTE_MS)
 
 
 def bucket_query(asked: Asked, _: int) -> BucketQuery:
-    """What a minute's counter is asked."""
     key, event_type, start = asked[by.BUCKET_KEY]
     return BucketQuery(Window(asked[by.ANY_SITE], start, start + MINUTE_MS), event_type, key)
 
 
 def analytics_query(asked: Asked, now: int) -> AnalyticsQuery:
-    """What /analytics is asked."""
     lookback = asked[by.LOOKBACK]
     today = datetime.fromtimestamp(now / 1000, UTC).date()
     return AnalyticsQuery(

@@ -8,24 +8,30 @@ from typing import Any, Generic, TypeVar
 from shared.errors import InvalidInput
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 # The default of what must be given.
 REQUIRED: Any = object()
 
 
 @dataclass(frozen=True)
-class Parameter(Generic[T]):
-    """One parameter of the query string, or with `in_path` a part of the path.
+class Kind(Generic[T_co]):
+    """How a text is read: what JSON Schema says of it, a function of the parameter's name and the
+    text that raises InvalidInput, and a text for which it does."""
 
-    `schema` is JSON Schema; the bounds it gives are those that `read` checks. `read` raises
-    InvalidInput. `refuses` is a text that it does so for, and what must be given has an `example`.
-    """
+    schema: dict[str, Any]
+    read: Callable[[str, str], T_co]
+    refuses: str
+
+
+@dataclass(frozen=True)
+class Parameter(Generic[T]):
+    """One parameter of the query string or, with `in_path`, a part of the path. What must be given
+    has an `example`."""
 
     name: str
     description: str
-    schema: dict[str, Any]
-    read: Callable[["Parameter[Any]", str], T]
+    kind: Kind[T]
     default: T = REQUIRED
-    refuses: str = ""
     example: str = ""
     in_path: bool = False
 
@@ -36,9 +42,11 @@ class Parameter(Generic[T]):
     def value_of(self, text: str | None) -> T:
         """What its text says; where there is none, the default. Raises InvalidInput."""
         if text is not None:
-            return self.read(self, text)
+            return self.kind.read(self.name, text)
         if self.is_required:
-            raise missing(self)
+            choices = ", ".join(self.kind.schema.get("enum", ()))
+            hint = f": one of {choices}" if choices else ""
+            raise InvalidInput("missing_field", f"{self.name} required{hint}", field=self.name)
         return self.default
 
 
@@ -59,13 +67,9 @@ def asked_from(
     path: Mapping[str, str],
 ) -> Asked:
     """Raises InvalidInput naming the first parameter that is wrong."""
-    given = {**single_values(query, names_of(parameters)), **path}
+    names = [known.name for known in parameters if not known.in_path]
+    given = {**single_values(query, names), **path}
     return Asked({known.name: known.value_of(given.get(known.name)) for known in parameters})
-
-
-def names_of(parameters: Collection[Parameter[Any]]) -> list[str]:
-    """The names that the query string may have."""
-    return [parameter.name for parameter in parameters if not parameter.in_path]
 
 
 def single_values(query: Mapping[str, list[str]], known: Collection[str]) -> dict[str, str]:
@@ -75,7 +79,7 @@ def single_values(query: Mapping[str, list[str]], known: Collection[str]) -> dic
         if name not in known:
             raise unknown(name, known)
         if len(given) > 1:
-            raise repeated(name)
+            raise InvalidInput("repeated_parameter", f"{name} is given twice", field=name)
         if given[0]:
             values[name] = given[0]
     return values
@@ -89,13 +93,3 @@ def unknown(name: str, known: Collection[str]) -> InvalidInput:
     else:
         hint = f"known are {', '.join(sorted(known))}" if known else "this route takes none"
     return InvalidInput("unknown_parameter", f"unknown parameter {name}; {hint}", field=name)
-
-
-def repeated(name: str) -> InvalidInput:
-    return InvalidInput("repeated_parameter", f"{name} is given twice", field=name)
-
-
-def missing(parameter: Parameter[Any]) -> InvalidInput:
-    choices = ", ".join(parameter.schema.get("enum", ()))
-    hint = f": one of {choices}" if choices else ""
-    return InvalidInput("missing_field", f"{parameter.name} required{hint}", field=parameter.name)

@@ -63,7 +63,7 @@ class Query:
 
 
 def stats_query(asked: Asked, now: int) -> Query:
-    """What /stats is asked. All of these raise InvalidInput naming the parameter; `now` is ms."""
+    """Raises InvalidInput naming the parameter, as all of these. `now` is in ms."""
     query = replace(
         range_query(asked, now), limit=asked[by.LIMIT], is_compared=bool(asked[by.COMPARE])
     )
@@ -73,14 +73,13 @@ def stats_query(asked: Asked, now: int) -> Query:
 
 
 def series_query(asked: Asked, now: int) -> Query:
-    """What /stats/timeseries is asked; by the hour for a single day, else by day."""
+    """By the hour for a single day, else by day, if nothing else is asked for."""
     query = range_query(asked, now)
     default = "hour" if query.first_day == query.last_day else "day"
     return replace(query, interval=asked[by.INTERVAL] or default)
 
 
 def breakdown_query(asked: Asked, now: int) -> Query:
-    """What /stats/breakdown is asked."""
     return replace(range_query(asked, now), dimension=asked[by.DIMENSION], limit=asked[by.LIMIT])
 
 

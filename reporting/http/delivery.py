@@ -10,7 +10,7 @@ from flask import Response, request
 from reporting.ask.parameter import Asked
 from reporting.ask.parameters import FORMAT
 from reporting.route import Kept, Route, Table
-from shared.http.openapi import JSON_TYPE, header
+from shared.http.openapi import JSON_TYPE, fixed_header
 
 # A range that is still open changes with every event, one that has ended only by late ones.
 OPEN_SECONDS = 5
@@ -21,30 +21,30 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 HEADERS = {
     Kept.UNSAID: {},
-    Kept.NEVER: header(
+    Kept.NEVER: fixed_header(
         "Cache-Control", "The answer is another one the next moment.", example="no-store"
     ),
-    Kept.LIKE_THE_RANGE: header(
+    Kept.LIKE_THE_RANGE: fixed_header(
         "Cache-Control",
         "Seconds are the answer good for: few while the range goes on, an hour once it has ended, "
         "for events may still come late.",
     )
-    | header("ETag", "Sent back as `If-None-Match`, it is answered `304` while nothing changed."),
+    | fixed_header(
+        "ETag", "Sent back as `If-None-Match`, it is answered `304` while nothing changed."
+    ),
 }
 
 
 def response_of(route: Route[Any], asked: Asked, answer: Any) -> Response:
     """The answer as JSON, or its table as CSV, as the caller asked."""
-    if route.table is None:
-        return json_response(answer)
-    as_csv = wants_csv(asked)
-    response = csv_response(answer, route.table) if as_csv else json_response(answer)
-    response.vary.add("Accept")
+    if route.table is not None and wants_csv(asked):
+        text = csv_text(answer, route.table)
+        response = Response(text, content_type=f"{CSV}; charset=utf-8")
+    else:
+        response = Response(msgspec.json.encode(answer) + b"\n", content_type=JSON_TYPE)
+    if route.table is not None:
+        response.vary.add("Accept")
     return response
-
-
-def json_response(answer: Any) -> Response:
-    return Response(msgspec.json.encode(answer) + b"\n", content_type=JSON_TYPE)
 
 
 def wants_csv(asked: Asked) -> bool:
@@ -52,10 +52,6 @@ def wants_csv(asked: Asked) -> bool:
     if asked[FORMAT]:
         return asked[FORMAT] == "csv"
     return request.accept_mimetypes.best_match([JSON_TYPE, CSV]) == CSV
-
-
-def csv_response(answer: Any, table: Table) -> Response:
-    return Response(csv_text(answer, table), content_type=f"{CSV}; charset=utf-8")
 
 
 def csv_text(answer: Any, table: Table) -> str:

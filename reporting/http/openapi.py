@@ -4,7 +4,7 @@ from reporting.dashboard.openapi import DASHBOARD_OPERATIONS
 from reporting.http.description import UNAUTHORIZED, paths_and_schemas
 from reporting.http.routes import ROUTES
 from reporting.route import NO_DATABASE, NO_REDIS
-from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document
+from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document, example
 
 ABOUT = """\
 Answers what was counted. It only reads, and it answers `503` while the database is away.
@@ -25,6 +25,7 @@ footfall_events_total{outcome="duplicate",reason=""} 6.0
 footfall_events_total{outcome="dead",reason=""} 0.0
 """
 
+UNREACHABLE = (NO_DATABASE, NO_REDIS)
 PATHS, SCHEMAS = paths_and_schemas(ROUTES)
 OPENAPI: Json = document(
     "Footfall reporting",
@@ -36,7 +37,7 @@ OPENAPI: Json = document(
     | common_paths(
         security=KEY_OR_OPEN,
         ready={"status": "ready"},
-        not_ready={"database_unavailable": NO_DATABASE, "queue_unavailable": NO_REDIS},
+        not_ready={fault.name: example(fault.summary, fault.value) for fault in UNREACHABLE},
         refused={"401": UNAUTHORIZED},
         metrics=METRICS,
     ),
