@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from reporting.answers.members import AsAsked, about, count, moment
 from reporting.ask import parameters as by
-from reporting.ask.periods import MAX_POINTS, boundaries_of
 from reporting.ask.query import Query, breakdown_query, series_query
 from reporting.count.decide import fetch_totals, fetch_values
 from reporting.route import DATABASE_FAULTS, Example, Kept, Route, Table, failure, from_database
@@ -72,13 +71,11 @@ def range_of(query: Query) -> tuple[str, date, date, str]:
 
 
 def fetch_series(connection: Connection, query: Query) -> Timeseries:
-    """Raises InvalidInput for too many points."""
     assert query.interval
-    boundaries = boundaries_of(query.first_day, query.last_day, query.zone, query.interval)
-    totals = fetch_totals(connection, query, boundaries)
+    totals = fetch_totals(connection, query, query.boundaries)
     points = [
         Point(iso_from_ms(start), at.views, at.unique_users)
-        for (start, end), at in zip(pairwise(boundaries), totals, strict=True)
+        for (start, end), at in zip(pairwise(query.boundaries), totals, strict=True)
         if start < end  # a day that a zone skipped, as Samoa did in 2011, is none
     ]
     return Timeseries(*range_of(query), query.interval, points)
@@ -99,14 +96,7 @@ PRUNED = failure(
     "date",
     asked={"date": "2023-11-15", "tz": "Asia/Kolkata"},
 )
-TOO_MANY_POINTS = failure(
-    "A year of minutes",
-    "too_many_points",
-    f"the range has 525600 minutes, more than {MAX_POINTS}: "
-    "ask for a longer interval or a shorter range",
-    "interval",
-    asked={"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"},
-)
+A_YEAR_OF_MINUTES = {"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"}
 TOO_SLOW = failure(
     "Counted from the events for too long",
     "too_slow",
@@ -139,8 +129,8 @@ TIMESERIES = Route(
     ),
     kept=Kept.LIKE_THE_RANGE,
     table=Table("points", Point),
-    wrong=WRONG,
-    refusals=(PRUNED, TOO_MANY_POINTS),
+    wrong={**WRONG, "A year of minutes": A_YEAR_OF_MINUTES},
+    refusals=(PRUNED,),
     faults=FAULTS,
 )
 TWO_PATHS = [Row("/pricing", 700, 212), Row("/blog/post-1", 500, 212)]

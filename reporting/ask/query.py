@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from reporting.ask import parameters as by
 from reporting.ask.parameter import Asked
-from reporting.ask.periods import midnight_ms
+from reporting.ask.periods import boundaries_of, midnight_ms
 from shared.errors import InvalidInput
 from shared.event import PAGE_VIEW
 from shared.fields import EVENT_TYPE
@@ -19,7 +19,8 @@ class Query:
     """A site's days in a zone, and which events of them. `start` and `end` are ms, half-open.
 
     `event_type` None asks for the default: page views as views, everybody as users. `filters` are
-    dimensions and the value each must have. `interval` and `dimension` say what is told apart.
+    dimensions and the value each must have. `interval`, whose ends are `boundaries` in ms, and
+    `dimension` say what is told apart.
     """
 
     site_id: str
@@ -32,6 +33,7 @@ class Query:
     filters: tuple[tuple[str, str], ...] = ()
     limit: int = 10
     interval: str | None = None
+    boundaries: tuple[int, ...] = ()
     dimension: str | None = None
     is_compared: bool = False
 
@@ -76,7 +78,9 @@ def series_query(asked: Asked, now: int) -> Query:
     """By the hour for a single day, else by day, if nothing else is asked for."""
     query = range_query(asked, now)
     default = "hour" if query.first_day == query.last_day else "day"
-    return replace(query, interval=asked[by.INTERVAL] or default)
+    interval = asked[by.INTERVAL] or default
+    boundaries = boundaries_of(query.first_day, query.last_day, query.zone, interval)
+    return replace(query, interval=interval, boundaries=tuple(boundaries))
 
 
 def breakdown_query(asked: Asked, now: int) -> Query:

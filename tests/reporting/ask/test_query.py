@@ -143,6 +143,12 @@ def test_the_previous_range_is_as_many_days_right_before() -> None:
         (stats_query_from, {"dimension": "path"}, "unknown_parameter", "dimension"),
         (series_query_from, {"interval": "year"}, "bad_interval", "interval"),
         (series_query_from, {"format": "xml"}, "bad_format", "format"),
+        (
+            series_query_from,
+            {"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"},
+            "too_many_points",
+            "interval",
+        ),
         (series_query_from, {"limit": "3"}, "unknown_parameter", "limit"),
         (breakdown_query_from, {}, "missing_field", "dimension"),
         (breakdown_query_from, {"dimension": "user_id"}, "bad_dimension", "dimension"),
