@@ -24,12 +24,12 @@ from sqlalchemy import create_engine, make_url
 from bench.history import SITE, History, write_history
 from bench.report import Bar, note, print_bars, save
 from bench.steps import Shares, measure_steps
-from reporting.ask.query import stats_query_from
 from reporting.count import from_events
 from shared.clock import DAY_MS, now_ms
 from shared.db.database import reading_engine, with_driver, writing_engine
 from shared.settings import Settings
 from tests.migration import migrate
+from tests.reporting.asked import stats_query_from
 from tests.servers import MariaDbServer, ServiceProcess
 
 SMALLER = 10

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
+import psutil
 import redis
-from flask import Flask, Response, jsonify, request
+from flask import Flask, request
 from sqlalchemy import Engine
 
-from reporting.answers.ledger import fetch_settled, fetch_status
-from reporting.answers.system import SystemReport
+from reporting.answers.ledger import fetch_settled
 from reporting.dashboard.page import add_dashboard, is_open
-from reporting.http.live_routes import add_live_routes
 from reporting.http.openapi import OPENAPI
-from reporting.http.stats_routes import add_stats_routes, take_no_parameters
+from reporting.http.routes import add_routes
 from reporting.http.telemetry import OutcomeCollector
+from reporting.route import Sources
 from shared.clock import now_ms
 from shared.db.database import reading_engine
 from shared.errors import InvalidInput, Unavailable
@@ -28,26 +28,25 @@ QUEUE_TIMEOUT_SECONDS = 2.0
 class Reporting(Flask):
     """The application and what it reads from."""
 
-    engine: Engine
-    queue: EventQueue
+    sources: Sources
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
-        self.engine.dispose()
-        self.queue.close()
+        self.sources.engine.dispose()
+        self.sources.queue.close()
 
 
 def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporting:
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
-    engine = app.engine = reading_engine(settings)
-    queue = app.queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    engine = reading_engine(settings)
+    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    app.sources = Sources(engine, queue)
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
     add_dashboard(app, settings)
-    add_stats_routes(app, engine, clock)
-    add_live_routes(app, engine, clock)
-    add_operator_routes(app, engine, queue, clock)
+    add_routes(app, app.sources, clock)
+    psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 
 
@@ -67,20 +66,3 @@ def ask_for_key(app: Flask, api_auth: str) -> None:
             return
         if not is_authorised(request.headers.get("Authorization"), api_auth):
             raise InvalidInput("unauthorized", "a valid API key is required", status=401)
-
-
-def add_operator_routes(
-    app: Flask, engine: Engine, queue: EventQueue, clock: Callable[[], int]
-) -> None:
-    report = SystemReport(engine, queue)
-
-    @app.get("/pipeline/status", endpoint="pipeline_status")
-    @app.get("/persistent/status", endpoint="persistent_status")
-    def pipeline_status() -> Response:
-        take_no_parameters()
-        return jsonify(fetch_status(engine, queue, clock()))
-
-    @app.get("/system")
-    def system() -> Response:
-        take_no_parameters()
-        return jsonify(report.fetch())

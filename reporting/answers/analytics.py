@@ -13,28 +13,49 @@ or a `type` come from the events themselves, so they know only those that MAX_AG
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine
+from msgspec import Meta, Struct, field
+from sqlalchemy import Connection
 
-from reporting.ask.live_query import AnalyticsQuery, week_of
+from reporting.answers.members import about, count
+from reporting.ask import parameters as by
+from reporting.ask.live_query import AnalyticsQuery, analytics_query, week_of
 from reporting.ask.periods import midnight_ms
 from reporting.count.live_sites import fetch_site_ids
 from reporting.count.live_statements import select_days, select_filtered_days
-from shared.db.database import translated_errors
+from reporting.route import Example, Route, from_database
 
-Json = dict[str, Any]
 # day, event_type, events
 DayCount = tuple[date, str, int]
-Counts = dict[str, Counter[str]]
+Day = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Month = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}$")]
+Events = Annotated[int, count("Events.")]
 
 
-def fetch_analytics(engine: Engine, query: AnalyticsQuery) -> Json:
-    """The answer of /analytics. Raises Unavailable."""
-    with translated_errors(), engine.begin() as connection:
-        days = fetch_days(connection, query)
-    return {"status": 200, "data": counts_of(days, query)}
+class Usage(Struct):
+    """Events by day, week and month; only those that have any."""
+
+    daily: Annotated[dict[Day, Events], about("By day.")]
+    weekly: Annotated[dict[Day, Events], about("By the Sunday a week begins with.")]
+    monthly: Annotated[dict[Month, Events], about("By month.")]
+
+
+class Usages(Struct):
+    overall: Annotated[Usage, about("Of all event types together.")] = field(name="global")
+    usages: Annotated[dict[str, Usage], about("Of each event type that has any, in order of name.")]
+
+
+class Analytics(Struct):
+    """Events by day, week and month."""
+
+    status: Annotated[Literal[200], about("The HTTP status.")]
+    data: Usages
+
+
+def fetch_analytics(connection: Connection, query: AnalyticsQuery) -> Analytics:
+    return Analytics(200, counts_of(fetch_days(connection, query), query))
 
 
 def fetch_days(connection: Connection, query: AnalyticsQuery) -> list[DayCount]:
@@ -50,22 +71,54 @@ def fetch_days(connection: Connection, query: AnalyticsQuery) -> list[DayCount]:
     ]
 
 
-def counts_of(days: Iterable[DayCount], query: AnalyticsQuery) -> Json:
+def counts_of(days: Iterable[DayCount], query: AnalyticsQuery) -> Usages:
     overall = no_counts()
-    by_type: dict[str, Counts] = {}
+    by_type: dict[str, Usage] = {}
     for day, event_type, events in days:
         add(overall, day, events, query)
         add(by_type.setdefault(event_type, no_counts()), day, events, query)
-    return {"global": overall, "usages": dict(sorted(by_type.items()))}
+    return Usages(overall, dict(sorted(by_type.items())))
 
 
-def no_counts() -> Counts:
-    return {"daily": Counter(), "weekly": Counter(), "monthly": Counter()}
+def no_counts() -> Usage:
+    return Usage(Counter(), Counter(), Counter())
 
 
-def add(counts: Counts, day: date, events: int, query: AnalyticsQuery) -> None:
+def add(usage: Usage, day: date, events: int, query: AnalyticsQuery) -> None:
     if day >= query.first_day:
-        counts["daily"][day.isoformat()] += events
+        usage.daily[day.isoformat()] += events
     if week_of(day) >= query.first_week:
-        counts["weekly"][week_of(day).isoformat()] += events
-    counts["monthly"][day.isoformat()[:7]] += events
+        usage.weekly[week_of(day).isoformat()] += events
+    usage.monthly[day.isoformat()[:7]] += events
+
+
+def in_november(events: int, earlier: int = 0) -> Usage:
+    """Events of 15 November 2025, and those of the 2nd."""
+    weeks = {"2025-11-02": earlier} if earlier else {}
+    weekly = weeks | {"2025-11-09": events}
+    return Usage({"2025-11-15": events}, weekly, {"2025-11": events + earlier})
+
+
+def analytics(overall: Usage, **usages: Usage) -> Analytics:
+    return Analytics(200, Usages(overall, usages))
+
+
+ALL = analytics(in_november(1502, 300), page_view=in_november(1450, 300), signup=in_november(52))
+OF_A_USER = analytics(in_november(8), page_view=in_november(7), signup=in_november(1))
+OF_A_TYPE = analytics(in_november(52), signup=in_november(52))
+ANALYTICS = Route(
+    paths=("/analytics",),
+    summary="Events by day, week and month",
+    description="Overall and by event type, in UTC. Only days, weeks and months with an event are "
+    "listed; a week is named by the Sunday it begins with. The oldest of each is the one that now "
+    "was in `lookback` days, weeks or months ago, counted whole. With `uniqueId` or `type`, what "
+    "`MAX_AGE` has deleted is not counted.",
+    parameters=(by.LOOKBACK, by.ANY_SITE, by.UNIQUE_ID, by.KIND),
+    query=analytics_query,
+    answer=from_database(fetch_analytics),
+    examples=(
+        Example("all", "All events", ALL, {"lookback": 7}),
+        Example("of_a_user", "Of a user", OF_A_USER, {"uniqueId": by.USER_ID.example}),
+        Example("of_a_type", "Of a type", OF_A_TYPE, {"type": "trial"}),
+    ),
+)

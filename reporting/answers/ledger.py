@@ -9,16 +9,19 @@ have left Redis or be in a batch about to.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import redis
+from msgspec import Meta, Struct
 from sqlalchemy import Engine
 
+from reporting.answers.members import about, count
 from reporting.count.statements import select_outcomes
+from reporting.route import DATABASE_FAULTS, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
 from shared.errors import Unavailable
 from shared.outcomes import Outcome
-from shared.queue.event_queue import Backlog, EventQueue
+from shared.queue.event_queue import Backlog
 
 
 @dataclass(frozen=True)
@@ -35,29 +38,59 @@ class Settled:
         return self.stored + self.duplicates + self.dead + sum(self.dropped.values())
 
 
-def fetch_status(engine: Engine, queue: EventQueue, now: int) -> dict[str, Any]:
-    """The answer of /pipeline/status. `now` is in ms. Raises Unavailable."""
-    before = fetch_settled(engine)
+class Pipeline(Struct, kw_only=True):
+    """The ledger: what became of every event that was ever accepted."""
+
+    accepted: Annotated[int, count("Events answered with 202.")]
+    stored: Annotated[int, count("Events in the database.")]
+    duplicates: Annotated[int, count("Events that were there before, by their `event_id`.")]
+    dropped: Annotated[
+        dict[str, Annotated[int, count("Events.")]],
+        about("On purpose: `bot`, of known crawlers; `burst`, of too many page views in a second."),
+    ]
+    dead: Annotated[int, count("Events the database refused; `footfall dead-letters` lists them.")]
+    queued: Annotated[int, count("Events that wait in Redis.")]
+    processing: Annotated[int, count("Events a worker holds.")]
+    oldest_queued_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        about("How long the oldest event waits; null where none does."),
+    ]
+    workers: Annotated[int, count("Workers that are alive.")]
+    failed_batches: Annotated[int, count("Batches given back because of a fault, not yet stored.")]
+    balanced: Annotated[
+        bool,
+        about("Whether accepted = stored + duplicates + dropped + dead + queued + processing."),
+    ]
+
+
+def fetch_status(sources: Sources, now: int) -> Pipeline:
+    """`now` is in ms. Raises Unavailable."""
+    queue = sources.queue
+    before = fetch_settled(sources.engine)
     try:
-        backlog = queue.snapshot()
-        workers = queue.count_workers()
+        backlog, workers = queue.snapshot(), queue.count_workers()
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
-    settled = fetch_settled(engine)
+    return status_of(before, backlog, fetch_settled(sources.engine), workers, now)
+
+
+def status_of(
+    before: Settled, backlog: Backlog, settled: Settled, workers: int, now: int
+) -> Pipeline:
     oldest = backlog.oldest_received_at
-    return {
-        "accepted": backlog.accepted,
-        "stored": settled.stored,
-        "duplicates": settled.duplicates,
-        "dropped": settled.dropped,
-        "dead": settled.dead,
-        "queued": backlog.queued,
-        "processing": backlog.processing,
-        "oldest_queued_seconds": None if oldest is None else max(0, now - oldest) / 1000,
-        "workers": workers,
-        "failed_batches": backlog.failed_batches,
-        "balanced": is_balanced(before, backlog, settled),
-    }
+    return Pipeline(
+        accepted=backlog.accepted,
+        stored=settled.stored,
+        duplicates=settled.duplicates,
+        dropped=settled.dropped,
+        dead=settled.dead,
+        queued=backlog.queued,
+        processing=backlog.processing,
+        oldest_queued_seconds=None if oldest is None else max(0, now - oldest) / 1000,
+        workers=workers,
+        failed_batches=backlog.failed_batches,
+        balanced=is_balanced(before, backlog, settled),
+    )
 
 
 def fetch_settled(engine: Engine) -> Settled:
@@ -81,3 +114,17 @@ def is_balanced(before: Settled, backlog: Backlog, after: Settled) -> bool:
     """Whether nothing is missing and nothing counted twice."""
     left_redis = backlog.accepted - backlog.queued - backlog.processing
     return before.total - backlog.processing <= left_redis <= after.total
+
+
+SETTLED = Settled(stored=1802, duplicates=6, dead=0, dropped={})
+NOTHING = Backlog(1808, 0, 0, failed_batches=0, oldest_received_at=None, batch_ids=[])
+QUIET = status_of(SETTLED, NOTHING, SETTLED, workers=1, now=0)
+PIPELINE = Route(
+    paths=("/pipeline/status", "/persistent/status"),
+    summary="The ledger",
+    description="What became of every accepted event, or that it is still on its way.",
+    answer=fetch_status,
+    kept=Kept.UNSAID,
+    examples=(Example("quiet", "Nothing waits", QUIET),),
+    faults=(*DATABASE_FAULTS, NO_REDIS),
+)

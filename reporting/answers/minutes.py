@@ -4,42 +4,83 @@ Minutes are whole, in UTC, and in order; those without an event are listed with 
 there. Unlike there, a minute can be asked for at any time later.
 """
 
-from typing import Any
+from typing import Annotated
 
-from sqlalchemy import Engine
+from msgspec import Struct
+from sqlalchemy import Connection
 
-from reporting.ask.live_query import BucketQuery, Window
+from reporting.answers.members import AsAsked, ViewCount, about, count, moment
+from reporting.ask import parameters as by
+from reporting.ask.live_query import BucketQuery, Window, bucket_query, minutes_query
 from reporting.count.live_sites import fetch_site_ids
 from reporting.count.live_statements import select_bucket, select_view_minutes, select_viewers
+from reporting.route import Example, Route, from_database
 from shared.clock import MINUTE_MS, iso_from_ms
-from shared.db.database import translated_errors
-
-Json = dict[str, Any]
 
 
-def fetch_views_per_minute(engine: Engine, window: Window) -> Json:
-    """The answer of /analytics/page_views_per_minute. Raises Unavailable."""
-    with translated_errors(), engine.begin() as connection:
-        site_ids = fetch_site_ids(connection, window.site_id, window.start)
-        counted = connection.execute(select_view_minutes(window, site_ids)).all()
-        viewers = connection.execute(select_viewers(window, site_ids)).all()
+class MinuteViews(Struct):
+    """A UTC minute."""
+
+    minute_timestamp: Annotated[str, moment("When it begins.")]
+    count: ViewCount
+    unique_users: Annotated[int, count("Distinct `user_id` of its page views.")]
+
+
+class ViewsPerMinute(Struct):
+    """Page views by the minute."""
+
+    page_views_per_minute: Annotated[list[MinuteViews], about("In order, with the empty ones.")]
+
+
+class MinuteBucket(Struct):
+    """Events of one type in one minute; 0 where there was none."""
+
+    bucket_key: AsAsked
+    count: Annotated[int, count("Of all sites, or of the one asked for.")]
+
+
+def fetch_views(connection: Connection, window: Window) -> ViewsPerMinute:
+    site_ids = fetch_site_ids(connection, window.site_id, window.start)
+    counted = connection.execute(select_view_minutes(window, site_ids))
     views = {row.minute: int(row.events) for row in counted}
+    viewers = connection.execute(select_viewers(window, site_ids))
     users = {row.minute: row.unique_users for row in viewers}
-    return {
-        "page_views_per_minute": [
-            {
-                "minute_timestamp": iso_from_ms(minute),
-                "count": views.get(minute, 0),
-                "unique_users": users.get(minute, 0),
-            }
+    return ViewsPerMinute(
+        [
+            MinuteViews(iso_from_ms(minute), views.get(minute, 0), users.get(minute, 0))
             for minute in range(window.start, window.end, MINUTE_MS)
         ]
-    }
+    )
 
 
-def fetch_bucket(engine: Engine, query: BucketQuery) -> Json:
-    """The answer of /analytics/minute-buckets/<bucket_key>. Raises Unavailable."""
-    with translated_errors(), engine.begin() as connection:
-        site_ids = fetch_site_ids(connection, query.window.site_id, query.window.start)
-        found = connection.execute(select_bucket(query, site_ids)).one_or_none()
-    return {"bucket_key": query.key, "count": int(found.events) if found else 0}
+def fetch_bucket(connection: Connection, query: BucketQuery) -> MinuteBucket:
+    site_ids = fetch_site_ids(connection, query.window.site_id, query.window.start)
+    found = connection.execute(select_bucket(query, site_ids)).one_or_none()
+    return MinuteBucket(query.key, int(found.events) if found else 0)
+
+
+FOUR_MINUTES = [
+    MinuteViews("2025-11-15T18:29:00Z", 1449, 212),
+    MinuteViews("2025-11-15T18:30:00Z", 1, 1),
+    MinuteViews("2025-11-15T18:31:00Z", 0, 0),
+    MinuteViews("2025-11-15T18:32:00Z", 0, 0),
+]
+VIEWS_PER_MINUTE = Route(
+    paths=("/analytics/page_views_per_minute",),
+    summary="Page views by the minute",
+    description="Whole UTC minutes in order, from that of `minutes` ago to that of now, the empty "
+    "ones too.",
+    parameters=(by.MINUTES, by.ANY_SITE),
+    query=minutes_query,
+    answer=from_database(fetch_views),
+    examples=(Example("some", "Three minutes back", ViewsPerMinute(FOUR_MINUTES), {"minutes": 3}),),
+)
+MINUTE_BUCKET = Route(
+    paths=("/analytics/minute-buckets/{bucket_key}",),
+    summary="Events of one type in one minute",
+    description="Of any minute, however long ago.",
+    parameters=(by.ANY_SITE, by.BUCKET_KEY),
+    query=bucket_query,
+    answer=from_database(fetch_bucket),
+    examples=(Example("views", "Page views", MinuteBucket(by.BUCKET_KEY.example, 1449)),),
+)

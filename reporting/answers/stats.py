@@ -1,116 +1,134 @@
-"""The answers of /stats, its timeseries and breakdown, and /sites: each from one snapshot."""
+"""/stats: a site's views, users and top paths, and those of as many days before."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
-from sqlalchemy import Connection, Engine
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec.structs import replace
+from sqlalchemy import Connection
 
-from reporting.ask.periods import boundaries_of
-from reporting.ask.query import Query
+from reporting.answers.members import AsAsked, about, count
+from reporting.answers.ranges import FAULTS, PRUNED, WRONG, Day, FirstDay, LastDay, Users, Views
+from reporting.ask import parameters as by
+from reporting.ask.query import Query, stats_query
 from reporting.count.decide import fetch_totals, fetch_values
-from reporting.count.statements import select_site_totals, select_sites
-from reporting.count.totals import Totals
-from shared.clock import iso_from_ms
-from shared.db.database import translated_errors
+from reporting.route import Example, Kept, Route, from_database
 
-COMPARED = ("total_views", "unique_users", "total_events")
+Events = Annotated[int, count("Events of all types, whatever `event_type` says.")]
+# What a single day has, and what a longer range has in its place.
+DATE_OR_BOTH = [{"required": ["date"]}, {"required": ["from", "to"]}]
 
 
-def fetch_stats(engine: Engine, query: Query) -> dict[str, Any]:
-    """The answer of /stats. Raises Unavailable."""
-    with translated_errors(), engine.begin() as connection:
-        totals = fetch_range(connection, query)
-        paths = fetch_values(connection, query, "path", with_users=False)
-        compared = comparison(connection, query, totals) if query.is_compared else {}
+class TopPath(Struct):
+    path: str
+    views: Annotated[int, count("Its views.")]
+
+
+class Compared(Struct, kw_only=True):
+    date: Day | UnsetType = UNSET
+    first_day: FirstDay | UnsetType = field(name="from", default=UNSET)
+    last_day: LastDay | UnsetType = field(name="to", default=UNSET)
+    total_views: Views
+    unique_users: Users
+    total_events: Events
+
+
+class Change(Struct):
+    total_views: int
+    unique_users: int
+    total_events: int
+
+
+class Stats(Struct, kw_only=True):
+    """A single day has `date`; a longer range has `from` and `to` in its place."""
+
+    site_id: AsAsked
+    date: Day | UnsetType = UNSET
+    first_day: FirstDay | UnsetType = field(name="from", default=UNSET)
+    last_day: LastDay | UnsetType = field(name="to", default=UNSET)
+    total_views: Views
+    unique_users: Users
+    top_paths: Annotated[
+        list[TopPath],
+        about("The most viewed ones, equal ones in order; without the events that have no path."),
+    ]
+    total_events: Events
+    previous: Annotated[Compared, about("Of as many days before.")] | UnsetType = UNSET
+    change: Annotated[Change, about("By how much this range is higher.")] | UnsetType = UNSET
+
+
+def fetch_stats(
+    connection: Connection, query: Query
+) -> Annotated[Stats, Meta(extra_json_schema={"oneOf": DATE_OR_BOTH})]:
+    numbers = numbers_of(connection, query)
+    values = fetch_values(connection, query, "path", with_users=False)
+    paths = [TopPath(path.value, path.views) for path in values]
+    answer = Stats(site_id=query.site_id, **numbers, top_paths=paths)
+    if query.is_compared:
+        before = Compared(**numbers_of(connection, query.previous()))
+        answer.previous = before
+        answer.change = Change(
+            answer.total_views - before.total_views,
+            answer.unique_users - before.unique_users,
+            answer.total_events - before.total_events,
+        )
+    return answer
+
+
+def numbers_of(connection: Connection, query: Query) -> dict[str, Any]:
+    """The totals of the whole range, and its `date`, or its first and last day."""
+    (totals,) = fetch_totals(connection, query, (query.start, query.end))
+    days = {"first_day": query.first_day, "last_day": query.last_day}
     return {
-        "site_id": query.site_id,
-        **days_of(query),
+        **({"date": query.first_day} if query.first_day == query.last_day else days),
         "total_views": totals.views,
         "unique_users": totals.unique_users,
-        "top_paths": [{"path": path.value, "views": path.views} for path in paths],
         "total_events": totals.events,
-        **compared,
     }
 
 
-def fetch_range(connection: Connection, query: Query) -> Totals:
-    """The totals of the whole range."""
-    return fetch_totals(connection, query, (query.start, query.end))[0]
-
-
-def comparison(connection: Connection, query: Query, totals: Totals) -> dict[str, Any]:
-    """The range before, as long as this one, and by how much this one is higher."""
-    before = query.previous()
-    previous, current = numbers_of(fetch_range(connection, before)), numbers_of(totals)
-    return {
-        "previous": {**days_of(before), **previous},
-        "change": {name: current[name] - previous[name] for name in COMPARED},
-    }
-
-
-def numbers_of(totals: Totals) -> dict[str, int]:
-    return dict(zip(COMPARED, (totals.views, totals.unique_users, totals.events), strict=True))
-
-
-def days_of(query: Query) -> dict[str, str]:
-    """`date` where a single day was asked for, else `from` and `to`."""
-    if query.first_day == query.last_day:
-        return {"date": query.first_day.isoformat()}
-    return {"from": query.first_day.isoformat(), "to": query.last_day.isoformat()}
-
-
-def fetch_series(engine: Engine, query: Query) -> dict[str, Any]:
-    """The answer of /stats/timeseries. Raises Unavailable, and InvalidInput for too many points."""
-    assert query.interval
-    boundaries = boundaries_of(query.first_day, query.last_day, query.zone, query.interval)
-    with translated_errors(), engine.begin() as connection:
-        totals = fetch_totals(connection, query, boundaries)
-    return {
-        "site_id": query.site_id,
-        **range_of(query),
-        "interval": query.interval,
-        "points": [
-            {"start": iso_from_ms(start), "views": at.views, "unique_users": at.unique_users}
-            for (start, end), at in zip(pairwise(boundaries), totals, strict=True)
-            if start < end  # a day that a zone skipped, as Samoa did in 2011, is none
-        ],
-    }
-
-
-def range_of(query: Query) -> dict[str, str]:
-    return {
-        "from": query.first_day.isoformat(),
-        "to": query.last_day.isoformat(),
-        "tz": query.zone.key,
-    }
-
-
-def fetch_breakdown(engine: Engine, query: Query) -> dict[str, Any]:
-    """The answer of /stats/breakdown. Raises Unavailable."""
-    assert query.dimension
-    with translated_errors(), engine.begin() as connection:
-        values = fetch_values(connection, query, query.dimension)
-    return {
-        "site_id": query.site_id,
-        **range_of(query),
-        "dimension": query.dimension,
-        "rows": [value._asdict() for value in values],
-    }
-
-
-def fetch_sites(engine: Engine) -> list[dict[str, Any]]:
-    """The sites seen. Raises Unavailable."""
-    with translated_errors(), engine.begin() as connection:
-        rows: Sequence[Any] = connection.execute(select_sites()).all()
-        totals = {row.site_id: row for row in connection.execute(select_site_totals())}
-    return [
-        {
-            "site_id": row.site_id,
-            "first_event": iso_from_ms(row.first_event),
-            "last_event": iso_from_ms(row.last_event),
-            "total_events": int(totals[row.site_id].events),
-            "total_views": int(totals[row.site_id].views),
-        }
-        for row in rows
-    ]
+A_DAY = Stats(
+    site_id=by.SITE.example,
+    date=date(2025, 11, 15),
+    total_views=1450,
+    unique_users=212,
+    top_paths=[TopPath("/pricing", 700), TopPath("/blog/post-1", 500), TopPath("/", 250)],
+    total_events=1502,
+)
+A_RANGE = Stats(
+    site_id=by.SITE.example,
+    first_day=date(2025, 11, 1),
+    last_day=date(2025, 11, 30),
+    total_views=1750,
+    unique_users=260,
+    top_paths=[TopPath("/pricing", 1000)],
+    total_events=1802,
+)
+COMPARED = replace(
+    A_DAY,
+    previous=Compared(date=date(2025, 11, 14), total_views=0, unique_users=0, total_events=0),
+    change=Change(1450, 212, 1502),
+)
+NOTHING = replace(
+    A_DAY, site_id="no-such-site", total_views=0, unique_users=0, top_paths=[], total_events=0
+)
+ON = {"date": "2025-11-15"}
+A_MONTH = {"from": "2025-11-01", "to": "2025-11-30", "limit": 1}
+STATS = Route(
+    paths=("/stats", "/stats/aggregated"),
+    summary="Views, users and top paths",
+    description="Of a site, for a day or several; zeros for an unknown site or an empty day.",
+    parameters=(by.SITE, by.LIMIT, by.COMPARE, *by.RANGE),
+    query=stats_query,
+    answer=from_database(fetch_stats),
+    examples=(
+        Example("a_day", "A day", A_DAY, ON),
+        Example("a_range", "A range, its most viewed path only", A_RANGE, A_MONTH),
+        Example("compared", "A day, and that before", COMPARED, {**ON, "compare": "previous"}),
+        Example("nothing", "Nothing there", NOTHING, {**ON, "site_id": "no-such-site"}),
+    ),
+    kept=Kept.LIKE_THE_RANGE,
+    wrong=WRONG,
+    refusals=(PRUNED,),
+    faults=FAULTS,
+)

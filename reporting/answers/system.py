@@ -1,12 +1,15 @@
 """How the service, Redis and the database are doing, in numbers an operator looks at first."""
 
 import time
-from typing import Any
+from typing import Annotated
 
 import psutil
 import redis
+from msgspec import Meta, Struct
 from sqlalchemy import Connection, Engine, text
 
+from reporting.answers.members import about, count
+from reporting.route import NO_DATABASE, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
@@ -17,43 +20,84 @@ MYSQL_SIZE = text(
 )
 
 
-class SystemReport:
-    """Answers /system; remembers when the service started."""
+class Memory(Struct):
+    total: Annotated[int, count("All.")]
+    available: Annotated[int, count("Not in use.")]
 
-    def __init__(self, engine: Engine, queue: EventQueue) -> None:
-        self.engine = engine
-        self.queue = queue
-        self.process = psutil.Process()
-        self.started_at = time.monotonic()
-        psutil.cpu_percent()  # the first call only sets the point the next one measures from
 
-    def fetch(self) -> dict[str, Any]:
-        """The answer of /system. Raises Unavailable."""
-        memory = psutil.virtual_memory()
-        return {
-            "uptime_seconds": round(time.monotonic() - self.started_at, 3),
-            "cpu_percent": psutil.cpu_percent(),
-            "memory_bytes": {"total": memory.total, "available": memory.available},
-            "process": {"memory_bytes": self.process.memory_info().rss},
-            "redis": self.fetch_redis(),
-            "database": self.fetch_database(),
-        }
+class Process(Struct):
+    memory_bytes: Annotated[int, count("Resident.")]
 
-    def fetch_redis(self) -> dict[str, int]:
-        try:
-            used = self.queue.redis.info("memory")["used_memory"]
-            return {"keys": self.queue.redis.dbsize(), "memory_bytes": used}
-        except redis.RedisError as error:
-            raise Unavailable("queue_unavailable", f"{self.queue.address}: {error}") from error
 
-    def fetch_database(self) -> dict[str, Any]:
-        with translated_errors(), self.engine.begin() as connection:
-            kind = connection.dialect.name
-            is_mariadb = getattr(connection.dialect, "is_mariadb", False)
-            size = sqlite_size(connection) if kind == "sqlite" else connection.scalar(MYSQL_SIZE)
-        return {"kind": "mariadb" if is_mariadb else kind, "size_bytes": int(size or 0)}
+class RedisUse(Struct):
+    keys: Annotated[int, count("In the database of `REDIS_URL`, whoever wrote them.")]
+    memory_bytes: Annotated[int, count("In use.")]
+
+
+class DatabaseUse(Struct):
+    kind: Annotated[str, Meta(extra_json_schema={"enum": ["sqlite", "mariadb", "mysql"]})]
+    size_bytes: Annotated[int, count("Its size.")]
+
+
+class System(Struct):
+    """The machine and the stores, in seconds, percent and bytes."""
+
+    uptime_seconds: Annotated[float, about("Of this service.")]
+    cpu_percent: Annotated[float, about("Of the machine.")]
+    memory_bytes: Annotated[Memory, about("Of the machine.")]
+    process: Process
+    redis: RedisUse
+    database: DatabaseUse
+
+
+def fetch_system(sources: Sources, _now: int) -> System:
+    """Raises Unavailable."""
+    memory = psutil.virtual_memory()
+    return System(
+        round(time.monotonic() - sources.started_at, 3),
+        psutil.cpu_percent(),
+        Memory(memory.total, memory.available),
+        Process(psutil.Process().memory_info().rss),
+        fetch_redis(sources.queue),
+        fetch_database(sources.engine),
+    )
+
+
+def fetch_redis(queue: EventQueue) -> RedisUse:
+    try:
+        used = queue.redis.info("memory")["used_memory"]
+        return RedisUse(queue.redis.dbsize(), used)
+    except redis.RedisError as error:
+        raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
+
+
+def fetch_database(engine: Engine) -> DatabaseUse:
+    with translated_errors(), engine.begin() as connection:
+        kind = connection.dialect.name
+        is_mariadb = getattr(connection.dialect, "is_mariadb", False)
+        size = sqlite_size(connection) if kind == "sqlite" else connection.scalar(MYSQL_SIZE)
+    return DatabaseUse("mariadb" if is_mariadb else kind, int(size or 0))
 
 
 def sqlite_size(connection: Connection) -> int:
     pages = connection.scalar(text("PRAGMA page_count")) or 0
     return int(pages) * int(connection.scalar(text("PRAGMA page_size")) or 0)
+
+
+SMALL = System(
+    uptime_seconds=86412.3,
+    cpu_percent=3.1,
+    memory_bytes=Memory(8589934592, 6120816640),
+    process=Process(72351744),
+    redis=RedisUse(9, 1204224),
+    database=DatabaseUse("sqlite", 12713984),
+)
+SYSTEM = Route(
+    paths=("/system",),
+    summary="Machine and stores",
+    description="How long this service runs, and what it, Redis and the database take up.",
+    answer=fetch_system,
+    kept=Kept.UNSAID,
+    examples=(Example("now", "A small installation", SMALL),),
+    faults=(NO_DATABASE, NO_REDIS),
+)

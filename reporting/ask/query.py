@@ -1,35 +1,17 @@
-"""What a caller asks for, parsed once into one typed object that everything behind trusts."""
+"""What a caller asks of a site's days, as one typed object that everything behind trusts."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from reporting.ask.parameters import (
-    days_from,
-    event_type_from,
-    limit_from,
-    one_of,
-    short_name,
-    single_values,
-    site_from,
-    zone_from,
-)
-from reporting.ask.periods import INTERVALS, midnight_ms
+from reporting.ask import parameters as by
+from reporting.ask.parameter import Asked
+from reporting.ask.periods import boundaries_of, midnight_ms
 from shared.errors import InvalidInput
 from shared.event import PAGE_VIEW
-from shared.fields import DIMENSIONS, EVENT_TYPE, MAX_TEXT
+from shared.fields import EVENT_TYPE
 
 ALL_TYPES = "all"
-# What a breakdown can be asked by.
-BREAKDOWNS = tuple(DIMENSIONS)
-# What narrows by a value; the type has rules of its own.
-FILTERS = tuple(name for name in DIMENSIONS if name != EVENT_TYPE)
-FORMATS = ("json", "csv")
-RANGE_PARAMETERS = frozenset({"site_id", "date", "from", "to", "tz", "event_type", *FILTERS})
-STATS_PARAMETERS = RANGE_PARAMETERS | {"limit", "compare"}
-SERIES_PARAMETERS = RANGE_PARAMETERS | {"interval", "format"}
-BREAKDOWN_PARAMETERS = RANGE_PARAMETERS | {"dimension", "limit", "format"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +19,8 @@ class Query:
     """A site's days in a zone, and which events of them. `start` and `end` are ms, half-open.
 
     `event_type` None asks for the default: page views as views, everybody as users. `filters` are
-    dimensions and the value each must have. `interval` and `dimension` say what is told apart.
+    dimensions and the value each must have. `interval`, whose ends are `boundaries` in ms, and
+    `dimension` say what is told apart.
     """
 
     site_id: str
@@ -50,6 +33,7 @@ class Query:
     filters: tuple[tuple[str, str], ...] = ()
     limit: int = 10
     interval: str | None = None
+    boundaries: tuple[int, ...] = ()
     dimension: str | None = None
     is_compared: bool = False
 
@@ -80,60 +64,58 @@ class Query:
         )
 
 
-def stats_query_from(parameters: Mapping[str, list[str]], now: int) -> Query:
-    """What /stats is asked. Raises InvalidInput naming the parameter. `now` is in ms."""
-    given = single_values(parameters, STATS_PARAMETERS)
-    query = range_from(given, now)
-    compared = "compare" in given and one_of("compare", given["compare"], ("previous",))
-    if compared and query.previous().start < 0:
-        raise InvalidInput("bad_range", "there is no range as long before 1970", field="compare")
-    return replace(query, limit=limit_from(given.get("limit")), is_compared=bool(compared))
-
-
-def series_query_from(parameters: Mapping[str, list[str]], now: int) -> Query:
-    """What /stats/timeseries is asked; by the hour for a single day, else by day."""
-    given = single_values(parameters, SERIES_PARAMETERS)
-    one_of("format", given.get("format", "json"), FORMATS)
-    query = range_from(given, now)
-    default = "hour" if query.first_day == query.last_day else "day"
-    return replace(query, interval=one_of("interval", given.get("interval", default), INTERVALS))
-
-
-def breakdown_query_from(parameters: Mapping[str, list[str]], now: int) -> Query:
-    """What /stats/breakdown is asked."""
-    given = single_values(parameters, BREAKDOWN_PARAMETERS)
-    one_of("format", given.get("format", "json"), FORMATS)
-    query = range_from(given, now)
-    if "dimension" not in given:
-        known = ", ".join(BREAKDOWNS)
-        raise InvalidInput(
-            "missing_field", f"dimension required: one of {known}", field="dimension"
-        )
-    return replace(
-        query,
-        dimension=one_of("dimension", given["dimension"], BREAKDOWNS),
-        limit=limit_from(given.get("limit")),
+def stats_query(asked: Asked, now: int) -> Query:
+    """Raises InvalidInput naming the parameter, as all of these. `now` is in ms."""
+    query = replace(
+        range_query(asked, now), limit=asked[by.LIMIT], is_compared=bool(asked[by.COMPARE])
     )
+    if query.is_compared and query.previous().start < 0:
+        raise InvalidInput("bad_range", "there is no range as long before 1970", field="compare")
+    return query
 
 
-def range_from(given: Mapping[str, str], now: int) -> Query:
-    """The site, days, zone and filters that all routes share."""
-    site_id = site_from(given)
-    zone = zone_from(given.get("tz"))
-    first, last = days_from(given, datetime.fromtimestamp(now / 1000, zone).date())
+def series_query(asked: Asked, now: int) -> Query:
+    """By the hour for a single day, else by day, if nothing else is asked for."""
+    query = range_query(asked, now)
+    default = "hour" if query.first_day == query.last_day else "day"
+    interval = asked[by.INTERVAL] or default
+    boundaries = boundaries_of(query.first_day, query.last_day, query.zone, interval)
+    return replace(query, interval=interval, boundaries=tuple(boundaries))
+
+
+def breakdown_query(asked: Asked, now: int) -> Query:
+    return replace(range_query(asked, now), dimension=asked[by.DIMENSION], limit=asked[by.LIMIT])
+
+
+def range_query(asked: Asked, now: int) -> Query:
+    """The site, days, zone and filters that all of them share."""
+    zone = asked[by.TZ]
+    first, last = days_of(asked, datetime.fromtimestamp(now / 1000, zone).date())
+    values = ((known.name, asked[known]) for known in by.FILTERS)
     return Query(
-        site_id=site_id,
+        site_id=asked[by.SITE],
         first_day=first,
         last_day=last,
         zone=zone,
         start=midnight_ms(first, zone),
         end=midnight_ms(last + timedelta(days=1), zone),
-        event_type=event_type_from(given.get("event_type")),
-        filters=tuple(filters_from(given)),
+        event_type=asked[by.TYPE],
+        filters=tuple((name, value) for name, value in values if value is not None),
     )
 
 
-def filters_from(given: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    for name in FILTERS:
-        if name in given:
-            yield name, short_name(name, given[name], MAX_TEXT)
+def days_of(asked: Asked, today: date) -> tuple[date, date]:
+    """The first and last day asked for, both included."""
+    day, first, last = asked[by.DATE], asked[by.FROM], asked[by.TO]
+    if day:
+        if first or last:
+            raise InvalidInput("bad_range", "give either date or from and to", field="date")
+        return day, day
+    if not first:
+        if last:
+            raise InvalidInput("missing_field", "from required when to is given", field="from")
+        return today, today
+    last = last or today
+    if first > last:
+        raise InvalidInput("bad_range", f"from ({first}) is after to ({last})", field="from")
+    return first, last

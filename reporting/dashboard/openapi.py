@@ -1,92 +1,55 @@
 """The dashboard's routes in OpenAPI."""
 
-from shared.http.openapi import JSON_TYPE, Json, error, ref
+from shared.http.openapi import Json, error, fixed_header, operation, query, refusal
 
 DIGEST = "0123456789abcdef"
 
 
-def cached(description: str) -> Json:
-    return {
-        "Cache-Control": {
-            "description": description,
-            "required": True,
-            "schema": {"type": "string"},
-        }
-    }
+def part(name: str, description: str, example: str) -> Json:
+    """A parameter that is a part of the path."""
+    place = {"in": "path", "required": True, "example": example}
+    return query(name, {"type": "string"}, description) | place
 
 
-PAGE: Json = {
-    "tags": ["dashboard"],
-    "summary": "The dashboard",
-    "description": "One page for people. It holds no number: it asks the routes of this document, "
-    "with the key that its reader has typed in where `API_AUTH` is set. So the page needs none.",
-    "security": [],
-    "responses": {
+PAGE = operation(
+    "dashboard",
+    "The dashboard",
+    "One page for people. It holds no number: it asks the routes of this document, with the key "
+    "that its reader has typed in where `API_AUTH` is set. So the page needs none.",
+    {
         "200": {
             "description": "The page.",
-            "headers": cached("`no-cache`: asked again each time, and answered `304` if unchanged.")
-            | {
-                "Content-Security-Policy": {
-                    "description": "What the page may load, and that it may post to ingestion.",
-                    "required": True,
-                    "schema": {"type": "string"},
-                }
-            },
+            "headers": fixed_header("Cache-Control", "`no-cache`: asked again each time.")
+            | fixed_header("Content-Security-Policy", "What the page may load and post to."),
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
         "304": {"description": "As it was when the `If-None-Match` was given."},
     },
-}
-FILE: Json = {
-    "tags": ["dashboard"],
-    "summary": "The dashboard's files",
-    "description": "Scripts, styles, a font. `digest` changes with any of them.",
-    "security": [],
-    "parameters": [
-        {
-            "name": "digest",
-            "in": "path",
-            "required": True,
-            "description": "Of the contents of all files; the page names it.",
-            "schema": {"type": "string"},
-            "example": DIGEST,
-        },
-        {
-            "name": "name",
-            "in": "path",
-            "required": True,
-            "description": "Which file.",
-            "schema": {"type": "string"},
-            "example": "scripts/main.js",
-        },
-    ],
-    "responses": {
+)
+ASSET = operation(
+    "dashboard",
+    "The dashboard's files",
+    "Scripts, styles, a font. `digest` changes with any of them.",
+    {
         "200": {
             "description": "The file, compressed where the client takes gzip.",
-            "headers": cached("For a year: other contents have another address."),
+            "headers": fixed_header("Cache-Control", "A year: what changes changes its address."),
             "content": {"text/javascript": {"schema": {"type": "string"}}},
         },
-        "404": {
-            "description": "No such file, or one of another version.",
-            "content": {
-                JSON_TYPE: {
-                    "schema": ref("Error"),
-                    "examples": {
-                        "not_found": error(
-                            "Of another version",
-                            "not_found",
-                            "The requested URL was not found on the server. If you entered the URL "
-                            "manually please check your spelling and try again.",
-                            path={"digest": DIGEST, "name": "scripts/main.js"},
-                        )
-                    },
-                }
-            },
-        },
+        "404": refusal(
+            "No such file, or one of another version.",
+            not_found=error(
+                "Of another version",
+                "not_found",
+                "The requested URL was not found on the server. If you entered the URL manually "
+                "please check your spelling and try again.",
+                path={"digest": DIGEST, "name": "scripts/main.js"},
+            ),
+        ),
     },
-}
-DASHBOARD_TAG: Json = {"name": "dashboard", "description": "The page for people."}
-DASHBOARD_OPERATIONS: dict[str, Json] = {
-    "/": {"get": PAGE},
-    "/assets/{digest}/{name}": {"get": FILE},
-}
+    parameters=[
+        part("digest", "Of the contents of all files; the page names it.", DIGEST),
+        part("name", "Which file.", "scripts/main.js"),
+    ],
+)
+DASHBOARD_OPERATIONS: Json = {"/": {"get": PAGE}, "/assets/{digest}/{name}": {"get": ASSET}}

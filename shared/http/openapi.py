@@ -44,13 +44,18 @@ SECURITY_SCHEMES: Json = {
     },
 }
 
-RETRY_AFTER: Json = {
-    "Retry-After": {
-        "description": "Seconds to wait before trying again.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
+
+def fixed_header(name: str, description: str, **more: Any) -> Json:
+    """A header that an answer always has, by its name."""
+    described = {"description": description, "required": True, "schema": {"type": "string"}}
+    return {name: described | more}
+
+
+RETRY_AFTER = fixed_header(
+    "Retry-After",
+    "Seconds to wait before trying again.",
+    schema={"type": "integer", "minimum": 1},
+)
 
 
 def example(summary: str, value: object, request: Json | None = None) -> Json:
@@ -81,6 +86,12 @@ def refusal(description: str, *, headers: Json | None = None, **examples: Json) 
 
 def ref(schema: str) -> Json:
     return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def operation(tag: str, summary: str, description: str, responses: Json, **more: Any) -> Json:
+    """What a route does; without `security` in `more`, it asks for no key."""
+    described = {"tags": [tag], "summary": summary, "description": description, "security": []}
+    return {**described, **more, "responses": responses}
 
 
 def same_as(path: str, operation: Json) -> Json:
@@ -154,61 +165,49 @@ def common_paths(
 ) -> Json:
     """Health, readiness, metrics and documentation; `refused` are answers where a key is asked."""
 
-    def operation(summary: str, description: str, answers: Json) -> Json:
-        return {
-            "tags": ["operation"],
-            "summary": summary,
-            "description": description,
-            "security": security,
-            "responses": answers | refused,
-        }
+    def keyed(summary: str, description: str, media_type: str, answered: str, **media: Any) -> Json:
+        content = {media_type: {"schema": {"type": "string"}, **media}}
+        answers = {"200": {"description": answered, "content": content}, **refused}
+        return {"get": operation("operation", summary, description, answers, security=security)}
 
-    def text(media_type: str, media: Json, description: str) -> Json:
-        return {"200": {"description": description, "content": {media_type: media}}}
-
+    up = answer("It is.", "Status", {"up": example("Up", {"status": "ok"})})
+    able = answer("It can.", "Status", {"ready": example("Ready", ready)})
+    unable = refusal("Not now; the reason is in `error`.", headers=RETRY_AFTER, **not_ready)
     health = operation(
+        "operation",
         "Is the process up?",
         "Asks nothing of Redis or the database. For a restart policy.",
-        {"200": answer("It is.", "Status", {"up": example("Up", {"status": "ok"})})},
+        {"200": up},
     )
     readiness = operation(
+        "operation",
         "Can it do its work?",
         "Asks what it depends on. For a load balancer.",
-        {
-            "200": answer("It can.", "Status", {"ready": example("Ready", ready)}),
-            "503": refusal("Not now; the reason is in `error`.", headers=RETRY_AFTER, **not_ready),
-        },
+        {"200": able, "503": unable},
     )
-    for open_to_all in (health, readiness):
-        open_to_all["security"] = []
-        open_to_all["responses"].pop("401", None)
-    samples = {"some": example("Some of the lines", metrics)}
     return {
         "/health": {"get": health},
         "/ready": {"get": readiness},
-        "/metrics": {
-            "get": operation(
-                "Numbers about the service",
-                "Prometheus text: what this service did, and how much waits in Redis.",
-                text(
-                    TEXT_TYPE, {"schema": {"type": "string"}, "examples": samples}, "The numbers."
-                ),
-            )
-        },
-        "/openapi.json": {
-            "get": operation(
-                "This description, for programs",
-                "OpenAPI 3.1.",
-                text(JSON_TYPE, {"schema": {"type": "object"}}, "The document."),
-            )
-        },
-        "/docs": {
-            "get": operation(
-                "This description, for people",
-                "One page; it loads nothing from elsewhere.",
-                text("text/html", {"schema": {"type": "string"}}, "The page."),
-            )
-        },
+        "/metrics": keyed(
+            "Numbers about the service",
+            "Prometheus text: what this service did, and how much waits in Redis.",
+            TEXT_TYPE,
+            "The numbers.",
+            examples={"some": example("Some of the lines", metrics)},
+        ),
+        "/openapi.json": keyed(
+            "This description, for programs",
+            "OpenAPI 3.1.",
+            JSON_TYPE,
+            "The document.",
+            schema={"type": "object"},
+        ),
+        "/docs": keyed(
+            "This description, for people",
+            "One page; it loads nothing from elsewhere.",
+            "text/html",
+            "The page.",
+        ),
     }
 
 

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Engine
 
-from reporting.answers.stats import fetch_sites, fetch_stats
-from reporting.ask.query import Query, stats_query_from
+from reporting.ask.query import Query
 from tests.events import NOW, make_event
+from tests.reporting.asked import fetch_sites, fetch_stats, stats_query_from
 from tests.reporting.conftest import Store
 
 DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ def test_sites_are_listed_with_first_and_last_event(reading: Engine, store: Stor
         make_event(2, site_id="a", timestamp=NOW - 1),
         make_event(3, site_id="a", timestamp=NOW + 1000, event_type="signup"),
     )
-    assert fetch_sites(reading) == [
+    assert fetch_sites(reading, NOW)["sites"] == [
         {
             "site_id": "a",
             "first_event": "2025-11-15T09:46:39.999Z",

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from reporting.ask.query import Query, breakdown_query_from, series_query_from, stats_query_from
+from reporting.ask.query import Query
 from shared.errors import InvalidInput
 from tests.events import NOW
+from tests.reporting.asked import breakdown_query_from, series_query_from, stats_query_from
 
 
 def parse(**parameters: str) -> Query:
@@ -122,7 +123,7 @@ def test_a_breakdown_by_type_counts_every_type() -> None:
 
 def test_filters_are_read_by_the_names_of_dimensions() -> None:
     query = parse(browser="Firefox", path="/a", utm_source="news")
-    assert query.filters == (("path", "/a"), ("browser", "Firefox"), ("utm_source", "news"))
+    assert query.filters == (("path", "/a"), ("utm_source", "news"), ("browser", "Firefox"))
 
 
 def test_the_previous_range_is_as_many_days_right_before() -> None:
@@ -142,6 +143,12 @@ def test_the_previous_range_is_as_many_days_right_before() -> None:
         (stats_query_from, {"dimension": "path"}, "unknown_parameter", "dimension"),
         (series_query_from, {"interval": "year"}, "bad_interval", "interval"),
         (series_query_from, {"format": "xml"}, "bad_format", "format"),
+        (
+            series_query_from,
+            {"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"},
+            "too_many_points",
+            "interval",
+        ),
         (series_query_from, {"limit": "3"}, "unknown_parameter", "limit"),
         (breakdown_query_from, {}, "missing_field", "dimension"),
         (breakdown_query_from, {"dimension": "user_id"}, "bad_dimension", "dimension"),

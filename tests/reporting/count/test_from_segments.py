@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, event, update
 
-from reporting.answers.stats import fetch_breakdown, fetch_series, fetch_stats
-from reporting.ask.query import Query, breakdown_query_from, series_query_from, stats_query_from
+from reporting.ask.query import Query
 from reporting.count import from_segments
 from reporting.count.cover import Span
 from reporting.count.from_segments import Past, fetch_past, portions
@@ -20,6 +19,14 @@ from shared.db.tables import segment_columns
 from shared.event import Event
 from tests.counted import TODAY
 from tests.events import NOW, make_event
+from tests.reporting.asked import (
+    breakdown_query_from,
+    fetch_breakdown,
+    fetch_series,
+    fetch_stats,
+    series_query_from,
+    stats_query_from,
+)
 from tests.reporting.conftest import Store
 from worker.stopping import StopFlag
 from worker.upkeep import segments as building

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.dialects import mysql, sqlite
 
-from reporting.ask.query import stats_query_from
 from reporting.count.from_segments import fetch_past
 from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.statements import Rows
@@ -15,6 +14,7 @@ from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY
 from shared.counts.segments import COLUMNS, select_counts, select_segments
 from shared.db.tables import events, events_by_hour, segment_columns, segments, users
 from tests.events import NOW
+from tests.reporting.asked import stats_query_from
 
 SITES = [f"site-{number}" for number in range(10)]
 DAYS = 100

@@ -4,8 +4,6 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import mysql, sqlite
 
-from reporting.answers.stats import fetch_breakdown, fetch_series, fetch_stats
-from reporting.ask.query import breakdown_query_from, series_query_from, stats_query_from
 from reporting.count.rollup_statements import (
     select_bitmaps,
     select_buckets,
@@ -29,6 +27,14 @@ from reporting.count.statements import (
 from shared.clock import DAY_MS
 from shared.db.tables import events_by_day, users_by_day
 from tests.events import NOW, make_event
+from tests.reporting.asked import (
+    breakdown_query_from,
+    fetch_breakdown,
+    fetch_series,
+    fetch_stats,
+    series_query_from,
+    stats_query_from,
+)
 from tests.reporting.conftest import Store
 from worker.upkeep.compaction import compact
 

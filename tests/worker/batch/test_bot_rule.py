@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from reporting.answers.ledger import fetch_status
+from reporting.route import Sources
 from shared.clock import HOUR_MS, now_ms
 from shared.db.database import writing_engine
 from shared.db.tables import dedupe, events, sites, users, views_by_second
@@ -141,9 +142,9 @@ def test_what_was_dropped_is_told_by_its_reason(
     sent = [*views(15), make_event(20, user_agent=GOOGLEBOT)]
     queue.push([encode_event(view) for view in sent])
     drain(Runtime(queue, engine, StopFlag(), RULE))
-    status = fetch_status(engine, queue, now_ms())
-    assert status["dropped"] == {"bot": 1, "burst": 5}
-    assert (status["accepted"], status["stored"], status["balanced"]) == (16, 10, True)
+    status = fetch_status(Sources(engine, queue), now_ms())
+    assert status.dropped == {"bot": 1, "burst": 5}
+    assert (status.accepted, status.stored, status.balanced) == (16, 10, True)
 
 
 def test_a_lower_limit_holds_from_then_on(engine: Engine) -> None:

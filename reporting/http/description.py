@@ -1,0 +1,125 @@
+"""Routes in OpenAPI: parameters, the answer with its examples, and the errors that they imply."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+
+from reporting.ask.parameter import Parameter, asked_from
+from reporting.http.delivery import CSV, HEADERS, csv_text
+from reporting.route import Example, Route, failure
+from shared.errors import InvalidInput
+from shared.http import openapi
+from shared.http.openapi import JSON_TYPE, KEY_OR_OPEN, RETRY_AFTER, Json
+
+UNAUTHORIZED = openapi.refusal(
+    "No key or a wrong one; only with `API_AUTH` set.",
+    unauthorized=openapi.error("No key", "unauthorized", "a valid API key is required"),
+)
+UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}
+
+
+def paths_and_schemas(routes: Mapping[str, Iterable[Route[Any]]]) -> tuple[Json, Json]:
+    """What a document says of the routes of each tag, and the schemas that it refers to."""
+    tagged = [(tag, route) for tag, of_tag in routes.items() for route in of_tag]
+    hints = (get_type_hints(route.answer, include_extras=True) for _, route in tagged)
+    types = [hint["return"] for hint in hints]
+    template = openapi.ref("{name}")["$ref"]
+    answers, schemas = msgspec.json.schema_components(types, ref_template=template)
+    paths: Json = {}
+    for (tag, route), schema in zip(tagged, answers, strict=True):
+        if "$ref" not in schema:  # a list, which has no class that names it
+            schemas[schema["title"]] = schema
+            schema = openapi.ref(schema["title"])
+        about = schemas[schema["$ref"].rpartition("/")[2]]["description"]
+        good = {"description": about, **answer_of(route, schema)}
+        described = operation_of(tag, route, good)
+        first, *others = route.paths
+        paths[first] = {"get": described}
+        paths |= {other: {"get": openapi.same_as(first, described)} for other in others}
+    return paths, schemas
+
+
+def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
+    faults = examples_of(route, route.faults)
+    refusals = examples_of(route, [*refusals_of(route), *route.refusals])
+    away = "For now; try again after `Retry-After`."
+    return openapi.operation(
+        tag,
+        route.summary,
+        route.description,
+        {
+            "200": good,
+            **(UNCHANGED if "ETag" in good["headers"] else {}),
+            "400": openapi.refusal("Bad parameters.", **refusals),
+            "401": UNAUTHORIZED,
+            "503": openapi.refusal(away, headers=RETRY_AFTER, **faults),
+        },
+        security=KEY_OR_OPEN,
+        parameters=[parameter_of(route, known) for known in route.parameters],
+    )
+
+
+def parameter_of(route: Route[Any], known: Parameter[Any]) -> Json:
+    place = {"in": "path" if known.in_path else "query"}
+    described = openapi.query(known.name, known.kind.schema, known.description) | place
+    if known.is_required:
+        return described | {"required": True, "example": known.example}
+    asked = route.examples[0].asked or {}
+    return described | ({"example": asked[known.name]} if known.name in asked else {})
+
+
+def answer_of(route: Route[Any], schema: Json) -> Json:
+    content = {JSON_TYPE: {"schema": schema, "examples": examples_of(route, route.examples)}}
+    if route.table is not None:
+        first = route.examples[0]
+        asked = {**(first.asked or {}), "format": "csv"}
+        rows = Example("csv", "As CSV", csv_text(first.value, route.table), asked)
+        examples = examples_of(route, [rows])
+        content[CSV] = {"schema": {"type": "string"}, "examples": examples}
+    return {"headers": HEADERS[route.kept], "content": content}
+
+
+def examples_of(route: Route[Any], examples: Iterable[Example]) -> Json:
+    """The first of each name."""
+    described: Json = {}
+    for shown in examples:
+        value = msgspec.to_builtins(shown.value)
+        request = None if shown.asked is None else asking(route, shown.asked)
+        described.setdefault(shown.name, openapi.example(shown.summary, value, request))
+    return described
+
+
+def asking(route: Route[Any], asked: Mapping[str, Any]) -> Json:
+    """A request of these values and of what the route requires; None leaves one out."""
+    needed = {known.name: known.example for known in route.parameters if known.is_required}
+    values = {name: value for name, value in {**needed, **asked}.items() if value is not None}
+    path = {known.name: values.pop(known.name) for known in route.parameters if known.in_path}
+    return {"query": values, "path": path} if path else {"query": values}
+
+
+def refusals_of(route: Route[Any]) -> Iterator[Example]:
+    """What the route's own parsing answers to requests that are wrong in one way each."""
+    names = [known.name for known in route.parameters if not known.in_path]
+    for known in route.parameters:
+        if known.is_required and not known.in_path:
+            yield refusal(route, f"Without `{known.name}`", {known.name: None})
+        yield refusal(route, f"A bad `{known.name}`", {known.name: known.kind.refuses})
+    typo = f"{names[-1]}s" if names else "page"
+    yield refusal(route, "A parameter it does not know", {typo: "x"})
+    if names:
+        yield refusal(route, "A parameter given twice", {names[0]: ["a", "b"]})
+    for summary, asked in route.wrong.items():
+        yield refusal(route, summary, asked)
+
+
+def refusal(route: Route[Any], summary: str, asked: Mapping[str, Any]) -> Example:
+    request = asking(route, asked)
+    texts = {n: v if isinstance(v, list) else [v] for n, v in request["query"].items()}
+    try:
+        route.query(asked_from(route.parameters, texts, request.get("path", {})), 0)
+    except InvalidInput as error:
+        # A text that is too long would hide the rest of the example.
+        shown = None if error.code == "too_long" else asked
+        return failure(summary, error.code, error.message, error.field, shown)
+    raise AssertionError(f"{route.paths[0]} takes {asked}")

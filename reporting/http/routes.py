@@ -1,0 +1,65 @@
+"""All routes, by what they are about, and how Flask serves them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.routing import BaseConverter
+
+from reporting.answers.analytics import ANALYTICS
+from reporting.answers.ledger import PIPELINE
+from reporting.answers.minutes import MINUTE_BUCKET, VIEWS_PER_MINUTE
+from reporting.answers.polled import ACTIVE_USERS, PAGE_VIEWS, SESSIONS_ANYWHERE, USER_SESSIONS
+from reporting.answers.ranges import BREAKDOWN, TIMESERIES
+from reporting.answers.realtime import REALTIME
+from reporting.answers.sites import SITES
+from reporting.answers.stats import STATS
+from reporting.answers.system import SYSTEM
+from reporting.ask.parameter import asked_from
+from reporting.http.delivery import finished, response_of
+from reporting.route import Route, Sources
+
+ROUTES: dict[str, tuple[Route[Any], ...]] = {
+    "numbers": (STATS, TIMESERIES, BREAKDOWN, SITES),
+    "now": (
+        REALTIME,
+        USER_SESSIONS,
+        ACTIVE_USERS,
+        PAGE_VIEWS,
+        SESSIONS_ANYWHERE,
+        ANALYTICS,
+        VIEWS_PER_MINUTE,
+        MINUTE_BUCKET,
+    ),
+    "operation": (PIPELINE, SYSTEM),
+}
+
+
+class NameConverter(BaseConverter):
+    """Any name that an event may carry, such as `https://id.example/ann`: slashes and all."""
+
+    part_isolating = False
+    regex = "(?s:.+?)"
+
+
+def add_routes(app: Flask, sources: Sources, clock: Callable[[], int]) -> None:
+    app.url_map.converters["name"] = NameConverter
+    for routes in ROUTES.values():
+        for route in routes:
+            view = view_of(route, sources, clock)
+            for path in route.paths:
+                rule = path.replace("{", "<name:").replace("}", ">")
+                app.add_url_rule(rule, endpoint=path, view_func=view)
+
+
+def view_of(
+    route: Route[Any], sources: Sources, clock: Callable[[], int]
+) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        now = clock()
+        asked = asked_from(route.parameters, request.args.to_dict(flat=False), path)
+        query = route.query(asked, now)
+        response = response_of(route, asked, route.answer(sources, query))
+        return finished(response, route.kept, query, now)
+
+    return view
