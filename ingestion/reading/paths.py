@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 
 from shared.errors import InvalidInput
-from shared.event import MAX_NAME, MAX_TEXT
+from shared.fields import MAX_NAME, MAX_TEXT
 
 ABSOLUTE = ("http://", "https://")
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from ingestion.reading.aliases import Aliases
 from ingestion.reading.schema import MAX_PAGE, EventIds, Visit, event_from
 from shared.errors import InvalidInput
 from shared.event import Event
@@ -11,7 +12,7 @@ ONE = {"site_id": "site-1", "event_type": "click"}
 
 
 def event(**fields: Any) -> Event:
-    return event_from({**ONE, **fields}, Visit(NOW), EventIds())
+    return event_from({**ONE, **fields}, Visit(NOW), EventIds(), Aliases())
 
 
 def fields_of(made: Event) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def fields_of(made: Event) -> dict[str, Any]:
 
 def refusal(raw: object) -> tuple[str, str | None]:
     with pytest.raises(InvalidInput) as caught:
-        event_from(raw, Visit(NOW), EventIds())
+        event_from(raw, Visit(NOW), EventIds(), Aliases())
     return caught.value.code, caught.value.field
 
 
@@ -68,7 +69,8 @@ def test_null_and_empty_mean_not_given(name: str, nothing: str | None) -> None:
 
 def test_events_without_an_id_each_get_their_own() -> None:
     make_id = EventIds()
-    ids = {event_from(ONE, Visit(NOW), ids).event_id for ids in [make_id] * 1000 + [EventIds()] * 9}
+    makers = [make_id] * 1000 + [EventIds()] * 9
+    ids = {event_from(ONE, Visit(NOW), make, Aliases()).event_id for make in makers}
     assert len(ids) == 1009
     assert all(len(made) <= 64 for made in ids)
 
@@ -82,8 +84,8 @@ def test_a_missing_required_field_is_named(field: str, nothing: str | None) -> N
 
 def test_a_default_site_stands_in_for_a_missing_one() -> None:
     visit = Visit(NOW, default_site_id="home")
-    assert event_from({"event_type": "e"}, visit, EventIds()).site_id == "home"
-    assert event_from(ONE, visit, EventIds()).site_id == "site-1"
+    assert event_from({"event_type": "e"}, visit, EventIds(), Aliases()).site_id == "home"
+    assert event_from(ONE, visit, EventIds(), Aliases()).site_id == "site-1"
 
 
 def test_pageview_is_stored_as_page_view() -> None:
