@@ -106,7 +106,7 @@ def add_routes(app: Flask, door: Door, protocol: Protocol, path: str) -> None:
         f"{protocol.name} {path}",
         partial(view, receive),
         methods=[protocol.method],
-        provide_automatic_options=not protocol.preflight,
+        provide_automatic_options=False if protocol.preflight else None,
     )
     if protocol.preflight:
         preflight = partial(view, partial(door.preflight, protocol))

@@ -13,13 +13,18 @@ JSON_HEADER = ("Content-Type", "application/json")
 encode_json = msgspec.json.Encoder().encode
 
 
+Code = Annotated[str, Meta(description="Stable, for programs.")]
+Sentence = Annotated[str, Meta(description="A sentence for people.")]
+Blamed = Annotated[str, Meta(description="What is to blame, where one thing is.")] | UnsetType
+
+
 class Rejected(msgspec.Struct, frozen=True):
     """An event that was not accepted."""
 
     index: Annotated[int, Meta(ge=0)]
-    code: str
-    error: str
-    field: str | UnsetType = UNSET
+    code: Code
+    error: Sentence
+    field: Blamed = UNSET
 
 
 RejectedOnes = Annotated[
@@ -38,9 +43,9 @@ class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
 class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="error"):
     """An error; with counts and reasons where several events were sent."""
 
-    code: str
-    error: str
-    field: str | UnsetType = UNSET
+    code: Code
+    error: Sentence
+    field: Blamed = UNSET
     accepted: Literal[0] | UnsetType = UNSET
     rejected: RejectedOnes | UnsetType = UNSET
 

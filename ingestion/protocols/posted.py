@@ -51,7 +51,8 @@ class Sample(NamedTuple):
     answer: Json
 
 
-ACCEPTED = example("Accepted", to_builtins(Accepted()))
+DONE = to_builtins(Accepted())
+ACCEPTED = example("Accepted", DONE)
 BOTH = example("Both accepted", to_builtins(Accepted(2, [])))
 BAD = Rejected(1, BAD_DATE.code, BAD_DATE.message, "timestamp")
 SECOND_NAMED = example("The second is named", to_builtins(Accepted(1, [BAD])))
@@ -88,8 +89,8 @@ SAMPLES_OF_SEVERAL = (
     Sample("partly_bad", JSON_TYPE, "One good, one bad", PARTLY_BAD, SECOND_NAMED),
     Sample("lines", NDJSON, "Two lines", LINES, BOTH),
 )
-VISITOR = ACCEPTED | {"summary": "Of a visitor without a name"}
-ASKED = {"x-request": {"query": {"users": "hashed"}, "body": BEACON}}
+ASKED = {"query": {"users": "hashed"}, "body": BEACON}
+VISITOR = example("Of a visitor without a name", DONE, ASKED)
 SCHEMAS: Json = {
     JSON_TYPE: ref("Events"),
     TEXT_TYPE: {**TEXT, "description": "The same JSON; what `sendBeacon` sends."},
@@ -124,7 +125,7 @@ POST_EVENT = Protocol(
         "Post an event",
         "Takes one event, or several: `/event` and `/events` are the same route.",
         SAMPLES,
-        visitor=VISITOR | ASKED,
+        visitor=VISITOR,
     ),
 )
 POST_EVENTS = replace(

@@ -42,10 +42,11 @@ def read_sized(read: Callable[[int], bytes], length: str) -> bytes:
     if not (length.isascii() and length.isdigit()):
         raise bad_length()
     # 20 digits are a 64-bit number; Python refuses to read one of thousands.
-    if len(length) > 20 or int(length) > MAX_BODY_BYTES:
+    size = int(length) if len(length) <= 20 else MAX_BODY_BYTES + 1
+    if size > MAX_BODY_BYTES:
         raise too_large()
-    body = read(int(length))
-    if len(body) < int(length):  # the client hung up: its last line may look whole and not be
+    body = read(size)
+    if len(body) < size:  # the client hung up: its last line may look whole and not be
         raise incomplete()
     return body
 

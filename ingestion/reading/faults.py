@@ -58,9 +58,10 @@ def object_fault(field: Field, value: object) -> InvalidInput | None:
 
 def member_fault(field: Field, name: str, value: object) -> InvalidInput | None:
     if len(name) > MAX_NAME:
-        return too_long(field.name, f"{MAX_NAME} characters in a name")
+        return too_long(field.name, f"{MAX_NAME} characters", "a name in ")
     if isinstance(value, dict | list):
-        return wrong_type(field.name, "an object of strings, numbers, true, false or null", value)
+        wanted = "a string, a number, true, false or null"
+        return wrong_type(field.name, wanted, value, "a value in ")
     if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         sentence = f"a number in {field.name} must be from {MIN_INTEGER} to {MAX_INTEGER}"
         return InvalidInput("number_out_of_range", sentence, field=field.name)
@@ -74,10 +75,10 @@ FAULTS: dict[Kind, Callable[[Field, Any], InvalidInput | None]] = {
 }
 
 
-def wrong_type(field: str, wanted: str, given: object) -> InvalidInput:
-    sentence = f"{field} must be {wanted}, not {JSON_NAMES[type(given)]}"
+def wrong_type(field: str, wanted: str, given: object, part: str = "") -> InvalidInput:
+    sentence = f"{part}{field} must be {wanted}, not {JSON_NAMES[type(given)]}"
     return InvalidInput("bad_type", sentence, field=field)
 
 
-def too_long(field: str, bound: str) -> InvalidInput:
-    return InvalidInput("too_long", f"{field} must have at most {bound}", field=field)
+def too_long(field: str, bound: str, part: str = "") -> InvalidInput:
+    return InvalidInput("too_long", f"{part}{field} must have at most {bound}", field=field)

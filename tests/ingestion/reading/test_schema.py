@@ -3,9 +3,11 @@ from typing import Any
 import pytest
 
 from ingestion.reading.aliases import Aliases
+from ingestion.reading.fields import Fields
 from ingestion.reading.schema import MAX_PAGE, EventIds, Visit, event_from
 from shared.errors import InvalidInput
 from shared.event import Event
+from shared.fields import FROM_CLIENT, ON_WIRE
 
 NOW = 1_763_208_000_000
 ONE = {"site_id": "site-1", "event_type": "click"}
@@ -48,6 +50,17 @@ def test_every_field_of_the_contract_arrives() -> None:
         "has_caller_id": True,
         "country": None,
     }
+
+
+def test_each_field_lands_in_its_own_place() -> None:
+    """Events are made by position; here no two fields have the same value."""
+    sent: dict[str, Any] = {field.name: f"its {field.name}" for field in FROM_CLIENT}
+    sent |= {"timestamp": NOW - 1000, "path": "/its-path", "properties": {"its": "properties"}}
+    made = event_from(sent, Visit(NOW, country="DE"), EventIds(), Aliases())
+    expected = sent | {"received_at": NOW, "has_caller_id": True, "country": "DE"}
+    assert fields_of(made) == expected
+    assert expected.keys() == {field.name for field in ON_WIRE}
+    assert len({repr(value) for value in expected.values()}) == len(ON_WIRE)
 
 
 def test_what_is_not_given_has_defaults() -> None:
@@ -111,6 +124,12 @@ BOUNDS = [
 def test_bounds_count_characters_and_are_included(field: str, bound: int) -> None:
     assert getattr(event(**{field: "é" * bound}), field) == "é" * bound
     assert refusal({**ONE, field: "é" * (bound + 1)}) == ("too_long", field)
+
+
+def test_what_a_client_may_send_follows_from_the_fields() -> None:
+    assert Fields.__struct_fields__ == tuple(field.name for field in FROM_CLIENT)
+    most = {field.name: field.most for field in FROM_CLIENT}
+    assert dict(BOUNDS).items() <= most.items()
 
 
 def test_a_long_user_agent_is_cut_and_not_refused() -> None:
