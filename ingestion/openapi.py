@@ -5,15 +5,13 @@ from typing import Any
 import msgspec
 
 from ingestion.protocols.described import CORS, TEXT, operation
+from ingestion.protocols.event_schema import event_schema
 from ingestion.protocols.json_answers import Accepted, Refused
 from ingestion.protocols.known import PROTOCOLS
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
-from ingestion.reading.aliases import Aliases
-from ingestion.reading.body import MAX_EVENT_BYTES, MAX_EVENTS
-from ingestion.reading.fields import bound_of
+from ingestion.reading.body import MAX_EVENTS
 from ingestion.tracker.openapi import TRACKER_PATHS
-from shared.fields import EVENT_TYPE, FROM_CLIENT, MAX_NAME, MAX_PROPERTIES, Field, Kind
 from shared.http.openapi import (
     STATUS_SCHEMA,
     Json,
@@ -45,46 +43,6 @@ NOT_READY = {
     "queue_unavailable": error("Redis is away", "queue_unavailable", NO_REDIS),
     "queue_not_durable": error("Redis would forget", "queue_not_durable", FORGETFUL),
 }
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "How.",
-    "Access-Control-Allow-Headers": "With which headers.",
-    "Access-Control-Max-Age": "For how many seconds.",
-}
-
-TYPES: dict[Kind, Json] = {
-    Kind.TEXT: {"type": ["string", "null"]},
-    Kind.MOMENT: {"type": ["string", "number", "null"]},
-    Kind.OBJECT: {
-        "type": ["object", "null"],
-        "maxProperties": MAX_PROPERTIES,
-        "propertyNames": {"maxLength": MAX_NAME},
-        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
-    },
-}
-
-
-def schema_of(field: Field, aliases: Aliases) -> Json:
-    """One field, and by which other names it is read."""
-    schema = TYPES[field.kind] | {"description": field.description}
-    if most := bound_of(field):
-        schema["maxLength"] = most
-    if others := aliases.others(field.name):
-        also = ", ".join(f"`{other}`" for other in others)
-        schema["description"] += f" Also read from {also}; `{field.name}` wins."
-        schema["x-aliases"] = others
-    return schema
-
-
-def event_schema(aliases: Aliases) -> Json:
-    type_names = sorted(aliases.own_names(EVENT_TYPE))
-    return {
-        "type": "object",
-        "description": f"One event, at most {MAX_EVENT_BYTES // 1024} KiB.",
-        "required": ["site_id"],
-        "anyOf": [{"required": [name]} for name in type_names],
-        "properties": {field.name: schema_of(field, aliases) for field in FROM_CLIENT},
-        "additionalProperties": True,
-    }
 
 
 def events_schema() -> Json:
@@ -103,7 +61,7 @@ def preflight_of(protocol: Protocol) -> Json:
         {"name": name, "in": "header", "description": text, "schema": TEXT, "example": value}
         for name, (text, value) in asked.items()
     ]
-    headers = CORS | {name: header(value, PREFLIGHT[name]) for name, value in protocol.preflight}
+    headers = CORS | {name: header(value, "What it may do.") for name, value in protocol.preflight}
     allowed = {"description": "It may, if its origin is allowed.", "headers": headers}
     return operation(
         "May this page post?",

@@ -1,7 +1,6 @@
 """The door for WSGI servers: the one module that knows what is in `environ`."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -87,27 +86,24 @@ def add_protocol_routes(app: Flask, door: Door) -> None:
     """The same routes for Flask, which knows all of a service's, and answers the other methods."""
     for protocol in PROTOCOLS:
         for path in protocol.paths:
-            add_routes(app, door, protocol, path)
+            add_route(app, door, protocol, path)
 
 
-def add_routes(app: Flask, door: Door, protocol: Protocol, path: str) -> None:
-    def view(answer: Callable[[Request], Answer]) -> Response:
-        given = answer(request_from(flask_request.environ))
-        return Response(given.body, given.status, given.headers)
+def add_route(app: Flask, door: Door, protocol: Protocol, path: str) -> None:
+    def view() -> Response:
+        answer = answer_to(door, protocol, request_from(flask_request.environ))
+        return Response(answer.body, answer.status, answer.headers)
 
-    def receive(request: Request) -> Answer:
-        if request.method == "HEAD" and protocol.head:
-            return door.whole(protocol.head, request)
-        return door.receive(protocol, request)
+    # Flask's own answer to OPTIONS is for those that nobody asks before: no browser takes it for
+    # a permission. HEAD comes with GET.
+    methods = [protocol.method, "OPTIONS"] if protocol.preflight else [protocol.method]
+    app.add_url_rule(path, f"{protocol.name} {path}", view, methods=methods)
 
-    # Flask's own answer to OPTIONS would come first, and no browser takes it for a permission.
-    app.add_url_rule(
-        path,
-        f"{protocol.name} {path}",
-        partial(view, receive),
-        methods=[protocol.method],
-        provide_automatic_options=False if protocol.preflight else None,
-    )
-    if protocol.preflight:
-        preflight = partial(view, partial(door.preflight, protocol))
-        app.add_url_rule(path, f"preflight {path}", preflight, methods=["OPTIONS"])
+
+def answer_to(door: Door, protocol: Protocol, request: Request) -> Answer:
+    """The answer to a request by any method that the protocol knows."""
+    if request.method == "OPTIONS":
+        return door.preflight(protocol, request)
+    if request.method == "HEAD" and protocol.head:
+        return door.whole(protocol.head, request)
+    return door.receive(protocol, request)

@@ -21,6 +21,6 @@ USERS = query(
 
 
 def operation(summary: str, description: str, responses: Json, **more: Any) -> Json:
-    """A way in, or to it; what asks for the key under INGEST_AUTH, unless `more` says otherwise."""
+    """A route of the events; under INGEST_AUTH it asks for the key, unless `more` is more open."""
     described = {"tags": ["events"], "summary": summary, "description": description}
     return described | {"security": KEY_OR_OPEN} | more | {"responses": responses}

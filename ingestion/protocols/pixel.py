@@ -33,7 +33,7 @@ def read_query(request: Request) -> Payload:
     # The page that shows the image is what was viewed, unless the image says otherwise.
     if page and not fields.keys() & PAGE_NAMES:
         fields["path"] = page
-    return Payload([fields], False, True)
+    return Payload([fields], is_batch=False, may_hold_nul=True)
 
 
 def image(outcome: str) -> Answer:
@@ -41,8 +41,11 @@ def image(outcome: str) -> Answer:
     return Answer(200, headers, IMAGE)
 
 
+ACCEPTED = image("accepted")
+
+
 def answer_with_image(_: Outcome) -> Answer:
-    return image("accepted")
+    return ACCEPTED
 
 
 def refuse_with_image(error: Refusal) -> Answer:

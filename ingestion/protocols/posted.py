@@ -70,13 +70,11 @@ FULL = ONE | {
 }
 NAMED = {"site_id": SITE, "name": "pageview", "userId": "user-xyz-789", "createdAt": 1763200000}
 ALIASED = NAMED | {"payload": {"page_url": "/blog/post-1"}}
-BEACON = '{"site_id":"site-abc-123","event_type":"page_view","path":"/pricing"}'
+LINE = '{"site_id":"site-abc-123","event_type":"page_view","path":"%s"}'
+BEACON = LINE % "/pricing"
+LINES = f"{LINE % '/'}\n{LINE % '/café'}\n"
 TWO = [ONE, {"site_id": SITE, "event_type": "signup", "user_id": "user-xyz-789"}]
 PARTLY_BAD = [ONE, {"site_id": SITE, "event_type": "page_view", "timestamp": "not-a-date"}]
-LINES = (
-    '{"site_id":"site-abc-123","event_type":"page_view","path":"/"}\n'
-    '{"site_id":"site-abc-123","event_type":"page_view","path":"/caf\u00e9"}\n'
-)
 SAMPLES = (
     Sample("one_event", JSON_TYPE, "One event", ONE, ACCEPTED),
     Sample("every_field", JSON_TYPE, "Every field", FULL, ACCEPTED),

@@ -19,21 +19,14 @@ def script(summary: str, description: str, caching: str) -> Json:
     return operation(summary, description, {"200": found, "304": kept}, security=[])
 
 
+NEWEST_ONE = (
+    '`<script defer src="…/tracker.js" data-site="example.com"></script>` counts page views, also '
+    "of a page that changes its path without loading, and offers "
+    '`footfall("signup", {plan: "pro"})`. It is the newest version.'
+)
+THIS_ONE = "Never changes: for pages that name its digest in `integrity`."
+NUMBERED = script(f"Version {NEWEST} of the script", THIS_ONE, VERSION_CACHING)
 TRACKER_PATHS: Json = {
-    "/tracker.js": {
-        "get": script(
-            "The script for websites",
-            '`<script defer src="…/tracker.js" data-site="example.com"></script>` counts page '
-            "views, also of a page that changes its path without loading, and offers "
-            '`footfall("signup", {plan: "pro"})`. It is the newest version.',
-            NEWEST_CACHING,
-        )
-    },
-    f"/tracker.v{NEWEST}.js": {
-        "get": script(
-            f"Version {NEWEST} of the script",
-            "Never changes: for pages that name its digest in `integrity`.",
-            VERSION_CACHING,
-        )
-    },
+    "/tracker.js": {"get": script("The script for websites", NEWEST_ONE, NEWEST_CACHING)},
+    f"/tracker.v{NEWEST}.js": {"get": NUMBERED},
 }

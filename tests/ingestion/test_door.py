@@ -29,13 +29,16 @@ class Untouched:
 
 
 class Kept:
-    """In the place of a queue: keeps what is pushed."""
+    """In the place of a queue: keeps what is pushed, and has one salt for all days."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def push(self, events: list[bytes]) -> None:
         self.events += map(decode_event, events)
+
+    def share_salt(self, day: int, lifetime_ms: int) -> bytes:
+        return b"salt"
 
 
 def make_door(queue: object, **changes: Any) -> Door:
@@ -89,6 +92,20 @@ def test_headers_that_settings_name_are_looked_up_in_lower_case(
     request = asked(b'{"site_id":"s","event_type":"e"}', **headers)
     [encoded] = make_door(Untouched(), **settings).read(POST_EVENT, request).encoded
     assert decode_event(encoded).country == country
+
+
+def test_a_visitor_is_told_by_the_peer_or_by_the_header_that_a_setting_names() -> None:
+    def user_id(peer: str | None, x_real_ip: str, **changes: str) -> str | None:
+        request = asked(
+            b'{"site_id":"s","event_type":"e"}', "users=hashed", peer, x_real_ip=x_real_ip
+        )
+        [encoded] = make_door(Kept(), **changes).read(POST_EVENT, request).encoded
+        return decode_event(encoded).user_id
+
+    one = user_id("203.0.113.1", "203.0.113.2")
+    assert one is not None
+    assert user_id("203.0.113.2", "203.0.113.1", address_header="X-Real-IP") == one
+    assert user_id(None, "203.0.113.1") is None
 
 
 def test_an_image_needs_no_body() -> None:
