@@ -37,8 +37,10 @@ def with_canonical_names(raw: dict[str, Any], aliases: Aliases) -> dict[str, Any
     A canonical name wins over its alias; the alias is then a property like any other. Of an object
     that may hold a name we know, the other members become properties as they are.
     """
-    fields = {k: v for k, v in raw.items() if k in CANONICAL}
-    extra = {k: v for k, v in raw.items() if k not in CANONICAL}
+    fields: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in raw.items():
+        (fields if name in CANONICAL else extra)[name] = value
     move_named(extra, aliases.names, fields)
     for holder, names in aliases.inner.items():
         if isinstance(extra.get(holder), dict):
@@ -54,7 +56,7 @@ def with_canonical_names(raw: dict[str, Any], aliases: Aliases) -> dict[str, Any
 def move_named(extra: dict[str, Any], names: Mapping[str, str], fields: dict[str, Any]) -> None:
     """Move what has another system's name to its field, unless the event has that one already."""
     for alias, canonical in names.items():
-        if extra.get(alias) is not None and fields.get(canonical) is None:
+        if alias in extra and extra[alias] is not None and fields.get(canonical) is None:
             fields[canonical] = extra.pop(alias)
 
 
