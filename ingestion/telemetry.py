@@ -9,19 +9,22 @@ from prometheus_client.registry import Collector
 
 from shared.queue.event_queue import EventQueue
 
-ANSWERS = Counter("footfall_ingestion_answers", "Answers to POST /event and /events.", ["status"])
+ANSWERS = Counter(
+    "footfall_ingestion_answers",
+    "Requests that bring events, by the HTTP status of what became of them.",
+    ["status"],
+)
 EVENTS = Counter("footfall_ingestion_events", "Events this service pushed to the queue.")
 
 # labels() looks the child up under a lock each time; the door asks ten thousand times a second.
-ANSWERS_BY_STATUS_LINE: dict[str, Counter] = {}
+ANSWERS_BY_STATUS: dict[int, Counter] = {}
 
 
-def count_answer(status_line: str) -> None:
-    """Count one answer by its HTTP status."""
-    counter = ANSWERS_BY_STATUS_LINE.get(status_line)
+def count_answer(status: int) -> None:
+    """Count one answer by its HTTP status; of an image, which is always 200, by its event's."""
+    counter = ANSWERS_BY_STATUS.get(status)
     if counter is None:
-        counter = ANSWERS.labels(status_line[:3])
-        ANSWERS_BY_STATUS_LINE[status_line] = counter
+        counter = ANSWERS_BY_STATUS[status] = ANSWERS.labels(str(status))
     counter.inc()
 
 

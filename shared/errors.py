@@ -29,13 +29,6 @@ class InvalidInput(FootfallError):
         self.field = field
         self.status = status
 
-    def as_dict(self) -> dict[str, str]:
-        """The members of an error answer: `code`, `error` and, where known, `field`."""
-        answer = {"code": self.code, "error": self.message}
-        if self.field is not None:
-            answer["field"] = self.field
-        return answer
-
 
 class BadSetting(FootfallError):
     """One or more settings cannot be used; the message has a line for each."""
@@ -43,6 +36,8 @@ class BadSetting(FootfallError):
 
 class Unavailable(FootfallError):
     """A dependency is away for now; trying again in `retry_after_seconds` may succeed."""
+
+    status = 503
 
     def __init__(self, code: str, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)

@@ -218,7 +218,10 @@ class Settings:
         header_safe,
     )
     ingest_auth: bool = setting(
-        False, "Ask for `API_AUTH` on ingestion's POST routes as well.", boolean
+        False,
+        "Ask for `API_AUTH` at ingestion as well: of whoever posts, and of the image, which counts "
+        "nothing without it.",
+        boolean,
     )
     country_header: str = setting(
         "",

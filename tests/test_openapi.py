@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 import ingestion.openapi
 import reporting.http.openapi
 from ingestion.app import create_app as create_ingestion
-from ingestion.reading.schema import ALIASES, CANONICAL
+from ingestion.protocols.known import PROTOCOLS
+from ingestion.reading.aliases import CANONICAL
 from reporting.app import create_app as create_reporting
 from shared.http.openapi import curl, with_examples
 from shared.settings import Settings
@@ -114,8 +115,10 @@ def test_every_error_code_of_the_code_has_an_example(service: str) -> None:
 def test_the_event_has_every_field_and_names_every_alias() -> None:
     properties = DOCUMENTS["ingestion"]["components"]["schemas"]["Event"]["properties"]
     assert properties.keys() == CANONICAL
-    for alias, canonical in ALIASES.items():
-        assert f"`{alias}`" in properties[canonical]["description"]
+    for protocol in PROTOCOLS:
+        for name in CANONICAL:
+            for alias in protocol.aliases.others(name):
+                assert f"`{alias}`" in properties[name]["description"]
 
 
 @each_service

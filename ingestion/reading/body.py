@@ -3,94 +3,91 @@
 import gzip
 import io
 import zlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from ingestion.reading.request import Request
 from shared.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsRead
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENTS = 1000
+MAX_EVENT_BYTES = 32 * 1024
 NDJSON = "application/x-ndjson"
 
 decode_json = msgspec.json.Decoder().decode
 
 
-class Payload(NamedTuple):
+class Payload(msgspec.Struct, frozen=True, gc=False):
     """The decoded events of a request; an InvalidInput stands for a line that was none."""
 
     events: list[object]
     is_batch: bool
+    # Looking for one takes as long as reading the event, and in most requests there cannot be any.
+    may_hold_nul: bool
 
 
-def read_body(environ: Mapping[str, Any]) -> bytes:
+def read_body(request: Request) -> bytes:
     """The request's body, decompressed. Raises InvalidInput (413, 415, 400)."""
-    length = environ.get("CONTENT_LENGTH")
-    if length:
-        body = read_sized(environ["wsgi.input"], length)
-    elif environ.get("wsgi.input_terminated"):
-        body = read_at_most(environ["wsgi.input"], MAX_BODY_BYTES + 1)
-    else:
-        body = b""
+    length = request.headers.get("content-length")
+    body = read_sized(request.read, length) if length else request.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
         raise too_large()
-    encoding = environ.get("HTTP_CONTENT_ENCODING")
+    encoding = request.headers.get("content-encoding")
     return body if not encoding else decompressed(body, encoding.strip().lower())
 
 
-def read_sized(stream: "SupportsRead[bytes]", length: str) -> bytes:
+def read_sized(read: Callable[[int], bytes], length: str) -> bytes:
     if not (length.isascii() and length.isdigit()):
-        raise InvalidInput(
-            "bad_length", "Content-Length must be a whole number", field="Content-Length"
-        )
+        raise bad_length()
     # 20 digits are a 64-bit number; Python refuses to read one of thousands.
-    if len(length) > 20 or int(length) > MAX_BODY_BYTES:
+    size = int(length) if len(length) <= 20 else MAX_BODY_BYTES + 1
+    if size > MAX_BODY_BYTES:
         raise too_large()
-    body = read_at_most(stream, int(length))
-    if len(body) < int(length):  # the client hung up: its last line may look whole and not be
+    body = read(size)
+    if len(body) < size:  # the client hung up: its last line may look whole and not be
         raise incomplete()
     return body
-
-
-def read_at_most(stream: "SupportsRead[bytes]", size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except Exception as error:  # each server has its own for broken chunks
-        raise incomplete() from error
 
 
 def decompressed(body: bytes, encoding: str) -> bytes:
     if encoding in {"identity", ""}:
         return body
     if encoding not in {"gzip", "x-gzip"}:
-        raise InvalidInput(
-            "unsupported_encoding",
-            "Content-Encoding must be gzip or absent",
-            field="Content-Encoding",
-            status=415,
-        )
+        raise unsupported_encoding()
     try:
         # Reads no further than the limit, whatever the body would grow to.
         plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BODY_BYTES + 1)
     except (OSError, EOFError, zlib.error):
-        raise InvalidInput(
-            "bad_gzip", "the body is not valid gzip", field="Content-Encoding"
-        ) from None
+        raise bad_gzip() from None
     if len(plain) > MAX_BODY_BYTES:
         raise too_large()
     return plain
 
 
+def bad_length() -> InvalidInput:
+    sentence = "Content-Length must be a whole number"
+    return InvalidInput("bad_length", sentence, field="Content-Length")
+
+
+def bad_gzip() -> InvalidInput:
+    return InvalidInput("bad_gzip", "the body is not valid gzip", field="Content-Encoding")
+
+
+def unsupported_encoding() -> InvalidInput:
+    sentence = "Content-Encoding must be gzip or absent"
+    return InvalidInput("unsupported_encoding", sentence, field="Content-Encoding", status=415)
+
+
 def too_large() -> InvalidInput:
-    return InvalidInput(
-        "too_large",
-        f"the body must have at most {MAX_BODY_BYTES} bytes, decompressed",
-        status=413,
-    )
+    sentence = f"the body must have at most {MAX_BODY_BYTES} bytes, decompressed"
+    return InvalidInput("too_large", sentence, status=413)
+
+
+def event_too_large() -> InvalidInput:
+    sentence = f"an event must have at most {MAX_EVENT_BYTES} bytes"
+    return InvalidInput("too_large", sentence, status=413)
 
 
 def incomplete() -> InvalidInput:
@@ -98,39 +95,42 @@ def incomplete() -> InvalidInput:
 
 
 def too_many() -> InvalidInput:
-    return InvalidInput(
-        "too_many_events", f"a request may hold at most {MAX_EVENTS} events", status=413
-    )
+    sentence = f"a request may hold at most {MAX_EVENTS} events"
+    return InvalidInput("too_many_events", sentence, status=413)
 
 
-def payload_from(body: bytes, content_type: str) -> Payload:
-    """The events in a body. Raises InvalidInput where it holds none or too many."""
+def payload_from(body: bytes, content_type: str, type_names: AbstractSet[str]) -> Payload:
+    """The events in a body. Raises InvalidInput where it holds none or too many.
+
+    What has a member of `type_names` is an event itself, also where it has a member `events`.
+    """
     if content_type.partition(";")[0].strip().lower() == NDJSON:
-        payload = payload_from_lines(body)
+        events, is_batch = events_from_lines(body), True
     else:
-        payload = payload_from_json(decoded(body))
-    if not payload.events:
+        events, is_batch = events_from_json(decoded(body), type_names)
+    if not events:
         raise InvalidInput("no_events", "the body holds no event")
-    if len(payload.events) > MAX_EVENTS:
+    if len(events) > MAX_EVENTS:
         raise too_many()
-    return payload
+    return Payload(events, is_batch, b"\\u0000" in body)
 
 
-def payload_from_lines(body: bytes) -> Payload:
+def events_from_lines(body: bytes) -> list[object]:
     lines = [line for line in body.split(b"\n") if line.strip()]
     if len(lines) > MAX_EVENTS:  # counted first: a megabyte of bad lines takes seconds to refuse
         raise too_many()
-    return Payload([line_from(line) for line in lines], True)
+    return [line_from(line) for line in lines]
 
 
-def payload_from_json(value: object) -> Payload:
+def events_from_json(value: object, type_names: AbstractSet[str]) -> tuple[list[object], bool]:
+    """The events in decoded JSON, and whether they came as several."""
     if isinstance(value, dict):
         events = value.get("events")
-        if isinstance(events, list) and "event_type" not in value and "name" not in value:
-            return Payload(events, True)
-        return Payload([value], False)
+        if isinstance(events, list) and not value.keys() & type_names:
+            return events, True
+        return [value], False
     if isinstance(value, list):
-        return Payload(value, True)
+        return value, True
     raise InvalidInput("bad_type", "the body must be a JSON object or an array of them")
 
 

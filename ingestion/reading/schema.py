@@ -5,50 +5,24 @@ of its own becomes a property.
 """
 
 import itertools
-import re
 import secrets
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
+from ingestion.reading.aliases import CANONICAL, Aliases, with_canonical_names
+from ingestion.reading.faults import fault_in, too_long
+from ingestion.reading.fields import Fields
 from ingestion.reading.paths import campaign_from, path_from
 from ingestion.reading.timestamps import timestamp_from
 from ingestion.visitor.visitors import Browser
 from shared.errors import InvalidInput
 from shared.event import EVENT_TYPES, Event
-from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_PROPERTIES, MAX_TEXT, MAX_USER_AGENT
+from shared.fields import MAX_PROPERTIES, MAX_USER_AGENT
 
 # Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
 MAX_PAGE = 32 * 1024
-
-Name = Annotated[str, Meta(max_length=MAX_NAME)]
-Text = Annotated[str, Meta(max_length=MAX_TEXT)]
-EventId = Annotated[str, Meta(max_length=MAX_EVENT_ID)]
-# What a signed 64-bit column, and the JSON of any database, keeps as it is.
-Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Flat = str | Integer | float | bool | None
-Properties = Annotated[dict[Name, Flat], Meta(max_length=MAX_PROPERTIES)]
-
-
-class Fields(msgspec.Struct, frozen=True, gc=False):
-    """What a client may say of an event, by its canonical names."""
-
-    site_id: Name | None = None
-    event_type: Name | None = None
-    timestamp: str | int | float | None = None
-    # The page as it was sent; its length counts once it is reduced to a path.
-    path: str | None = None
-    user_id: Name | None = None
-    session_id: Name | None = None
-    referrer: Text | None = None
-    title: Text | None = None
-    user_agent: str | None = None
-    event_id: EventId | None = None
-    utm_source: Name | None = None
-    utm_medium: Name | None = None
-    utm_campaign: Name | None = None
-    properties: Properties | None = None
+CAMPAIGN = frozenset({"utm_source", "utm_medium", "utm_campaign"})
 
 
 class Visit(msgspec.Struct, frozen=True, gc=False):
@@ -62,20 +36,6 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     browser: Browser | None = None
 
 
-CANONICAL = frozenset(Fields.__struct_fields__)
-CAMPAIGN = frozenset({"utm_source", "utm_medium", "utm_campaign"})
-ALIASES = {
-    "name": "event_type",
-    "userId": "user_id",
-    "uniqueId": "user_id",
-    "createdAt": "timestamp",
-    "page_url": "path",
-    "url": "path",
-    "sessionId": "session_id",
-}
-PAGE_NAMES = frozenset({"path"} | {k for k, v in ALIASES.items() if v == "path"})
-
-
 class EventIds:
     """Ids for events whose caller gave none: unique, and cheaper than a UUID each."""
 
@@ -87,20 +47,20 @@ class EventIds:
         return f"{self.prefix}-{next(self.numbers):x}"
 
 
-def event_from(raw: object, visit: Visit, make_id: EventIds) -> Event:
+def event_from(raw: object, visit: Visit, make_id: EventIds, aliases: Aliases) -> Event:
     """One event from decoded JSON. Raises InvalidInput with the field to blame."""
     if type(raw) is not dict:
         raise InvalidInput("bad_type", "an event must be a JSON object")
     if not raw.keys() <= CANONICAL:
-        raw = with_canonical_names(raw)
+        raw = with_canonical_names(raw, aliases)
     try:
         fields = msgspec.convert(raw, Fields)
     except msgspec.ValidationError as error:
-        raise invalid_from(str(error)) from None
+        raise (fault_in(raw) or error) from None
     return event_from_fields(fields, visit, make_id)
 
 
-def event_from_fields(fields: Fields, visit: Visit, make_id: EventIds) -> Event:
+def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
     site_id = fields.site_id or visit.default_site_id
     event_type = fields.event_type
     if not site_id or site_id.isspace():
@@ -111,8 +71,7 @@ def event_from_fields(fields: Fields, visit: Visit, make_id: EventIds) -> Event:
     timestamp = fields.timestamp
     page = fields.path
     if page and len(page) > MAX_PAGE:
-        sentence = f"path must have at most {MAX_PAGE} characters, its query included"
-        raise InvalidInput("too_long", sentence, field="path")
+        raise too_long("path", f"{MAX_PAGE} characters, its query included")
     campaign = campaign_from(page) if page and "?" in page else {}
     if timestamp is None or timestamp == "":
         happened_at = received_at
@@ -143,7 +102,7 @@ def event_from_fields(fields: Fields, visit: Visit, make_id: EventIds) -> Event:
     )
 
 
-def properties_of(fields: Fields, campaign: dict[str, str]) -> dict[str, Any] | None:
+def properties_of(fields: Any, campaign: dict[str, str]) -> dict[str, Any] | None:
     given: dict[str, Any] = fields.properties or {}
     if campaign:
         other = {k: v for k, v in campaign.items() if k not in CAMPAIGN}
@@ -152,52 +111,5 @@ def properties_of(fields: Fields, campaign: dict[str, str]) -> dict[str, Any] | 
     return given or None
 
 
-def with_canonical_names(raw: dict[str, Any]) -> dict[str, Any]:
-    """The same event with other systems' names mapped and the unknown ones made properties.
-
-    A canonical name wins over its alias; the alias is then a property like any other. Of an object
-    `payload` only `page_url` is a name we know; its other members become properties as they are.
-    """
-    fields = {k: v for k, v in raw.items() if k in CANONICAL}
-    extra = {k: v for k, v in raw.items() if k not in CANONICAL}
-    for alias, canonical in ALIASES.items():
-        if extra.get(alias) is not None and fields.get(canonical) is None:
-            fields[canonical] = extra.pop(alias)
-    if isinstance(extra.get("payload"), dict):
-        payload = dict(extra.pop("payload"))
-        if payload.get("page_url") is not None and fields.get("path") is None:
-            fields["path"] = payload.pop("page_url")
-        extra = payload | extra
-    given = fields.get("properties")
-    if extra and (given is None or isinstance(given, dict)):
-        fields["properties"] = {k: flattened(v) for k, v in extra.items()} | (given or {})
-    return fields
-
-
-def flattened(value: object) -> object:
-    """A value nobody asked for, kept as JSON text where it is not flat."""
-    if isinstance(value, dict | list):
-        return msgspec.json.encode(value).decode()
-    return value
-
-
 def missing(field: str) -> InvalidInput:
     return InvalidInput("missing_field", f"{field} required", field=field)
-
-
-CODES_BY_SIGN = {
-    "of length <=": "too_long",
-    "int <=": "number_out_of_range",
-    "int >=": "number_out_of_range",
-}
-FIELD_IN_ERROR = re.compile(r"\$\.(\w+)")
-
-
-def invalid_from(message: str) -> InvalidInput:
-    """Our error for msgspec's sentence, such as "Expected `str`, got `int` - at `$.user_id`"."""
-    found = FIELD_IN_ERROR.search(message)
-    field = found.group(1) if found else None
-    reason = message.partition(" - at ")[0].replace("`", "")
-    code = next((code for sign, code in CODES_BY_SIGN.items() if sign in reason), "bad_type")
-    sentence = f"{field}: {reason[0].lower()}{reason[1:]}" if field else reason
-    return InvalidInput(code, sentence, field=field)

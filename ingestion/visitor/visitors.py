@@ -16,6 +16,7 @@ from shared.queue.event_queue import EventQueue
 
 PARAMETER = "users"
 HASHED = "hashed"
+ASKED = f"{PARAMETER}={HASHED}"
 
 
 class Salts:
@@ -55,7 +56,7 @@ class Browser(NamedTuple):
 
 def asks_for_visitors(query: str) -> bool:
     """Whether a request's query string asks to tell visitors apart. Raises InvalidInput."""
-    if query == f"{PARAMETER}={HASHED}":  # as the tracker asks
+    if query == ASKED:  # as the tracker asks
         return True
     asked = parse_qs(query, keep_blank_values=True).get(PARAMETER)
     if asked not in (None, [HASHED]):

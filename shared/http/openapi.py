@@ -105,6 +105,11 @@ def query(name: str, schema: Json, description: str, **more: Any) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
 
+def header(value: str, description: str) -> Json:
+    """A header of an answer, as it is in the examples."""
+    return {"description": description, "schema": {"type": "string"}, "example": value}
+
+
 def document(
     title: str, description: str, *, address: str, tags: list[Json], paths: Json, schemas: Json
 ) -> Json:

@@ -1,12 +1,10 @@
-import re
-
 import pytest
 from flask.testing import FlaskClient
 
 from ingestion.app import Ingestion
 from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
-from tests.ingestion.wsgi import ONE, post
+from tests.ingestion.wsgi import ONE, number, post
 from tests.promises import within_a_second
 from tests.servers import ValkeyServer
 
@@ -57,11 +55,6 @@ def test_ready_complains_about_a_redis_that_may_forget(
             admin.config_set(option, kept)
     assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_not_durable")
     assert option in answer.get_json()["error"]
-
-
-def number(text: str, name: str) -> float:
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found.group(1)) if found else 0
 
 
 def test_metrics_count_answers_and_events(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -68,6 +69,19 @@ def post(app: Ingestion, body: object, path: str = "/event", **extra: Any) -> An
     """POST bytes as they are, and anything else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return call(app, make_environ(data, path, **extra))
+
+
+def number(text: str, name: str) -> float:
+    """The value of a series in Prometheus text; 0 where it is not there."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else 0
+
+
+def answers_counted(app: Ingestion, *statuses: int) -> list[float]:
+    """How many answers /metrics has counted under each status, in this process so far."""
+    text = app.test_client().get("/metrics").text
+    series = [f'footfall_ingestion_answers_total{{status="{status}"}}' for status in statuses]
+    return [number(text, name) for name in series]
 
 
 def queued(queue: EventQueue) -> list[Event]:

@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
 from ingestion.app import Ingestion
-from ingestion.door import Answer
+from ingestion.protocols.posted import POST_EVENTS
+from ingestion.protocols.protocol import Answer
+from ingestion.reading.request import Request as DoorRequest
 
 Hook = Callable[[int], None]
 
@@ -68,13 +70,10 @@ class IngestionServer:
         self.on_request(len(self.requests))
         if self.canned:
             return self.canned.pop(0)
-        environ: dict[str, Any] = {
-            "CONTENT_LENGTH": str(len(request.body)),
-            "wsgi.input": io.BytesIO(request.body),
-        }
-        for name, value in request.headers.items():
-            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
-        return self.app.door.receive(environ)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        read = io.BytesIO(request.body).read
+        asked = DoorRequest("POST", request.path, "", headers, None, read)
+        return self.app.door.receive(POST_EVENTS, asked)
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
         ours = self
@@ -86,8 +85,7 @@ class IngestionServer:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 port = self.client_address[1]
                 answer = ours.answer(Request(self.path, dict(self.headers), body, port))
-                status, _, reason = answer.status.partition(" ")
-                self.send_response(int(status), reason)
+                self.send_response(answer.status)
                 for name, value in answer.headers:
                     self.send_header(name, value)
                 self.end_headers()
@@ -101,4 +99,4 @@ class IngestionServer:
 
 def canned(status: str, body: bytes = b"", **headers: str) -> Answer:
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return Answer(status, [("Content-Length", str(len(body))), *named], body)
+    return Answer(int(status[:3]), [("Content-Length", str(len(body))), *named], body)

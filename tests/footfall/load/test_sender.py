@@ -13,7 +13,7 @@ from footfall.load.traffic.plan import Plan
 from footfall.load.traffic.requests import Requests, head_for
 from footfall.load.traffic.traffic import Shape, Traffic
 from ingestion.app import Ingestion
-from ingestion.door import Answer
+from ingestion.protocols.protocol import Answer
 from shared.event import decode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from ingestion.app import Ingestion, create_app
-from ingestion.door import MAX_EVENT_BYTES
 from ingestion.openapi import OPENAPI
-from ingestion.reading.body import MAX_BODY_BYTES, MAX_EVENTS
+from ingestion.reading.body import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_EVENTS
 from shared.settings import Settings
 from tests.documented import Example, conforms, examples_of, send
 from tests.servers import ValkeyServer, free_port

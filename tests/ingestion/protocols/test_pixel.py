@@ -5,15 +5,16 @@ from flask.testing import FlaskClient
 
 from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
-from tests.ingestion.wsgi import queued
+from tests.ingestion.wsgi import answers_counted, queued
 from tests.servers import ValkeyServer
 
 PAGE = "https://site.example/blog/post-1?utm_source=news"
 
 
-def pixel(client: FlaskClient, referer: str = "", **query: str) -> str | None:
+def pixel(client: FlaskClient, referer: str = "", key: str = "", **query: str) -> str | None:
     """What became of the event; the image is the same always."""
-    headers = {"Referer": referer} if referer else {}
+    given = {"Referer": referer, "Authorization": key}
+    headers = {name: value for name, value in given.items() if value}
     answer = client.get(f"/pixel.gif?{urlencode(query)}", headers=headers)
     assert answer.status_code == 200
     assert (answer.content_type, len(answer.data)) == ("image/gif", 43)
@@ -79,6 +80,18 @@ def test_a_bad_event_still_gets_its_image(
     assert queued(queue) == []
 
 
+def test_the_first_of_equal_parameters_counts(client: FlaskClient, queue: EventQueue) -> None:
+    client.get("/pixel.gif?site_id=s&event_type=e&user_id=a&user_id=b&title=&title=t")
+    assert [(event.user_id, event.title) for event in queued(queue)] == [("a", None)]
+
+
+@pytest.mark.parametrize("title", ["caf%C3%A9+1", "caf\xc3\xa9%201"])
+def test_a_query_is_read_as_utf8(client: FlaskClient, queue: EventQueue, title: str) -> None:
+    query = f"site_id=s&event_type=e&title={title}"
+    client.get("/pixel.gif", environ_overrides={"QUERY_STRING": query})
+    assert [event.title for event in queued(queue)] == ["café 1"]
+
+
 @pytest.mark.parametrize("query", ["site_id=%FF&event_type=%ED%A0%80", "&&&=", "%", "a=%00" * 99])
 def test_a_garbled_query_string_still_gets_its_image(client: FlaskClient, query: str) -> None:
     assert client.get(f"/pixel.gif?{query}").status_code == 200
@@ -94,3 +107,60 @@ def test_the_default_site_counts_for_images_too(
 def test_the_image_is_there_with_redis_down(client: FlaskClient, valkey: ValkeyServer) -> None:
     valkey.kill()
     assert pixel(client, site_id="s", event_type="e") == "queue_unavailable"
+
+
+KEYS = [("", "unauthorized"), ("wrong", "unauthorized"), ("key", "accepted")]
+
+
+@pytest.mark.parametrize(("key", "outcome"), [*KEYS, ("Bearer key", "accepted")])
+def test_where_a_key_is_asked_for_an_image_without_it_counts_nothing(
+    make_ingestion: MakeIngestion, queue: EventQueue, key: str, outcome: str
+) -> None:
+    client = make_ingestion(api_auth="key", ingest_auth=True).test_client()
+    assert pixel(client, key=key, site_id="s", event_type="e") == outcome
+    assert len(queued(queue)) == (outcome == "accepted")
+
+
+def test_without_ingest_auth_an_image_needs_no_key(make_ingestion: MakeIngestion) -> None:
+    client = make_ingestion(api_auth="key").test_client()
+    assert pixel(client, site_id="s", event_type="e") == "accepted"
+
+
+STATUSES = (200, 202, 400, 401, 503)
+
+
+@pytest.mark.parametrize(
+    ("settings_changed", "query", "status"),
+    [
+        ({}, {"site_id": "s", "event_type": "e"}, 202),
+        ({}, {"site_id": "s"}, 400),
+        ({"api_auth": "key", "ingest_auth": True}, {"site_id": "s", "event_type": "e"}, 401),
+        ({"redis_url": "redis://127.0.0.1:1/0"}, {"site_id": "s", "event_type": "e"}, 503),
+    ],
+)
+def test_metrics_count_an_image_by_what_became_of_its_event(
+    make_ingestion: MakeIngestion,
+    settings_changed: dict[str, object],
+    query: dict[str, str],
+    status: int,
+) -> None:
+    app = make_ingestion(**settings_changed)
+    before = answers_counted(app, *STATUSES)
+    pixel(app.test_client(), **query)
+    app.test_client().head(f"/pixel.gif?{urlencode(query)}")  # counts nothing
+    after = answers_counted(app, *STATUSES)
+    counted = [now - then for now, then in zip(after, before, strict=True)]
+    assert counted == [float(each == status) for each in STATUSES]
+
+
+def test_a_page_of_an_allowed_origin_may_read_what_became_of_it(
+    make_ingestion: MakeIngestion,
+) -> None:
+    client = make_ingestion(cors_origins=("https://a.example",)).test_client()
+    for origin, allowed in [
+        ("https://a.example", "https://a.example"),
+        ("https://b.example", None),
+    ]:
+        answer = client.get("/pixel.gif?site_id=s", headers={"Origin": origin})
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+        assert answer.headers["Vary"] == "Origin"

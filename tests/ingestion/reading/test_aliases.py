@@ -3,8 +3,12 @@ from typing import Any
 
 import pytest
 
+from ingestion.protocols.posted import OTHER_NAMES
+from ingestion.reading.aliases import Aliases
 from ingestion.reading.schema import EventIds, Visit, event_from
-from tests.ingestion.reading.test_schema import NOW, ONE, event, refusal
+from shared.errors import InvalidInput
+from shared.event import Event
+from tests.ingestion.reading.test_schema import NOW, ONE
 
 ALIASES = [
     ("name", "event_type", "login", "login"),
@@ -17,12 +21,26 @@ ALIASES = [
 ]
 
 
+def read(raw: object, aliases: Aliases = OTHER_NAMES) -> Event:
+    return event_from(raw, Visit(NOW), EventIds(), aliases)
+
+
+def event(**fields: Any) -> Event:
+    return read({**ONE, **fields})
+
+
+def refusal(raw: object) -> tuple[str, str | None]:
+    with pytest.raises(InvalidInput) as caught:
+        read(raw)
+    return caught.value.code, caught.value.field
+
+
 @pytest.mark.parametrize(("alias", "field", "sent", "stored"), ALIASES)
 def test_other_systems_names_are_understood(
     alias: str, field: str, sent: object, stored: object
 ) -> None:
     raw = {k: v for k, v in ONE.items() if k != field}
-    made = event_from({**raw, alias: sent}, Visit(NOW), EventIds())
+    made = read({**raw, alias: sent})
     assert getattr(made, field) == stored
     assert made.properties is None
 
@@ -34,7 +52,7 @@ def test_the_canonical_name_wins_and_the_alias_becomes_a_property(
 ) -> None:
     canonical = {field: 1_700_000_000 if field == "timestamp" else "canonical"}
     both = {alias: sent, **canonical} if alias_first else {**canonical, alias: sent}
-    made = event_from({**ONE, **both}, Visit(NOW), EventIds())
+    made = read({**ONE, **both})
     assert getattr(made, field) in {"canonical", 1_700_000_000_000}
     assert made.properties == {alias: sent}
 
@@ -51,7 +69,7 @@ def test_an_alias_is_held_to_the_rules_of_its_field() -> None:
 
 
 def test_type_beside_name_becomes_a_property() -> None:
-    made = event_from({"site_id": "s", "name": "login", "type": "web"}, Visit(NOW), EventIds())
+    made = read({"site_id": "s", "name": "login", "type": "web"})
     assert (made.event_type, made.properties) == ("login", {"type": "web"})
 
 
@@ -81,3 +99,30 @@ def test_unknown_fields_become_properties_and_nested_ones_json() -> None:
 
 def test_a_property_wins_over_an_unknown_field_of_its_name() -> None:
     assert event(plan="field", properties={"plan": "property"}).properties == {"plan": "property"}
+
+
+def test_aliases_are_those_of_one_protocol_and_no_others() -> None:
+    """Another protocol's names are members like any other, and its own hold for it alone."""
+    other = Aliases({"page": "path"}, {"context": {"who": "user_id"}})
+    sent = {
+        **ONE,
+        "page": "/a",
+        "context": {"who": "ada", "lang": "en"},
+        "url": "/b",
+        "userId": "u",
+    }
+    made = read(sent, other)
+    assert (made.path, made.user_id) == ("/a", "ada")
+    assert made.properties == {"lang": "en", "url": "/b", "userId": "u"}
+    plain = read({**ONE, "url": "/b", "payload": {"page_url": "/c"}}, Aliases())
+    assert (plain.path, plain.properties) == (
+        None,
+        {"url": "/b", "payload": '{"page_url":"/c"}'},
+    )
+
+
+def test_a_fields_other_names_are_told_in_their_order() -> None:
+    assert OTHER_NAMES.others("user_id") == ["userId", "uniqueId"]
+    assert OTHER_NAMES.others("path") == ["page_url", "url", "payload.page_url"]
+    assert OTHER_NAMES.own_names("path") == {"path", "page_url", "url"}
+    assert Aliases().others("path") == []

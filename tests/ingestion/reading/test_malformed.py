@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.app import Ingestion
-from ingestion.reading.schema import ALIASES, CANONICAL
+from ingestion.protocols.posted import OTHER_NAMES
+from ingestion.reading.aliases import CANONICAL
 from shared.queue.event_queue import EventQueue
 from tests.ingestion.wsgi import ONE, call, make_environ
 
@@ -65,7 +66,9 @@ scalars = (
 values = st.recursive(
     scalars, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(), v, max_size=4)
 )
-fields = st.sampled_from(sorted(CANONICAL | ALIASES.keys() | {"payload", "events", "type", "x"}))
+fields = st.sampled_from(
+    sorted(CANONICAL | OTHER_NAMES.names.keys() | {"payload", "events", "type", "x"})
+)
 events = st.dictionaries(fields, values, max_size=6).map(ONE.__or__)
 
 

@@ -2,16 +2,19 @@ from typing import Any
 
 import pytest
 
+from ingestion.reading.aliases import Aliases
+from ingestion.reading.fields import Fields
 from ingestion.reading.schema import MAX_PAGE, EventIds, Visit, event_from
 from shared.errors import InvalidInput
 from shared.event import Event
+from shared.fields import FROM_CLIENT, ON_WIRE
 
 NOW = 1_763_208_000_000
 ONE = {"site_id": "site-1", "event_type": "click"}
 
 
 def event(**fields: Any) -> Event:
-    return event_from({**ONE, **fields}, Visit(NOW), EventIds())
+    return event_from({**ONE, **fields}, Visit(NOW), EventIds(), Aliases())
 
 
 def fields_of(made: Event) -> dict[str, Any]:
@@ -20,7 +23,7 @@ def fields_of(made: Event) -> dict[str, Any]:
 
 def refusal(raw: object) -> tuple[str, str | None]:
     with pytest.raises(InvalidInput) as caught:
-        event_from(raw, Visit(NOW), EventIds())
+        event_from(raw, Visit(NOW), EventIds(), Aliases())
     return caught.value.code, caught.value.field
 
 
@@ -49,6 +52,17 @@ def test_every_field_of_the_contract_arrives() -> None:
     }
 
 
+def test_each_field_lands_in_its_own_place() -> None:
+    """Events are made by position; here no two fields have the same value."""
+    sent: dict[str, Any] = {field.name: f"its {field.name}" for field in FROM_CLIENT}
+    sent |= {"timestamp": NOW - 1000, "path": "/its-path", "properties": {"its": "properties"}}
+    made = event_from(sent, Visit(NOW, country="DE"), EventIds(), Aliases())
+    expected = sent | {"received_at": NOW, "has_caller_id": True, "country": "DE"}
+    assert fields_of(made) == expected
+    assert expected.keys() == {field.name for field in ON_WIRE}
+    assert len({repr(value) for value in expected.values()}) == len(ON_WIRE)
+
+
 def test_what_is_not_given_has_defaults() -> None:
     made = event()
     assert (made.timestamp, made.received_at, made.has_caller_id) == (NOW, NOW, False)
@@ -68,7 +82,8 @@ def test_null_and_empty_mean_not_given(name: str, nothing: str | None) -> None:
 
 def test_events_without_an_id_each_get_their_own() -> None:
     make_id = EventIds()
-    ids = {event_from(ONE, Visit(NOW), ids).event_id for ids in [make_id] * 1000 + [EventIds()] * 9}
+    makers = [make_id] * 1000 + [EventIds()] * 9
+    ids = {event_from(ONE, Visit(NOW), make, Aliases()).event_id for make in makers}
     assert len(ids) == 1009
     assert all(len(made) <= 64 for made in ids)
 
@@ -82,8 +97,8 @@ def test_a_missing_required_field_is_named(field: str, nothing: str | None) -> N
 
 def test_a_default_site_stands_in_for_a_missing_one() -> None:
     visit = Visit(NOW, default_site_id="home")
-    assert event_from({"event_type": "e"}, visit, EventIds()).site_id == "home"
-    assert event_from(ONE, visit, EventIds()).site_id == "site-1"
+    assert event_from({"event_type": "e"}, visit, EventIds(), Aliases()).site_id == "home"
+    assert event_from(ONE, visit, EventIds(), Aliases()).site_id == "site-1"
 
 
 def test_pageview_is_stored_as_page_view() -> None:
@@ -109,6 +124,12 @@ BOUNDS = [
 def test_bounds_count_characters_and_are_included(field: str, bound: int) -> None:
     assert getattr(event(**{field: "é" * bound}), field) == "é" * bound
     assert refusal({**ONE, field: "é" * (bound + 1)}) == ("too_long", field)
+
+
+def test_what_a_client_may_send_follows_from_the_fields() -> None:
+    assert Fields.__struct_fields__ == tuple(field.name for field in FROM_CLIENT)
+    most = {field.name: field.most for field in FROM_CLIENT}
+    assert dict(BOUNDS).items() <= most.items()
 
 
 def test_a_long_user_agent_is_cut_and_not_refused() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.reading.schema import EventIds, Visit, event_from
 from reporting.app import create_app
 from shared.event import Event
@@ -246,7 +247,7 @@ def test_an_event_created_at_seconds_is_counted(reports: FlaskClient, store: Sto
     visit, make_id = Visit(received_at=NOW, default_site_id="home"), EventIds()
     for moment in (1_763_196_400, "1763196400", 1_763_196_400_000):
         sent = {"name": "login", "userId": "42", "createdAt": moment}
-        store(event_from(sent, visit, make_id))
+        store(event_from(sent, visit, make_id, OTHER_NAMES))
     assert data(reports)["usages"] == {
         "login": {
             "daily": {"2025-11-15": 3},
@@ -261,5 +262,5 @@ def test_what_a_client_of_analytics_engine_sends_is_what_it_finds(
 ) -> None:
     sent = {"name": "play", "uniqueId": "user1", "createdAt": NOW, "type": "commands"}
     visit, make_id = Visit(received_at=NOW, default_site_id="home"), EventIds()
-    store(event_from(sent, visit, make_id), event_from(sent, visit, make_id))
+    store(*(event_from(sent, visit, make_id, OTHER_NAMES) for _ in range(2)))
     assert counted(reports, type="commands", uniqueId="user1", lookback="7") == {"play": 2}

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
+from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.reading.schema import EventIds, Visit, event_from
 from reporting.app import create_app
 from shared.settings import Settings
@@ -128,7 +129,8 @@ def test_a_timestamp_with_an_offset_is_counted_in_its_utc_minute(
         "timestamp": "2025-11-15T15:15:30+05:30",
         "payload": {"page_url": "https://shop.example/cart"},
     }
-    store(event_from(sent, Visit(received_at=NOW, default_site_id="home"), EventIds()))
+    visit = Visit(received_at=NOW, default_site_id="home")
+    store(event_from(sent, visit, EventIds(), OTHER_NAMES))
     assert bucket(reports, "page_view_2025-11-15_09:45") == 1
     assert bucket(reports, "page_view_2025-11-15_15:15") == 0
     assert per_minute(reports)[-2]["count"] == 1

@@ -1,0 +1,80 @@
+"""What is refused, and the request that each refusal answers."""
+
+from msgspec import UNSET, to_builtins
+
+from ingestion.protocols.described import ONE
+from ingestion.protocols.json_answers import Refused, Rejected, refused
+from ingestion.protocols.protocol import Refusal
+from ingestion.reading import body
+from ingestion.reading.faults import too_long, wrong_type
+from ingestion.reading.schema import missing
+from ingestion.reading.timestamps import bad_timestamp
+from shared.errors import InvalidInput, Unavailable
+from shared.fields import MAX_EVENT_ID
+from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
+
+NO_SITE, NO_SITE_BODY = missing("site_id"), {"event_type": "page_view"}
+BAD_DATE = bad_timestamp("timestamp must be ISO 8601 or Unix seconds or milliseconds")
+BAD_TYPE = wrong_type("user_id", "a string", 42)
+BAD_USERS = InvalidInput("bad_users", "users must be hashed, or absent", field="users")
+LONG_ID = too_long("event_id", f"{MAX_EVENT_ID} characters")
+NUL = InvalidInput("nul_character", "an event must not contain NUL characters")
+EMPTY = InvalidInput("no_events", "the body holds no event")
+NOT_JSON = "the body is not JSON: JSON is malformed: invalid character (byte 0)"
+HUGE = InvalidInput("number_out_of_range", "a number is out of range")
+HUGE_BODY = '{"site_id":"site-abc-123","event_type":"sale","amount":1e999}'
+NO_KEY = InvalidInput("unauthorized", "a valid API key is required", status=401)
+AWAY = "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+FULL = "1000000 events wait already, and MAX_BACKLOG is 1000000"
+REJECTED = Rejected(0, NO_SITE.code, NO_SITE.message, "site_id")
+ALL_BAD = to_builtins(Refused(NO_SITE.code, "no event was accepted", UNSET, 0, [REJECTED]))
+
+
+def shown(summary: str, error: Refusal, **request: object) -> Json:
+    """An error, and the request that provokes it where a readable one does."""
+    return example(summary, to_builtins(refused(error)), request or None)
+
+
+def by_code(*examples: Json, **named: Json) -> Json:
+    """The examples of a status; `named` are those whose code another one has."""
+    return {example["value"]["code"]: example for example in examples} | named
+
+
+BAD_INPUT = by_code(
+    shown("A required field is missing", NO_SITE, body=NO_SITE_BODY),
+    shown("No time, or one out of bounds", BAD_DATE, body=ONE | {"timestamp": "not-a-date"}),
+    shown("A value of the wrong type", BAD_TYPE, body=ONE | {"user_id": 42}),
+    shown("Visitors told apart in another way", BAD_USERS, query={"users": "none"}, body=ONE),
+    shown("A text or list over its bound", LONG_ID, body=ONE | {"event_id": "0123456789" * 7}),
+    shown("A NUL character anywhere", NUL, body=ONE | {"title": "a\0b"}),
+    shown("Nothing in it", EMPTY, body=[]),
+    shown("Not JSON", InvalidInput("invalid_json", NOT_JSON), body="site_id=site-abc-123"),
+    shown("Not UTF-8", InvalidInput("invalid_utf8", "the body is not UTF-8")),
+    shown("A number that no double holds", HUGE, body=HUGE_BODY),
+    shown("Nested too deeply", InvalidInput("too_deep", "the body is nested too deeply")),
+    shown("A `Content-Length` that is none", body.bad_length()),
+    shown("The connection ended early", body.incomplete()),
+    shown("Damaged gzip", body.bad_gzip(), body="not gzip", headers={"Content-Encoding": "gzip"}),
+    none_accepted=example("Several events, all bad", ALL_BAD, {"body": [NO_SITE_BODY]}),
+)
+TOO_LARGE = by_code(
+    shown(f"More than {body.MAX_BODY_BYTES:,} bytes, once decompressed", body.too_large()),
+    shown(f"More than {body.MAX_EVENTS:,} events", body.too_many()),
+    event_too_large=shown(f"An event over {body.MAX_EVENT_BYTES:,} bytes", body.event_too_large()),
+)
+BROTLI = shown("Brotli", body.unsupported_encoding(), body=ONE, headers={"Content-Encoding": "br"})
+NOT_NOW = by_code(
+    shown("Redis is away or takes no writes", Unavailable("queue_unavailable", AWAY), body=ONE),
+    shown("`MAX_BACKLOG` events wait already", Unavailable("backlog_full", FULL), body=ONE),
+)
+TRY_AGAIN = "Nothing was queued; send the same again after `Retry-After`."
+REFUSALS: Json = {
+    "400": answer("Bad input; nothing was queued.", "Refused", BAD_INPUT),
+    "401": refusal(
+        "No key or a wrong one; only with `INGEST_AUTH=true`.",
+        unauthorized=shown("No key", NO_KEY, body=ONE),
+    ),
+    "413": refusal("Too large; nothing was queued.", **TOO_LARGE),
+    "415": refusal("A `Content-Encoding` other than gzip.", unsupported_encoding=BROTLI),
+    "503": refusal(TRY_AGAIN, headers=RETRY_AFTER, **NOT_NOW),
+}

@@ -1,0 +1,33 @@
+"""What the door reads of a request, whichever server it came through."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+
+class RequestHeaders(Protocol):
+    """Headers by their HTTP names in lower case; a dict will do.
+
+    Values are as HTTP has them: a character for each byte, which is Latin-1.
+    """
+
+    def get(self, name: str, /) -> str | None: ...
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One request. `peer` is the address of its connection, where that has one."""
+
+    method: str
+    path: str
+    # Without the question mark, not decoded, a character for each byte.
+    query: str
+    headers: RequestHeaders
+    peer: str | None
+    # At most so many bytes of the body, all of it where it has fewer. Raises InvalidInput.
+    read: Callable[[int], bytes]
+
+
+def utf8_text(value: str) -> str:
+    """The bytes of a header or a query, read as the UTF-8 that they mostly are."""
+    return value.encode("latin-1", "replace").decode("utf-8", "replace")
