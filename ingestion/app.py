@@ -16,7 +16,7 @@ from ingestion.tracker.routes import add_tracker_routes
 from ingestion.visitor.visitors import PARAMETER
 from shared.clock import now_ms
 from shared.errors import InvalidInput, Unavailable
-from shared.event import MAX_TEXT
+from shared.fields import MAX_TEXT
 from shared.http.web import add_common_routes
 from shared.queue.event_queue import EventQueue, check_durability
 from shared.settings import Settings

@@ -16,7 +16,8 @@ from ingestion.telemetry import count_answer, count_events
 from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.visitors import Salts, asks_for_visitors, browser_from
 from shared.errors import InvalidInput, Unavailable
-from shared.event import MAX_USER_AGENT, encode_event
+from shared.event import encode_event
+from shared.fields import MAX_USER_AGENT
 from shared.http.auth import is_authorised
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings

@@ -1,7 +1,8 @@
 """What an event is, once accepted: the form in which it waits in Redis and reaches the tables.
 
-On the wire an event is a JSON array, so the order of the fields below is a format: add at the end,
-with a default, and never reorder, or a rolling upgrade misreads what is queued.
+Its fields are those of shared/fields.py that are on the wire; a test holds the two together. There
+an event is a JSON array, so their order is a format: add at the end, with a default, and never
+reorder, or a rolling upgrade misreads what is queued.
 """
 
 from typing import Any
@@ -9,14 +10,6 @@ from typing import Any
 import msgspec
 
 PAGE_VIEW = "page_view"
-
-# Bounds of the contract, in characters; the columns of shared/db/tables.py are as wide.
-MAX_NAME = 255
-MAX_TEXT = 2048
-MAX_EVENT_ID = 64
-# Longer user agents are cut: they come from scanners, and what tells browsers apart comes first.
-MAX_USER_AGENT = 1024
-MAX_PROPERTIES = 50
 
 # Other names that are stored under one of ours.
 EVENT_TYPES = {"pageview": PAGE_VIEW}

@@ -42,15 +42,13 @@ class Kind(Enum):
 class Dimension:
     """A field by whose values events are broken down and filtered.
 
-    `name` is the API's, `label` the dashboard's, which shows it in the list `panel`; where several
-    share one, `tab` tells them apart there. With `has_rollup`, its values are counted in each
-    batch's transaction, and asking costs the same however many events there are; without, answers
-    come from segments, and a batch pays nothing for it.
+    `name` is the API's, `label` the dashboard's; `tab` tells it from others in one list of PANELS.
+    With `has_rollup`, its values are counted in each batch's transaction, and asking costs the same
+    however many events there are; without, answers come from segments, and a batch pays nothing.
     """
 
     name: str
     label: str
-    panel: str
     tab: str = ""
     has_rollup: bool = True
 
@@ -129,7 +127,7 @@ FIELDS = (
         MAX_NAME,
         "What happened. Required; `pageview` is stored as `page_view`.",
         # Counted by type in every rollup, whatever else it is about.
-        Dimension(EVENT_TYPE, "Event", "Events"),
+        Dimension(EVENT_TYPE, "Event"),
         is_required=True,
     ),
     Field("received_at", Kind.MOMENT, Origin.REQUEST, is_required=True),
@@ -140,7 +138,7 @@ FIELDS = (
         MAX_TEXT,
         f"The page, as a path or a URL; kept is the path, at most {MAX_TEXT} characters. `utm_*` "
         "are read from its query string, then query and fragment are cut off.",
-        Dimension("path", "Page", "Pages"),
+        Dimension("path", "Page"),
     ),
     client_text(
         "user_id",
@@ -163,25 +161,25 @@ FIELDS = (
         Origin.REQUEST,
         "The visitor's country, two letters.",
         most=2,
-        dimension=Dimension("country", "Country", "Countries"),
+        dimension=Dimension("country", "Country"),
     ),
     client_text(
         "utm_source",
         MAX_NAME,
         "Campaign source; wins over the one in `path`.",
-        Dimension("utm_source", "Campaign source", "Campaigns", "Source"),
+        Dimension("utm_source", "Campaign source", "Source"),
     ),
     client_text(
         "utm_medium",
         MAX_NAME,
         "Campaign medium; wins over the one in `path`.",
-        Dimension("utm_medium", "Campaign medium", "Campaigns", "Medium"),
+        Dimension("utm_medium", "Campaign medium", "Medium"),
     ),
     client_text(
         "utm_campaign",
         MAX_NAME,
         "Campaign name; wins over the one in `path`.",
-        Dimension("utm_campaign", "Campaign", "Campaigns", "Name"),
+        Dimension("utm_campaign", "Campaign", "Name"),
     ),
     Field(
         "properties",
@@ -194,26 +192,24 @@ FIELDS = (
         "source",
         MAX_NAME,
         "The site or app that `referrer` leads to.",
-        Dimension("referrer", "Source", "Sources"),
+        Dimension("referrer", "Source"),
     ),
-    made_text(
-        "browser", MAX_CLIENT, "Of `user_agent`.", Dimension("browser", "Browser", "Browsers")
-    ),
-    made_text("os", MAX_CLIENT, "Of `user_agent`.", Dimension("os", "System", "Systems")),
-    made_text("device", MAX_CLIENT, "Of `user_agent`.", Dimension("device", "Device", "Devices")),
+    made_text("browser", MAX_CLIENT, "Of `user_agent`.", Dimension("browser", "Browser")),
+    made_text("os", MAX_CLIENT, "Of `user_agent`.", Dimension("os", "System")),
+    made_text("device", MAX_CLIENT, "Of `user_agent`.", Dimension("device", "Device")),
 )
 
-# The dashboard's lists, in order; of those that share one, the first tab is open.
-PANELS = (
-    "Pages",
-    "Sources",
-    "Countries",
-    "Events",
-    "Browsers",
-    "Systems",
-    "Devices",
-    "Campaigns",
-)
+# The dashboard's lists, in order, and what each can show; the first is what it shows at first.
+PANELS = {
+    "Pages": ("path",),
+    "Sources": ("referrer",),
+    "Countries": ("country",),
+    "Events": (EVENT_TYPE,),
+    "Browsers": ("browser",),
+    "Systems": ("os",),
+    "Devices": ("device",),
+    "Campaigns": ("utm_campaign", "utm_source", "utm_medium"),
+}
 
 STORED = tuple(field for field in FIELDS if field.is_stored)
 ON_WIRE = tuple(field for field in FIELDS if field.is_on_wire)
@@ -221,3 +217,29 @@ FROM_CLIENT = tuple(field for field in FIELDS if field.origin is Origin.CLIENT)
 MADE_BY_WORKER = tuple(field for field in FIELDS if field.origin is Origin.WORKER)
 # By the API's name.
 DIMENSIONS = {field.dimension.name: field for field in FIELDS if field.dimension is not None}
+# The names of those that have rollups.
+COUNTED = frozenset(
+    field.dimension.name for field in FIELDS if field.dimension and field.dimension.has_rollup
+)
+
+
+def fields_as_markdown() -> str:
+    """The table of what clients may send, for docs/api.md."""
+    lines = ["| field | at most | what it is |", "| --- | --- | --- |"]
+    for field in FROM_CLIENT:
+        bound = f"{field.most} characters" if field.most else ""
+        lines.append(f"| `{field.name}` | {bound} | {field.description} |")
+    return "\n".join(lines)
+
+
+def dimensions_as_markdown() -> str:
+    """The table of dimensions, for docs/api.md."""
+    lines = ["| dimension | values are | counted |", "| --- | --- | --- |"]
+    for name, field in DIMENSIONS.items():
+        counted = "with the events" if name in COUNTED else "in columns of past hours"
+        lines.append(f"| `{name}` | {value_of(name, field)} | {counted} |")
+    return "\n".join(lines)
+
+
+def value_of(name: str, field: Field) -> str:
+    return f"of the field `{name}`" if field.origin is Origin.CLIENT else field.description

@@ -24,7 +24,7 @@ MAX_SOCKET_PATH_BYTES = 100
 
 
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
-    """A dataclass field that knows how it is read and what the README says of it."""
+    """A dataclass field that knows how it is read and what the docs say of it."""
     return dataclasses.field(default=default, metadata={"description": description, "parse": parse})
 
 
@@ -334,7 +334,7 @@ def is_loopback(host: str) -> bool:
 
 
 def as_markdown_table() -> str:
-    """The README's settings table."""
+    """The table of docs/settings.md."""
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for field in dataclasses.fields(Settings):
         default = shown(field.default)

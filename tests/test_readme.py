@@ -1,4 +1,4 @@
-"""What the README says is so: its settings, its commands, its curl and what that answers."""
+"""What README and docs say is so: settings, fields, commands, curls and what these answer."""
 
 import dataclasses
 import json
@@ -12,14 +12,17 @@ from flask.testing import FlaskClient
 
 from reporting.app import create_app
 from shared.clock import now_ms
+from shared.fields import dimensions_as_markdown, fields_as_markdown
 from shared.settings import Settings, as_markdown_table
 from tests.drained import store_all
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-DOCUMENTS = {"README.md": README, "docs/operating.md": OPERATING}
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+}
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 
 each_document = pytest.mark.parametrize("name", sorted(DOCUMENTS))
@@ -36,9 +39,17 @@ def commands_to(url: str) -> list[list[str]]:
     return [words for words in split if words[1].startswith(url)]
 
 
-def test_the_settings_table_is_the_codes() -> None:
-    table = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
-    assert table == as_markdown_table()
+@pytest.mark.parametrize(
+    ("name", "of", "table"),
+    [
+        ("docs/settings.md", "settings", as_markdown_table()),
+        ("docs/api.md", "fields", fields_as_markdown()),
+        ("docs/api.md", "dimensions", dimensions_as_markdown()),
+    ],
+)
+def test_a_table_is_the_codes(name: str, of: str, table: str) -> None:
+    shown = DOCUMENTS[name].partition(f"<!-- {of} -->\n")[2].partition(f"\n<!-- /{of} -->")[0]
+    assert shown == table
 
 
 def test_the_example_of_env_has_every_setting_with_its_default() -> None:
@@ -52,7 +63,7 @@ def test_the_example_of_env_has_every_setting_with_its_default() -> None:
 def test_every_make_target_is_in_the_makefile(name: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", DOCUMENTS[name], re.MULTILINE))
-    assert named
+    assert named or name != "README.md"
     assert named <= targets
 
 
@@ -78,7 +89,7 @@ def test_the_first_curl_is_counted_as_the_readme_shows(
     client: FlaskClient, settings: Settings
 ) -> None:
     ((_, _, flag, body),) = commands_to("http://127.0.0.1:8000/event")
-    ((_, asked),) = commands_to("http://127.0.0.1:8001/stats")
+    (_, asked), *_ = commands_to("http://127.0.0.1:8001/stats")
     before = now_ms()
     # What curl says of a body given with -d.
     sent = client.post("/event", data=body, content_type="application/x-www-form-urlencoded")
@@ -99,3 +110,11 @@ def test_the_lines_of_the_second_curl_are_accepted_as_the_readme_shows(
     lines = "\n".join(re.findall(r"'({.*?})'", block))
     sent = client.post("/events", data=lines, content_type="application/x-ndjson")
     assert (sent.status_code, sent.get_json()) == (202, json.loads(blocks("json")[1]))
+
+
+def test_every_question_of_the_readme_is_answered(client: FlaskClient, settings: Settings) -> None:
+    client.post("/event", json={"site_id": "demo", "event_type": "page_view"})
+    store_all(settings)
+    reporting = create_app(settings).test_client()
+    for _, asked in commands_to("http://127.0.0.1:8001/"):
+        assert reporting.get(asked.removeprefix("http://127.0.0.1:8001")).status_code == 200

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from shared.errors import FootfallError
-from shared.event import MAX_TEXT, MAX_USER_AGENT
+from shared.fields import MAX_TEXT, MAX_USER_AGENT
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # What of a line is quoted in a reason.

@@ -25,7 +25,7 @@ from footfall.importing.progress import (
 )
 from footfall.importing.stopping import Stopping
 from footfall.importing.visitors import visitors
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
 from shared.settings import Settings
 
 # So many bad and so many repaired lines are named; all are counted.

@@ -17,7 +17,7 @@ from footfall.load.traffic.plan import Plan
 from footfall.load.traffic.requests import Requests, head_for
 from footfall.load.traffic.traffic import Shape, Traffic
 from shared.clock import now_ms
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
 from shared.settings import Settings
 
 MOST_EVENTS = 20_000_000

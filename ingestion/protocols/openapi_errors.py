@@ -2,7 +2,7 @@
 
 from ingestion.door import MAX_EVENT_BYTES
 from ingestion.reading.body import MAX_BODY_BYTES, MAX_EVENTS
-from shared.event import MAX_EVENT_ID
+from shared.fields import MAX_EVENT_ID
 from shared.http.openapi import RETRY_AFTER, Json, answer, error, example, refusal
 
 SITE = "site-abc-123"

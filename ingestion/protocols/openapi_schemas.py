@@ -3,7 +3,7 @@
 from ingestion.door import MAX_EVENT_BYTES
 from ingestion.reading.body import MAX_EVENTS
 from ingestion.reading.schema import ALIASES
-from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_PROPERTIES, MAX_TEXT, MAX_USER_AGENT
+from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_PROPERTIES, MAX_TEXT, MAX_USER_AGENT
 from shared.http.openapi import STATUS_SCHEMA, Json, ref
 
 

@@ -3,9 +3,8 @@
 from urllib.parse import parse_qsl
 
 from shared.errors import InvalidInput
-from shared.event import MAX_NAME, MAX_TEXT
-
-ABSOLUTE = ("http://", "https://")
+from shared.fields import MAX_NAME, MAX_TEXT
+from shared.urls import is_absolute
 
 
 def path_from(page: str) -> str | None:
@@ -16,7 +15,7 @@ def path_from(page: str) -> str | None:
     if not page:
         return None
     path = page.partition("#")[0].partition("?")[0]
-    if path[:8].lower().startswith(ABSOLUTE):
+    if is_absolute(path):
         path = "/" + path.partition("//")[2].partition("/")[2]
     path = path or "/"
     if len(path) > MAX_TEXT:

@@ -16,15 +16,8 @@ from ingestion.reading.paths import campaign_from, path_from
 from ingestion.reading.timestamps import timestamp_from
 from ingestion.visitor.visitors import Browser
 from shared.errors import InvalidInput
-from shared.event import (
-    EVENT_TYPES,
-    MAX_EVENT_ID,
-    MAX_NAME,
-    MAX_PROPERTIES,
-    MAX_TEXT,
-    MAX_USER_AGENT,
-    Event,
-)
+from shared.event import EVENT_TYPES, Event
+from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_PROPERTIES, MAX_TEXT, MAX_USER_AGENT
 
 # Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
 MAX_PAGE = 32 * 1024

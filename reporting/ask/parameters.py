@@ -12,7 +12,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.errors import InvalidInput
-from shared.event import EVENT_TYPES, MAX_NAME
+from shared.event import EVENT_TYPES
+from shared.fields import MAX_NAME
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 1000

@@ -16,15 +16,17 @@ from reporting.ask.parameters import (
     zone_from,
 )
 from reporting.ask.periods import INTERVALS, midnight_ms
-from shared.counts.rollups import DIMENSIONS, EVENT_TYPE
 from shared.errors import InvalidInput
-from shared.event import MAX_TEXT, PAGE_VIEW
+from shared.event import PAGE_VIEW
+from shared.fields import DIMENSIONS, EVENT_TYPE, MAX_TEXT
 
 ALL_TYPES = "all"
 # What a breakdown can be asked by.
-BREAKDOWNS = (*DIMENSIONS, EVENT_TYPE)
+BREAKDOWNS = tuple(DIMENSIONS)
+# What narrows by a value; the type has rules of its own.
+FILTERS = tuple(name for name in DIMENSIONS if name != EVENT_TYPE)
 FORMATS = ("json", "csv")
-RANGE_PARAMETERS = frozenset({"site_id", "date", "from", "to", "tz", "event_type", *DIMENSIONS})
+RANGE_PARAMETERS = frozenset({"site_id", "date", "from", "to", "tz", "event_type", *FILTERS})
 STATS_PARAMETERS = RANGE_PARAMETERS | {"limit", "compare"}
 SERIES_PARAMETERS = RANGE_PARAMETERS | {"interval", "format"}
 BREAKDOWN_PARAMETERS = RANGE_PARAMETERS | {"dimension", "limit", "format"}
@@ -132,6 +134,6 @@ def range_from(given: Mapping[str, str], now: int) -> Query:
 
 
 def filters_from(given: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    for name in DIMENSIONS:
+    for name in FILTERS:
         if name in given:
             yield name, short_name(name, given[name], MAX_TEXT)

@@ -12,17 +12,19 @@ from reporting.count.cover import Span, cover_of
 from reporting.count.statements import select_pruned_before
 from reporting.count.totals import Totals, ValueTotals
 from shared.clock import HOUR_MS
-from shared.counts.rollups import EVENT_TYPE
 from shared.errors import InvalidInput
+from shared.fields import COUNTED, EVENT_TYPE
 
 
 def is_covered(query: Query, dimension: str | None = None, *, with_users: bool = True) -> bool:
     """Whether the rollups hold the answer, broken down by `dimension` if any.
 
     They know the events of a value by type, and the users of a value or a type, by the hour; not
-    those of two values together, nor users by value and type.
+    those of two values together, nor users by value and type, nor dimensions without rollups.
     """
     together = {name for name, _ in query.filters} | ({dimension} - {None, EVENT_TYPE})
+    if not together <= COUNTED:
+        return False
     if len(together) > 1 or (len(query.filters) > 0 and dimension == EVENT_TYPE):
         return False
     if together and with_users and query.users_type is not None:

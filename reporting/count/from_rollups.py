@@ -18,7 +18,8 @@ from reporting.count.rollup_statements import (
 from reporting.count.statements import select_edge_values, select_totals
 from reporting.count.totals import Totals, ValueTotals, ranked
 from reporting.count.user_counts import fetch_unique_users
-from shared.counts.rollups import EVENT_TYPE, LEVELS, TOTAL, value_key
+from shared.counts.rollups import LEVELS, TOTAL, value_key
+from shared.fields import EVENT_TYPE
 
 
 def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]) -> list[Totals]:

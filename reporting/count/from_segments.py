@@ -22,7 +22,6 @@ from reporting.count.rollup_statements import chunks
 from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.totals import Totals, ValueTotals, ranked
 from shared.clock import DAY_MS, HOUR_MS
-from shared.counts.rollups import EVENT_TYPE
 from shared.counts.segments import (
     TIME,
     USER,
@@ -34,6 +33,7 @@ from shared.counts.segments import (
     select_segments,
 )
 from shared.db.tables import events_by_hour
+from shared.fields import EVENT_TYPE
 
 # Of segments at a time in memory, where none has more by itself.
 CHUNK_EVENTS = 1_000_000

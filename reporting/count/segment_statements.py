@@ -6,7 +6,8 @@ from sqlalchemy import and_, select
 
 from reporting.ask.query import Query
 from reporting.count.cover import Span
-from reporting.count.statements import Rows, matching, value_column
+from reporting.count.statements import Rows, matching
+from shared.counts.rollups import VALUE_COLUMNS
 from shared.db.tables import events, segment_columns, users
 
 # Of `events` at a time in memory.
@@ -28,7 +29,7 @@ def select_matching(query: Query, dimension: str | None, span: Span) -> Rows:
     """timestamp, event_type, the dimension's value (of none: the type) and the user's number, of
     each of the query's events in a span; to be read piece by piece."""
     its_user = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
-    value = events.c.event_type if dimension is None else value_column(dimension)
+    value = events.c.event_type if dimension is None else VALUE_COLUMNS[dimension]
     return (
         select(events.c.timestamp, events.c.event_type, value.label("value"), users.c.number)
         .join_from(events, users, its_user, isouter=True)

@@ -7,9 +7,10 @@ from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, litera
 
 from reporting.ask.query import Query
 from reporting.count.cover import Span
-from shared.counts.rollups import DIMENSIONS, EVENT_TYPE, TOTAL
+from shared.counts.rollups import TOTAL, VALUE_COLUMNS
 from shared.db.tables import events, events_by_day, outcomes, retention, sites, users
 from shared.event import PAGE_VIEW
+from shared.fields import EVENT_TYPE
 
 Rows = Select[*tuple[Any, ...]]
 
@@ -21,7 +22,7 @@ def matching(query: Query, span: Span) -> ColumnElement[bool]:
         events.c.site_id == query.site_id,
         events.c.timestamp >= start,
         events.c.timestamp < end,
-        *(DIMENSIONS[name] == value for name, value in query.filters),
+        *(VALUE_COLUMNS[name] == value for name, value in query.filters),
     )
 
 
@@ -68,16 +69,12 @@ def select_steps(query: Query, step_ms: int) -> Rows:
     )
 
 
-def value_column(dimension: str) -> ColumnElement[str]:
-    return events.c.event_type if dimension == EVENT_TYPE else DIMENSIONS[dimension]
-
-
 def select_values(query: Query, dimension: str, span: Span, *, with_users: bool) -> Rows:
     """value, views and unique_users where there are views: most viewed first, then by value.
 
     Without users, which take most of the time, these are 0.
     """
-    value = value_column(dimension)
+    value = VALUE_COLUMNS[dimension]
     views = counted_views(query).label("views")
     users = counted_users(query) if with_users else literal(0)
     return (
@@ -93,7 +90,7 @@ def select_values(query: Query, dimension: str, span: Span, *, with_users: bool)
 
 def select_edge_values(query: Query, dimension: str, span: Span) -> Rows:
     """value and views of a span, every value."""
-    value = value_column(dimension)
+    value = VALUE_COLUMNS[dimension]
     statement = (
         select(value.label("value"), func.count().label("views"))
         .where(matching(query, span), value.is_not(None))
@@ -108,7 +105,7 @@ def select_edge_values(query: Query, dimension: str, span: Span) -> Rows:
 def select_edge_users(query: Query, dimension: str, values: Collection[str], span: Span) -> Rows:
     """value and number of each user of these values of a dimension; of TOTAL, of all events."""
     everybody = dimension == TOTAL
-    value = value_column(EVENT_TYPE if everybody else dimension)
+    value = VALUE_COLUMNS[EVENT_TYPE if everybody else dimension]
     statement = (
         select(value.label("value"), users.c.number)
         .join(

@@ -5,10 +5,12 @@ page asks for it, and sends it with each question to the routes that have the nu
 """
 
 import re
+from typing import Any
 
 from flask import Flask, Response, abort, render_template_string, request
 
 from reporting.dashboard.assets import PAGE, Asset, Assets, load_assets
+from shared.fields import FIELDS, PANELS
 from shared.settings import Settings
 
 ASSETS_PATH = "/assets/"
@@ -35,6 +37,7 @@ def add_dashboard(app: Flask, settings: Settings) -> None:
             modules=assets.modules,
             ingestion=ingestion,
             settings=settings,
+            lists=lists(),
         )
         response = Response(page, headers=page_headers(ingestion))
         response.add_etag()
@@ -44,6 +47,17 @@ def add_dashboard(app: Flask, settings: Settings) -> None:
     @app.get(f"{ASSETS_PATH}<digest>/<path:name>")
     def asset(digest: str, name: str) -> Response:
         return asset_response(found(assets, digest, name))
+
+
+def lists() -> dict[str, Any]:
+    """What the page shows of each dimension, for its scripts."""
+    shown = {field.dimension.name: field.dimension for field in FIELDS if field.dimension}
+    names = [name for of_panel in PANELS.values() for name in of_panel]
+    return {
+        "dimensions": {name: shown[name].label for name in names},
+        "tabs": {name: shown[name].tab for name in names if shown[name].tab},
+        "panels": [{"title": title, "dimensions": of_panel} for title, of_panel in PANELS.items()],
+    }
 
 
 def found(assets: Assets, digest: str, name: str) -> Asset:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
 from shared.http.openapi import KEY_OR_OPEN, RETRY_AFTER, Json, error, refusal
 
 SITE = "site-abc-123"

@@ -1,7 +1,7 @@
 """What the routes that answer for a range of days share in OpenAPI: parameters, errors, headers."""
 
 from reporting.ask.parameters import DEFAULT_LIMIT, MAX_LIMIT
-from reporting.ask.query import FORMATS
+from reporting.ask.query import FILTERS, FORMATS
 from reporting.http.openapi_parts import (
     DATABASE_AWAY,
     NAME,
@@ -10,8 +10,7 @@ from reporting.http.openapi_parts import (
     bad,
 )
 from reporting.http.openapi_schemas import DATE
-from shared.counts.rollups import DIMENSIONS
-from shared.event import MAX_NAME, MAX_TEXT
+from shared.fields import MAX_NAME, MAX_TEXT
 from shared.http.openapi import Json, answer, error, example, query
 
 KEPT: Json = {
@@ -50,7 +49,7 @@ RANGE_PARAMETERS: list[Json] = [
             {"type": "string", "maxLength": MAX_TEXT},
             f"Only events with this value of `{name}`, exactly.",
         )
-        for name in DIMENSIONS
+        for name in FILTERS
     ),
 ]
 LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}

@@ -24,26 +24,22 @@ from shared.db.tables import (
     users_by_hour,
     users_by_week,
 )
+from shared.fields import COUNTED, DIMENSIONS, EVENT_TYPE
 
 # 1970 began on a Thursday. Whole days from there, so that shorter buckets begin as they should.
 FIRST_MONDAY = 4 * DAY_MS
 
 # The dimension of all events, whose one value is the empty text.
 TOTAL = ""
-EVENT_TYPE = "event_type"
 
-# By what events can be broken down and filtered, besides their type: the API's name, and the column
-# of `events` that holds the value.
-DIMENSIONS: dict[str, Column[str]] = {
-    "path": events.c.path,
-    "referrer": events.c.source,
-    "browser": events.c.browser,
-    "os": events.c.os,
-    "device": events.c.device,
-    "country": events.c.country,
-    "utm_source": events.c.utm_source,
-    "utm_medium": events.c.utm_medium,
-    "utm_campaign": events.c.utm_campaign,
+# By what events can be broken down and filtered, by the API's name: the column of `events` that
+# holds the value.
+VALUE_COLUMNS: dict[str, Column[str]] = {
+    name: events.c[field.name] for name, field in DIMENSIONS.items()
+}
+# Those whose values the rollups count. The type is told apart in each of their rows anyway.
+ROLLED_UP: dict[str, Column[str]] = {
+    name: column for name, column in VALUE_COLUMNS.items() if name in COUNTED and name != EVENT_TYPE
 }
 
 

@@ -21,8 +21,9 @@ import numpy.typing as npt
 from sqlalchemy import Select, Table, func, select
 
 from shared.clock import DAY_MS, HOUR_MS
-from shared.counts.rollups import DIMENSIONS, EVENT_TYPE, TOTAL
+from shared.counts.rollups import TOTAL
 from shared.db.tables import segments
+from shared.fields import DIMENSIONS
 
 Numbers = npt.NDArray[np.unsignedinteger]
 Rows = Select[*tuple[Any, ...]]
@@ -30,7 +31,7 @@ Rows = Select[*tuple[Any, ...]]
 # When, in ms since `bucket`; and the user's number plus one, 0 for nobody.
 TIME, USER = "time", "user"
 # Of the columns whose values are texts.
-TEXTS = (EVENT_TYPE, *DIMENSIONS)
+TEXTS = tuple(DIMENSIONS)
 COLUMNS = (TIME, USER, *TEXTS)
 
 # Twice that in a statement that escapes each byte; MariaDB takes 16 MiB, and TiDB 6 in a row.

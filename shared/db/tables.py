@@ -25,10 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, MAX_USER_AGENT
+from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, STORED, Field, Kind
 
-# Of a browser's, a system's or a device's name.
-MAX_CLIENT = 64
 # Of a dimension's name.
 MAX_DIMENSION = 16
 VALUE_KEY_BYTES = 16
@@ -73,33 +71,25 @@ ValueKey = LargeBinary(VALUE_KEY_BYTES).with_variant(
 LongBytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 LongText = Text().with_variant(mysql.LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
 
+
+def event_column(field: Field) -> Column[Any]:
+    """The column of a field that is stored."""
+    types: dict[Kind, Any] = {Kind.MOMENT: BigInteger, Kind.OBJECT: JSON}
+    if field.most is not None:
+        types[Kind.TEXT] = ExactText(field.most)
+    return Column(
+        field.name,
+        types[field.kind],
+        primary_key=field.name in KEY_OF_EVENTS,
+        nullable=not field.is_required,
+        autoincrement=False,
+    )
+
+
 # The primary key is the order in which InnoDB stores the rows: a site's day is one contiguous
 # range, and every range query of /stats reads just that.
-events = Table(
-    "events",
-    metadata,
-    Column("site_id", ExactText(MAX_NAME), primary_key=True),
-    Column("timestamp", BigInteger, primary_key=True, autoincrement=False),
-    Column("event_id", ExactText(MAX_EVENT_ID), primary_key=True),
-    Column("event_type", ExactText(MAX_NAME), nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("path", ExactText(MAX_TEXT)),
-    Column("user_id", ExactText(MAX_NAME)),
-    Column("session_id", ExactText(MAX_NAME)),
-    Column("referrer", ExactText(MAX_TEXT)),
-    Column("title", ExactText(MAX_TEXT)),
-    Column("user_agent", ExactText(MAX_USER_AGENT)),
-    Column("country", ExactText(2)),
-    Column("utm_source", ExactText(MAX_NAME)),
-    Column("utm_medium", ExactText(MAX_NAME)),
-    Column("utm_campaign", ExactText(MAX_NAME)),
-    Column("properties", JSON),
-    # What the worker makes of `referrer` and `user_agent`.
-    Column("source", ExactText(MAX_NAME)),
-    Column("browser", ExactText(MAX_CLIENT)),
-    Column("os", ExactText(MAX_CLIENT)),
-    Column("device", ExactText(MAX_CLIENT)),
-)
+KEY_OF_EVENTS = ("site_id", "timestamp", "event_id")
+events = Table("events", metadata, *map(event_column, STORED))
 
 # One row a committed batch. Its primary key is what makes a redelivered batch a no-op.
 batch_ledger = Table(

@@ -18,10 +18,12 @@ from shared.db.dialects import insert_adding, insert_ignoring_known
 from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import OUTCOME_SHARDS, batch_ledger, dedupe, outcomes
 from shared.errors import BatchHalted, PoisonEvent
-from shared.event import MAX_EVENT_ID, MAX_NAME, Event, decode_event, decode_events
+from shared.event import Event, decode_event, decode_events
+from shared.fields import MAX_EVENT_ID, MAX_NAME
 from shared.outcomes import DropReason, Outcome
 from shared.queue.event_queue import Batch
 from worker.batch.insert import (
+    ROW_NAMES,
     Inserted,
     Row,
     insert_all,
@@ -121,7 +123,7 @@ def count_rows(
     deleted again. Returns how many stay."""
     if not rows:
         return 0
-    columns = Columns(rows)
+    columns = Columns(rows, ROW_NAMES)
     lock_sites(connection, set(columns.site_ids))
     numbers = numbers_of_rows(connection, columns)
     excess = find_excess(connection, columns, numbers, burst_limit, now) if burst_limit else []
@@ -130,7 +132,7 @@ def count_rows(
         kept = sorted(set(range(len(rows))).difference(excess))
         if not kept:
             return 0
-        columns = Columns([rows[index] for index in kept])
+        columns = Columns([rows[index] for index in kept], ROW_NAMES)
         numbers = [numbers[index] for index in kept]
     raise_rollups(connection, batch_id, columns, numbers)
     return len(rows) - len(excess)

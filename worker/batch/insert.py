@@ -5,6 +5,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Dialect
 
 from shared.db.database import KnownKey, translated_errors
@@ -12,10 +13,11 @@ from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import events
 from shared.errors import BatchHalted, PoisonEvent
 from shared.event import Event
+from shared.fields import MADE_BY_WORKER
 from worker.batch.parking import DeadEvent, dead_event
-from worker.enrich.clients import client_from
-from worker.enrich.sources import source_from
+from worker.enrich.made import made_of
 
+# An event as it waited, and what is made of it; begins with its primary key.
 Row = tuple[object, ...]
 Key = tuple[str, int, str]
 
@@ -26,9 +28,13 @@ MAX_DEAD_SHARE = 0.05
 
 encode_properties = msgspec.json.Encoder().encode
 
+# What a row holds. Of two with one name the later is meant: `properties`, as text.
+ROW_NAMES = (*Event.__struct_fields__, "properties", *(field.name for field in MADE_BY_WORKER))
+PLACES = {name: place for place, name in enumerate(ROW_NAMES)}
+
 
 class Inserted(NamedTuple):
-    """What inserting events came to; `stored` are rows of `events`."""
+    """What inserting events came to."""
 
     stored: list[Row]
     duplicates: int
@@ -110,41 +116,24 @@ def insert_rows(connection: Connection, rows: list[Row]) -> None:
     PyMySQL writes every value into the statement, NULLs too, at half a microsecond each: that is
     a sixth of the batch where six of sixteen columns are empty, as they mostly are.
     """
-    filled = [
-        i for i, column in enumerate(zip(*rows, strict=True)) if column.count(None) < len(rows)
-    ]
-    statement = insert_sql(connection.dialect, tuple(filled))
-    connection.exec_driver_sql(statement, list(map(itemgetter(*filled), rows)))
+    values_of = dict(zip(ROW_NAMES, zip(*rows, strict=True), strict=True))
+    filled = tuple(
+        column.name for column in events.columns if values_of[column.name].count(None) < len(rows)
+    )
+    statement = insert_sql(connection.dialect, filled)
+    pick = itemgetter(*(PLACES[name] for name in filled))
+    connection.exec_driver_sql(statement, list(map(pick, rows)))
 
 
 @lru_cache(maxsize=64)
-def insert_sql(dialect: Dialect, filled: tuple[int, ...]) -> str:
+def insert_sql(dialect: Dialect, filled: tuple[str, ...]) -> str:
     """The INSERT as the driver takes it: rows go in as tuples, past SQLAlchemy's per-row work."""
-    names = [column.name for i, column in enumerate(events.columns) if i in filled]
     statement = events.insert().prefix_with("/* worker.events */")
-    return str(statement.compile(dialect=dialect, column_keys=names))
+    return str(statement.compile(dialect=dialect, column_keys=filled))
 
 
 def row_from(event: Event) -> Row:
-    """An event as the columns of `events`, in their order."""
+    """The values of ROW_NAMES."""
     properties = event.properties
-    return (
-        event.site_id,
-        event.timestamp,
-        event.event_id,
-        event.event_type,
-        event.received_at,
-        event.path,
-        event.user_id,
-        event.session_id,
-        event.referrer,
-        event.title,
-        event.user_agent,
-        event.country,
-        event.utm_source,
-        event.utm_medium,
-        event.utm_campaign,
-        None if properties is None else encode_properties(properties).decode(),
-        source_from(event.referrer, event.site_id),
-        *client_from(event.user_agent),
-    )
+    text = None if properties is None else encode_properties(properties).decode()
+    return (*astuple(event), text, *made_of(event))

@@ -14,9 +14,8 @@ from sqlalchemy import Connection
 
 from shared.clock import HOUR_MS, MINUTE_MS
 from shared.counts.rollups import (
-    DIMENSIONS,
     EVENT_ROLLUPS,
-    EVENT_TYPE,
+    ROLLED_UP,
     TOTAL,
     TOTAL_KEY,
     WEEK_ROLLUP,
@@ -27,7 +26,8 @@ from shared.counts.rollups import (
 from shared.counts.user_sets import UserSets, encode_sets
 from shared.db.dialects import insert_adding, insert_ignoring_known, insert_widening
 from shared.db.driver_rows import insert_tuples
-from shared.db.tables import dimension_values, events, recent_users, sites
+from shared.db.tables import dimension_values, recent_users, sites
+from shared.fields import EVENT_TYPE
 from worker.counting.users import numbers_of
 from worker.stored.site_rows import FIRST_OF_NONE, LAST_OF_NONE
 
@@ -37,13 +37,15 @@ Row = Sequence[Any]
 Cells = Counter[tuple[str, str, int, bytes, str]]
 # The same, or site_id, bucket, event_type -> events: the keys of a rollup's table.
 Counted = Counter[tuple[Any, ...]]
-COLUMN_NAMES = tuple(column.name for column in events.columns)
 
 
 class Columns:
-    """Rows of `events`, at least one, turned into columns, which is how they are counted fast."""
+    """Events as rows, at least one, turned into columns, which is how they are counted fast.
 
-    def __init__(self, rows: Sequence[Row], names: Sequence[str] = COLUMN_NAMES) -> None:
+    `names` say what a row holds; of two with one name the later is meant.
+    """
+
+    def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
         self.site_ids: tuple[str, ...] = columns["site_id"]
         self.timestamps: tuple[int, ...] = columns["timestamp"]
@@ -51,11 +53,11 @@ class Columns:
         self.user_ids: tuple[str | None, ...] = columns["user_id"]
         self.hours = [timestamp - timestamp % HOUR_MS for timestamp in self.timestamps]
         self.of_dimension: dict[str, tuple[str | None, ...]] = {
-            name: columns[column.name] for name, column in DIMENSIONS.items()
+            name: columns[column.name] for name, column in ROLLED_UP.items()
         }
 
     def filled(self) -> Iterator[tuple[str, tuple[str | None, ...]]]:
-        """Each dimension of which any row has a value."""
+        """Each dimension that is rolled up and of which any row has a value."""
         for name, values in self.of_dimension.items():
             if values.count(None) < len(values):
                 yield name, values

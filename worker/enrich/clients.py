@@ -12,7 +12,7 @@ from ua_parser import Domain, PartialResult
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
-from shared.db.tables import MAX_CLIENT
+from shared.fields import MAX_CLIENT
 
 # Visitors share a few thousand user agents, and looking one up is 500 times faster than parsing it.
 # Bounded, for anybody may send new ones: 16 MB where all of them are as long as they may be.

@@ -1,13 +1,14 @@
 """What a referrer resolves to: the site or the app that sent the visitor, by its host.
 
-Hosts that stand for one site count as one where the table or a rule below says so. No input raises.
+Hosts that stand for one site count as one where the table or a rule below says so; what a host is,
+shared/urls.py says. No input raises.
 """
 
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
+from shared.urls import host_from, site_from, without_www
 
 # The same few pages link to a site again and again. A referrer may have 2 kB, hence no more.
 CACHED_REFERRERS = 4096
@@ -30,8 +31,8 @@ SAME_SITE = {
     "youtu.be": "youtube.com",
 }
 URL = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
-# The same site, for desks and for phones.
-PREFIXES = ("www.", "m.", "mobile.")
+# The same site, for phones.
+PREFIXES = ("m.", "mobile.")
 # google.de, google.co.uk, google.com.br; what has a name of its own, like news.google.com, stays.
 GOOGLE = re.compile(r"google\.(?:(?:com?\.)?[a-z]{2}|cat)")
 
@@ -45,22 +46,16 @@ def source_from(referrer: str | None, site_id: str) -> str | None:
     text = (referrer or "").strip()
     if not URL.match(text):
         return text[:MAX_NAME].rstrip() or None
-    name = site_name(host_from(text))[:MAX_NAME]
-    return None if name == site_name(site_id.lower()) else name or None
-
-
-def host_from(url: str) -> str:
-    """The host in lower case, without user, port and brackets; empty where there is none."""
-    try:
-        # Its port is not asked for: a bad one would raise, and says nothing of the host.
-        return urlsplit(url).hostname or ""
-    except ValueError:  # `http://[`, or a host that holds a slash once normalised
-        return ""
+    host = host_from(f"https:{text}" if text.startswith("//") else text)
+    if host is None:
+        return None
+    name = site_name(host)
+    return None if name == site_name(site_from(site_id)) else name
 
 
 def site_name(host: str) -> str:
     """One name for all hosts of a site, as far as we know them."""
-    host = host.strip().rstrip(".")
+    host = without_www(host)
     for prefix in PREFIXES:
         rest = host.removeprefix(prefix)
         host = rest if "." in rest else host  # mobile.de is a site

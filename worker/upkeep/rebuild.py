@@ -18,7 +18,7 @@ from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, Row, Table, and_, bindparam, delete, select, update
 
 from shared.clock import DAY_MS, WEEK_MS, iso_from_ms
-from shared.counts.rollups import DAYS, DIMENSIONS, EVENT_ROLLUPS, USER_ROLLUPS, WEEKS, value_key
+from shared.counts.rollups import DAYS, EVENT_ROLLUPS, ROLLED_UP, USER_ROLLUPS, WEEKS, value_key
 from shared.counts.user_sets import UserSets, packed
 from shared.db.database import KnownKey, translated_errors
 from shared.db.driver_rows import insert_tuples
@@ -56,7 +56,7 @@ COUNTED_COLUMNS = (
     *EVENT_KEY,
     events.c.event_type,
     events.c.user_id,
-    *DIMENSIONS.values(),
+    *ROLLED_UP.values(),
 )
 COUNTED_NAMES = (*(column.name for column in COUNTED_COLUMNS), "number")
 LABEL = "/* worker.rebuild */"

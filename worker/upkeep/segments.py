@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, Table, and_, func, select
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from shared.counts.rollups import DIMENSIONS, TOTAL
+from shared.counts.rollups import TOTAL, VALUE_COLUMNS
 from shared.counts.segments import (
     COLUMNS,
     TEXTS,
@@ -258,8 +258,7 @@ def select_events(site_id: str, segment: Segment) -> Any:
             *EVENT_KEY,
             events.c.user_id,
             users.c.number,
-            events.c.event_type,
-            *DIMENSIONS.values(),
+            *VALUE_COLUMNS.values(),
         )
         .join_from(events, users, its_user, isouter=True)
         .where(events.c.site_id == site_id, events.c.timestamp < segment.until)

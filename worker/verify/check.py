@@ -9,7 +9,7 @@ import msgspec
 from pyroaring import BitMap
 from sqlalchemy import Connection, Row, Table, select
 
-from shared.counts.rollups import DIMENSIONS, TOTAL, TOTAL_KEY, value_key
+from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, value_key
 from shared.counts.user_sets import UserSets, decode_sets
 from shared.db.tables import dimension_values, recent_users
 from worker.stored.extent import rows_between
@@ -85,7 +85,7 @@ class Check:
         shown: Callable[[T, T | None], str],
     ) -> None:
         cells = expected.keys() | found.keys()
-        self.keys |= {cell.value_key for cell in cells if cell.dimension in DIMENSIONS}
+        self.keys |= {cell.value_key for cell in cells if cell.dimension in ROLLED_UP}
         differing = sorted(cell for cell in cells if expected.get(cell) != found.get(cell))
         if not differing:
             return

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from shared.clock import DAY_MS
-from shared.counts.rollups import DIMENSIONS, EVENT_TYPE
+from shared.counts.rollups import VALUE_COLUMNS
 from shared.counts.segments import (
     COLUMNS,
     TIME,
@@ -89,9 +89,8 @@ def values_of_events(
     """By the column of a segment, each event's value, in the order of events."""
     key = (events.c.timestamp, events.c.event_id)
     its_user = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
-    texts = {EVENT_TYPE: events.c.event_type, **DIMENSIONS}
     statement = (
-        select(*key, users.c.number, *texts.values())
+        select(*key, users.c.number, *VALUE_COLUMNS.values())
         .join_from(events, users, its_user, isouter=True)
         .where(events.c.site_id == site_id, events.c.timestamp < end)
         .prefix_with(LABEL)
@@ -101,6 +100,6 @@ def values_of_events(
         for moment, _, number, *values in page:
             found[TIME].append(moment - start)
             found[USER].append(0 if number is None else number + 1)
-            for name, value in zip(texts, values, strict=True):
+            for name, value in zip(VALUE_COLUMNS, values, strict=True):
                 found[name].append(value)
     return found

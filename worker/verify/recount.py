@@ -10,8 +10,9 @@ from pyroaring import BitMap
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, not_, or_, select
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from shared.counts.rollups import DIMENSIONS, EVENT_TYPE, TOTAL, TOTAL_KEY, bucket_start, value_key
+from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, bucket_start, value_key
 from shared.db.tables import events, users
+from shared.fields import EVENT_TYPE
 from worker.stored.key_order import pages
 from worker.stored.site_rows import MAX_NUMBER
 
@@ -20,7 +21,7 @@ SLICE_EVENTS = 200_000
 
 # What every event has for the dimension TOTAL.
 TOTAL_VALUE = literal("")
-VALUES_OF_USERS = {TOTAL: TOTAL_VALUE, EVENT_TYPE: events.c.event_type, **DIMENSIONS}
+VALUES_OF_USERS = {TOTAL: TOTAL_VALUE, EVENT_TYPE: events.c.event_type, **ROLLED_UP}
 ITS_USER = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
 
 
@@ -95,7 +96,7 @@ def add_minutes(
 def add_hours(
     connection: Connection, recount: Recount, among: ColumnElement[bool], start: int
 ) -> None:
-    for dimension, column in {TOTAL: TOTAL_VALUE, **DIMENSIONS}.items():
+    for dimension, column in {TOTAL: TOTAL_VALUE, **ROLLED_UP}.items():
         for step, event_type, value, number in connection.execute(
             select_counts(among, start, HOUR_MS, events.c.event_type, column)
         ):

@@ -9,7 +9,7 @@ import pytest
 from footfall.demo.history import Moment, by_country, days_of, events_of_day, history_begins
 from footfall.demo.sites import BLOG, HISTORY_DAYS, SHOP, SITES, SPIKE_DAY, DemoSite
 from shared.clock import DAY_MS, HOUR_MS
-from shared.event import MAX_EVENT_ID
+from shared.fields import MAX_EVENT_ID
 
 # A Sunday, so that the spike, nine days before, is a Friday.
 NOW = int(datetime(2025, 11, 16, 15, tzinfo=UTC).timestamp() * 1000)

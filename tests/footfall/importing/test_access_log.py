@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall.importing.access_log import BadLine, LoggedRequest, event_from, request_from
-from shared.event import MAX_TEXT, MAX_USER_AGENT
+from shared.fields import MAX_TEXT, MAX_USER_AGENT
 
 HEAD = "192.0.2.7 - - [17/May/2015:10:05:03 +0000]"
 COMMON = f'{HEAD} "GET /a?b=1 HTTP/1.1" 200 512'

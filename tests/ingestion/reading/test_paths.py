@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ingestion.reading.paths import campaign_from, path_from
 from shared.errors import InvalidInput
-from shared.event import MAX_NAME, MAX_TEXT
+from shared.fields import MAX_NAME, MAX_TEXT
 
 PATHS = [
     ("/pricing", "/pricing"),

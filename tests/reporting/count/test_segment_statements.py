@@ -11,7 +11,7 @@ from reporting.count.from_segments import fetch_past
 from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.statements import Rows
 from shared.clock import DAY_MS, HOUR_MS
-from shared.counts.rollups import DIMENSIONS, TOTAL, TOTAL_KEY
+from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY
 from shared.counts.segments import COLUMNS, select_counts, select_segments
 from shared.db.tables import events, events_by_hour, segment_columns, segments, users
 from tests.events import NOW
@@ -63,7 +63,7 @@ def fill(connection: Connection, site_id: str) -> None:
     ]
     hour = {**of_type, "dimension": TOTAL, "value_key": TOTAL_KEY, "events": 1}
     # More than a query has to do with: a value of each dimension.
-    others = [hour | {"dimension": name, "value_key": b"k" * 16} for name in DIMENSIONS]
+    others = [hour | {"dimension": name, "value_key": b"k" * 16} for name in ROLLED_UP]
     rows = {
         events: stored,
         users: [{**site, "user_id": f"u{day}", "number": day // DAY_MS} for day in days],

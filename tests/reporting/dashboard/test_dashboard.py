@@ -190,7 +190,10 @@ def test_an_installed_package_has_every_file(monkeypatch: pytest.MonkeyPatch) ->
     command = build_py(distribution)
     command.finalize_options()
     command.manifest_files = {}
-    packed = {Path(name).resolve() for name in command.find_data_files("reporting", "reporting")}
+    packed = {
+        Path(name).resolve()
+        for name in command.find_data_files("reporting.dashboard", "reporting/dashboard")
+    }
     assert {path for path in STATIC.rglob("*") if path.is_file()} <= packed
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.db.tables import MAX_CLIENT
+from shared.fields import MAX_CLIENT
 from worker.enrich.clients import Client, client_from
 
 Known = list[tuple[str, str | None, str | None]]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.event import MAX_NAME
+from shared.fields import MAX_NAME
 from worker.enrich.sources import source_from
 
 SOURCES = [
@@ -13,6 +13,11 @@ SOURCES = [
     ("https://user:pw@example.org:8443/", "example.org"),
     ("//example.org/a", "example.org"),
     ("https://müller.de/", "müller.de"),
+    ("https://xn--mller-kva.de/", "müller.de"),
+    ("https://www.xn--i-7iq.ws/", "xn--i-7iq.ws"),
+    ("https://partner.example\\@evil.example/", "partner.example"),
+    ("https://partner.example%2e/", "partner.example"),
+    ("https:///example.org/a", "example.org"),
     ("http://[2001:DB8::1]:80/", "2001:db8::1"),
     ("https://www.google.com/", "google.com"),
     ("https://www.google.de/search?q=a", "google.com"),
@@ -31,6 +36,7 @@ SOURCES = [
     ("https://mobile.de/", "mobile.de"),
     ("https://www.com/", "www.com"),
     ("android-app://com.google.android.gm/", "com.google.android.gm"),
+    ("ios-app://544007664/vnd.youtube", "544007664"),
     ("newsletter", "newsletter"),
     (" Spring mail ", "Spring mail"),
     ("see https://example.org/", "see https://example.org/"),
@@ -40,7 +46,7 @@ NOTHING = [
     "",
     " ",
     "http://",
-    "https:///path",
+    "https:///",
     "file:///home/me/page.html",
     "http://...",
     "http://[",
@@ -58,14 +64,24 @@ def test_what_names_nobody_is_no_source(referrer: str | None) -> None:
     assert source_from(referrer, "site-1") is None
 
 
-@pytest.mark.parametrize("port", ["x", "99999", "-1", ""])
-def test_a_bad_port_does_not_hide_the_host(port: str) -> None:
-    assert source_from(f"http://example.org:{port}/", "site-1") == "example.org"
+@pytest.mark.parametrize("port", ["x", "99999", "-1"])
+def test_with_a_port_that_no_browser_takes_there_is_no_source(port: str) -> None:
+    assert source_from(f"http://example.org:{port}/", "site-1") is None
+
+
+def test_a_missing_port_does_not_hide_the_host() -> None:
+    assert source_from("http://example.org:/", "site-1") == "example.org"
 
 
 @pytest.mark.parametrize("site_id", ["example.org", "www.example.org", "Example.org"])
 @pytest.mark.parametrize("host", ["example.org", "www.example.org", "m.example.org", "EXAMPLE.org"])
 def test_a_site_is_no_source_of_its_own_visitors(host: str, site_id: str) -> None:
+    assert source_from(f"https://{host}/a", site_id) is None
+
+
+@pytest.mark.parametrize("site_id", ["müller.de", "xn--mller-kva.de", "www.Müller.de:8080"])
+@pytest.mark.parametrize("host", ["müller.de", "www.xn--mller-kva.de", "m.müller.de"])
+def test_a_site_is_known_by_either_form_of_its_name(host: str, site_id: str) -> None:
     assert source_from(f"https://{host}/a", site_id) is None
 
 

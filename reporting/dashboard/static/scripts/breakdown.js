@@ -5,20 +5,10 @@ import { showAllRows } from "./all_rows.js";
 import { fileName, setCsv } from "./download.js";
 import { byId, h } from "./dom.js";
 import { count, nameOf, share } from "./format.js";
-import { DIMENSIONS } from "./state.js";
+import { DIMENSIONS, LISTS } from "./state.js";
 
 const ROWS = 7;
-const PANELS = [
-  { title: "Pages", dimensions: ["path"] },
-  { title: "Sources", dimensions: ["referrer"] },
-  { title: "Countries", dimensions: ["country"] },
-  { title: "Events", dimensions: ["event_type"] },
-  { title: "Browsers", dimensions: ["browser"] },
-  { title: "Systems", dimensions: ["os"] },
-  { title: "Devices", dimensions: ["device"] },
-  { title: "Campaigns", dimensions: ["utm_campaign", "utm_source", "utm_medium"] },
-];
-const TABS = { utm_campaign: "Name", utm_source: "Source", utm_medium: "Medium" };
+const TABS = LISTS.tabs;
 
 // One panel. `filter(dimension, value)` is called with what was pressed.
 class Panel {
@@ -190,7 +180,7 @@ class Panel {
 const skeletons = () => Array.from({ length: ROWS }, () => h("span", { class: "skeleton" }));
 
 export function makePanels(filter) {
-  const panels = PANELS.map((one) => new Panel(one, filter));
+  const panels = LISTS.panels.map((one) => new Panel(one, filter));
   byId("panels").replaceChildren(...panels.map((panel) => panel.root));
   return panels;
 }

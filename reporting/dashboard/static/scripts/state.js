@@ -2,19 +2,10 @@
 
 import { INTERVALS, PERIODS, isDay, isZone } from "./periods.js";
 
+// What the service has dimensions for: their names, tabs, and the lists that show them.
+export const LISTS = JSON.parse(document.documentElement.dataset.lists);
 // What can be filtered by: the API's name, and ours.
-export const DIMENSIONS = {
-  path: "Page",
-  referrer: "Source",
-  country: "Country",
-  event_type: "Event",
-  browser: "Browser",
-  os: "System",
-  device: "Device",
-  utm_source: "Campaign source",
-  utm_medium: "Campaign medium",
-  utm_campaign: "Campaign",
-};
+export const DIMENSIONS = LISTS.dimensions;
 
 export function stateFrom(search, ownZone) {
   const given = new URLSearchParams(search);

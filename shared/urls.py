@@ -1,0 +1,89 @@
+"""Hosts: of pages, of referrers, of sites, and which of them are the same site.
+
+The one place that takes a URL apart, as browsers do (https://url.spec.whatwg.org). A host is in
+lower case and, where it is international, in Unicode (IDNA 2008); it has no user, port, brackets or
+trailing dot, and is cut to MAX_NAME characters. No input raises.
+"""
+
+import re
+from functools import lru_cache
+
+import idna
+from ada_url import parse_url
+
+from shared.fields import MAX_NAME
+
+WEB = r"[Hh][Tt][Tt][Pp][Ss]?://"
+ANY = r"[A-Za-z][A-Za-z0-9+.-]{0,62}://"
+# Browsers skip further slashes before the host, and tabs and line ends anywhere. A name has at most
+# 253 bytes, and the parser's time grows with the square of the host's length: this is long enough.
+UP_TO_PATH = r"[/\\\t\n\r]{0,8}+[^/\\?#]{1,512}+(?:[/\\?#]|\Z)"
+
+ABSOLUTE = re.compile(WEB)
+# What is parsed and cached: a URL as far as pages of one site have it in common.
+PAGE_HEAD = re.compile(WEB + UP_TO_PATH)
+HEAD = re.compile(ANY + UP_TO_PATH)
+# With heads as long as they may be, less than 8 MB.
+CACHED_HEADS = 2048
+# What a site_id that is a host does not hold, though a parser would find a host before or after it.
+BESIDE_HOST = re.compile(r"[/\\?#@]")
+WWW = "www."
+
+
+def is_absolute(page: str) -> bool:
+    """Whether a page is given as a web address rather than as a path."""
+    return ABSOLUTE.match(page) is not None
+
+
+def page_host(page: str) -> str | None:
+    """The host of a page that is given as a web address; None for a path, or without a host."""
+    head = PAGE_HEAD.match(page)
+    return parsed_host(head[0]) if head else None
+
+
+def host_from(url: str) -> str | None:
+    """The host of a URL of any scheme, such as an app's name in `android-app://com.example/`.
+
+    None without scheme and `//`, and where a browser would find no host.
+    """
+    head = HEAD.match(url)
+    return parsed_host(head[0]) if head else None
+
+
+def is_same_site(one: str, other: str) -> bool:
+    """Whether two hosts, or a host and a site_id, are one site: with or without `www.` and port,
+    and in either form of an international name."""
+    return site_from(one) == site_from(other)
+
+
+def site_from(name: str) -> str:
+    """What is_same_site compares. A name that is no host, such as `my blog`, is in lower case."""
+    host = None if BESIDE_HOST.search(name) else host_from(f"https://{name}/")
+    return without_www(host or name.strip().lower())
+
+
+def without_www(host: str) -> str:
+    """The host without `www.`, unless that is its name: www.com is a site."""
+    rest = host.removeprefix(WWW)
+    return rest if "." in rest else host
+
+
+@lru_cache(maxsize=CACHED_HEADS)
+def parsed_host(head: str) -> str | None:
+    try:
+        host = parse_url(head, ("hostname",))["hostname"]
+    except ValueError:  # no URL, or a lone surrogate in it
+        return None
+    # Those of other schemes than the web's keep their case.
+    host = host.lower().strip("[]")[:MAX_NAME].rstrip(".")
+    if "xn--" in host:
+        host = ".".join(map(readable, host.split(".")))
+    return host or None
+
+
+def readable(label: str) -> str:
+    """A label in Unicode; as it is where IDNA 2008 does not know it, such as `xn--i-7iq` (i❤)."""
+    try:
+        return idna.ulabel(label) if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
