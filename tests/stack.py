@@ -30,7 +30,7 @@ class Client:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         assert parts.hostname
-        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
 
     def request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
         """Status and body of one answer; connection errors pass."""

@@ -13,14 +13,14 @@ from shared.settings import Settings
 from tests.browser.chromium import NO_CHROMIUM, chromium, chromium_program
 from tests.browser.visits import push_all, visits
 from tests.conftest import require
-from tests.servers import ValkeyServer
+from tests.servers import PATIENCE_SECONDS, ValkeyServer
 from tests.stack import Stack
 
 SITE = "lighthouse.example"
 OTHER_SITE = "notes.example"
 DESKTOP = {"width": 1366, "height": 900}
 PHONE = {"width": 360, "height": 740}
-PATIENCE_MS = 20_000
+PATIENCE_MS = 1000 * PATIENCE_SECONDS
 
 MakePage = Callable[..., Page]
 

@@ -33,7 +33,6 @@ STUB = (
     "window.footfall = window.footfall || function(){(footfall.q=footfall.q||[]).push(arguments)}"
 )
 QUEUE = "localStorage.getItem('footfall_queue')"
-SECONDS = 20
 
 
 class Website:
@@ -117,7 +116,7 @@ def page(context: BrowserContext) -> Page:
 
 def wait_for(queue: EventQueue, number: int) -> list[Event]:
     """The events in the queue once there are so many different ones."""
-    wait_until(lambda: len({e.event_id for e in queued(queue)}) >= number, SECONDS)
+    wait_until(lambda: len({e.event_id for e in queued(queue)}) >= number)
     events = queued(queue)
     assert len({event.event_id for event in events}) == number
     return events
@@ -142,7 +141,7 @@ def test_a_single_page_application_is_counted_as_it_was_viewed(
         page.go_back()
         page.evaluate("location.hash = 'more'")
         page.evaluate("footfall('signup', {plan: 'pro', seats: 5})")
-        wait_until(lambda: stack.status()["accepted"] == 5, SECONDS)
+        wait_until(lambda: stack.status()["accepted"] == 5)
         ledger = stack.settle()
         assert (ledger["stored"], ledger["dropped"], ledger["duplicates"]) == (5, {}, 0)
         stats = stack.stats(site_id=SITE)
@@ -219,15 +218,15 @@ def test_what_was_not_accepted_is_sent_once_more_and_counts_once(
     with Stack(settings, workers=1) as stack:
         website = make_website(stack.ingestion.url)
         page.goto(f"{website.url}/a")
-        wait_until(lambda: stack.status()["accepted"] == 1, SECONDS)
+        wait_until(lambda: stack.status()["accepted"] == 1)
         victim: Any = valkey if away == "redis" else stack.ingestion
         victim.kill()
         navigate(page, "pushState({}, '', '/b')")
-        wait_until(lambda: waiting(page) == 1, SECONDS)
+        wait_until(lambda: waiting(page) == 1)
         victim.start()
         navigate(page, "pushState({}, '', '/c')")
-        wait_until(lambda: waiting(page) == 0, SECONDS)
-        wait_until(lambda: stack.status().get("accepted", 0) >= 3, SECONDS)
+        wait_until(lambda: waiting(page) == 0)
+        wait_until(lambda: stack.status().get("accepted", 0) >= 3)
         ledger = stack.settle()
         assert (ledger["stored"], ledger["balanced"]) == (3, True)
         paths = stack.stats(site_id=SITE)["top_paths"]
@@ -268,7 +267,7 @@ def test_what_waits_is_sent_when_the_page_goes(
 ) -> None:
     valkey.kill()
     page.goto(f"{website.url}/a")
-    wait_until(lambda: waiting(page) == 1, SECONDS)
+    wait_until(lambda: waiting(page) == 1)
     event_id = page.evaluate(f"JSON.parse({QUEUE})[0].event_id")
     valkey.start()
     page.goto("about:blank")
@@ -296,7 +295,7 @@ def test_an_event_without_an_answer_is_sent_again_by_the_next_page(
     page.evaluate("footfall('unanswered')")
     wait_for(queue, 2)  # it arrived, and the page never hears of it
     page.goto(f"{website.url}/next")
-    wait_until(lambda: len(queued(queue)) == 4, SECONDS)
+    wait_until(lambda: len(queued(queue)) == 4)
     events = wait_for(queue, 3)
     assert [e.event_type for e in events].count("unanswered") == 2
 

@@ -53,7 +53,7 @@ class Footfall(Server):
     def post_view(self) -> None:
         event = {"site_id": "a", "event_type": "page_view", "path": "/", "user_id": "u"}
         url = f"http://127.0.0.1:{self.settings['INGESTION_PORT']}/event"
-        with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=20) as answer:
+        with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=60) as answer:
             assert answer.status == 202
 
     def wait_for_views(self, number: int) -> None:
@@ -61,7 +61,7 @@ class Footfall(Server):
         url = f"http://127.0.0.1:{self.settings['REPORTING_PORT']}/stats?site_id=a"
 
         def shows_them() -> bool:
-            with urllib.request.urlopen(url, timeout=20) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return bool(json.load(answer)["total_views"] == number)
 
         wait_until(shows_them)

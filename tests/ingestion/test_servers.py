@@ -38,7 +38,7 @@ def start(server: str, redis_url: str, **more: object) -> ServiceProcess:
 
 
 def post(service: ServiceProcess, body: bytes, **headers: str) -> tuple[int, Any]:
-    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):  # what is too large is not read
             connection.request("POST", "/event", body, headers)
         answer = connection.getresponse()
@@ -48,7 +48,7 @@ def post(service: ServiceProcess, body: bytes, **headers: str) -> tuple[int, Any
 
 def exchange(service: ServiceProcess, sent: bytes, *, hang_up: bool = False) -> bytes:
     """What comes back for these very bytes; with `hang_up`, no more will come after them."""
-    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=5)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=60)) as connection:
         with suppress(OSError):  # it may have answered and left before we had sent everything
             connection.sendall(sent)
             if hang_up:
@@ -84,7 +84,7 @@ def test_an_event_posted_is_queued(service: ServiceProcess, queue: EventQueue) -
 
 
 def test_a_connection_serves_many_requests(service: ServiceProcess, queue: EventQueue) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)) as connection:
         for body, status in [(GOOD, 202), (b"x", 400), (b"[]", 400), (GOOD, 202)]:
             connection.request("POST", "/events", body)
             answer = connection.getresponse()
@@ -103,7 +103,7 @@ def test_a_body_in_chunks_is_understood(service: ServiceProcess, queue: EventQue
 
 
 def test_a_client_may_wait_for_leave_to_send(service: ServiceProcess) -> None:
-    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=5)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=60)) as connection:
         connection.sendall(request(b"", length(GOOD), "Expect: 100-continue"))
         assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
         connection.sendall(GOOD)
@@ -183,7 +183,7 @@ def test_headers_of_any_bytes_are_survived(service: ServiceProcess, queue: Event
 def test_a_client_that_stalls_does_not_stop_the_others(valkey: ValkeyServer, server: str) -> None:
     with start(server, valkey.url, INGESTION_THREADS=2) as service:
         address = ("127.0.0.1", service.port)
-        with closing(socket.create_connection(address, timeout=5)) as stalled:
+        with closing(socket.create_connection(address, timeout=60)) as stalled:
             stalled.sendall(request(GOOD[:5], length(GOOD)))
             time.sleep(0.1)
             assert post(service, GOOD)[0] == 202
@@ -229,7 +229,7 @@ def test_without_redis_it_is_up_and_answers_503_and_no_password(server: str) -> 
 def test_a_bad_setting_is_one_sentence_and_status_2(name: str, value: str) -> None:
     environment = {"PATH": os.environ["PATH"], name: value}
     ended = subprocess.run(
-        [sys.executable, "-m", "ingestion"], env=environment, capture_output=True, timeout=20
+        [sys.executable, "-m", "ingestion"], env=environment, capture_output=True, timeout=60
     )
     assert ended.returncode == 2
     [line] = ended.stderr.decode().splitlines()
@@ -245,7 +245,7 @@ def test_a_country_database_that_is_none_is_refused_before_serving(
     given = {"INGESTION_SERVER": server, "COUNTRY_DATABASE": missing}
     environment = {"PATH": os.environ["PATH"], **given}
     ended = subprocess.run(
-        [sys.executable, "-m", "ingestion"], env=environment, capture_output=True, timeout=20
+        [sys.executable, "-m", "ingestion"], env=environment, capture_output=True, timeout=60
     )
     assert ended.returncode == 2
     [line] = ended.stderr.decode().splitlines()

@@ -20,15 +20,15 @@ def test_it_runs_apart_from_other_data_and_fills_up(
     elsewhere = f"sqlite:///{tmp_path}/elsewhere.db"
     start("demo", "--page-port", str(page), DATABASE_URL=elsewhere, MAX_AGE="1")
     reporting = f"http://127.0.0.1:{environment['REPORTING_PORT']}"
-    wait_until(lambda: sites_of(reporting) == {site.site_id for site in SITES}, 60)
-    with urllib.request.urlopen(f"http://127.0.0.1:{page}/health", timeout=10) as answer:
+    wait_until(lambda: sites_of(reporting) == {site.site_id for site in SITES})
+    with urllib.request.urlopen(f"http://127.0.0.1:{page}/health", timeout=60) as answer:
         assert answer.status == 200
     assert not (tmp_path / "elsewhere.db").exists()
     assert sorted(path.name for path in Path(environment["DATA_DIR"]).iterdir()) == ["demo"]
 
 
 def sites_of(reporting: str) -> set[str]:
-    with urllib.request.urlopen(f"{reporting}/sites", timeout=10) as answer:
+    with urllib.request.urlopen(f"{reporting}/sites", timeout=60) as answer:
         return {site["site_id"] for site in json.load(answer)["sites"]}
 
 

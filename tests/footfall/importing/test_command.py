@@ -14,9 +14,8 @@ import pytest
 
 from tests.footfall.importing.conftest import Queued, log_line, log_of, paths
 from tests.footfall.importing.ingestion_server import IngestionServer
-from tests.servers import ROOT, wait_until
+from tests.servers import PATIENCE_SECONDS, ROOT, wait_until
 
-TIMEOUT_SECONDS = 30
 SITE = ("--site", "site")
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -56,7 +55,7 @@ def start(door: IngestionServer, tmp_path: Path) -> Iterator[Start]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, output, errors
 
 
@@ -154,9 +153,9 @@ def test_a_signal_stops_it_while_nothing_comes_in(start: Start, tmp_path: Path) 
     process = start("-", *SITE, stderr=subprocess.STDOUT)
     # The key is made once it listens to signals, and just before it reads.
     key = tmp_path / "data" / "imports" / "visitors.key"
-    wait_until(key.exists, TIMEOUT_SECONDS)
+    wait_until(key.exists)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(TIMEOUT_SECONDS) == 1
+    assert process.wait(PATIENCE_SECONDS) == 1
     assert process.stdout is not None
     assert "it cannot be resumed there" in process.stdout.read()
 

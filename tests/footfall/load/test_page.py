@@ -108,7 +108,7 @@ def test_the_command_serves_it_until_a_signal(start: Start, tmp_path: Path) -> N
     process = start("--page", "--page-port", str(port))
     assert process.stdout is not None
     assert process.stdout.readline() == f"the page with the buttons: http://127.0.0.1:{port}/\n"
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/state", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/state", timeout=60) as answer:
         assert json.load(answer)["is_running"] is False
     taken = ended(start("--page", "--page-port", str(port)))
     assert taken[0] == 2

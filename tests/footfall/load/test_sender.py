@@ -18,9 +18,8 @@ from shared.event import decode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.footfall.importing.ingestion_server import IngestionServer, Request, canned
-from tests.servers import free_port, wait_until
+from tests.servers import PATIENCE_SECONDS, free_port, wait_until
 
-SECONDS = 10
 MakeSender = Callable[..., Sender]
 
 
@@ -74,7 +73,7 @@ def make_sender(settings: Settings, clock: Clock) -> Iterator[MakeSender]:
 
 
 def wait_for(event: threading.Event) -> None:
-    event.wait(SECONDS)
+    event.wait(PATIENCE_SECONDS)
 
 
 def turn_until(sender: Sender, holds: Callable[[], object]) -> None:
@@ -82,7 +81,7 @@ def turn_until(sender: Sender, holds: Callable[[], object]) -> None:
         sender.turn(0.01)
         return holds()
 
-    wait_until(turned, SECONDS)
+    wait_until(turned)
 
 
 def finish(sender: Sender) -> None:

@@ -32,7 +32,7 @@ def test_the_banners_commands_post_and_show_an_event(start: Start) -> None:
     require(shutil.which("curl"), "curl is not installed: the banner's commands are not tested")
     footfall = start("run")
     post, read = (shlex.split(line) for line in re.findall(r"^  (curl .*)$", footfall.log(), re.M))
-    assert subprocess.run(post, capture_output=True, timeout=10).stdout == b'{"status":"accepted"}'
+    assert subprocess.run(post, capture_output=True, timeout=60).stdout == b'{"status":"accepted"}'
     wait_until(lambda: b'"total_views":1' in subprocess.run(read, capture_output=True).stdout)
 
 

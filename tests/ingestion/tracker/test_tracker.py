@@ -35,7 +35,7 @@ def test_the_newest_version_is_made_from_the_source() -> None:
         input=(TRACKER / "tracker.js").read_bytes(),
         capture_output=True,
         check=True,
-        timeout=20,
+        timeout=60,
     )
     assert made.stdout == released(NEWEST)
 

@@ -159,7 +159,7 @@ def test_each_server_tells_the_address(
     given = {"REDIS_URL": valkey.url, "INGESTION_SERVER": server, "COUNTRY_DATABASE": database}
     with ServiceProcess("ingestion", given) as service:
         body = b'{"site_id":"s","event_type":"e"}'
-        with urllib.request.urlopen(f"{service.url}/event", body, timeout=5) as answer:
+        with urllib.request.urlopen(f"{service.url}/event", body, timeout=60) as answer:
             assert answer.status == 202
     assert [event.country for event in queued(queue)] == ["IT"]
 

@@ -188,7 +188,7 @@ def test_the_address_is_neither_in_redis_nor_in_the_log(
 
 def post_anyhow(request: urllib.request.Request) -> None:
     try:
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=60).close()
     except urllib.error.HTTPError as error:
         error.close()
 
