@@ -5,16 +5,12 @@ from typing import Any
 
 import psutil
 import redis
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 
 from shared.db.database import translated_errors
+from shared.db.dialects import dialect_of
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
-
-MYSQL_SIZE = text(
-    "SELECT /* reporting.system */ COALESCE(SUM(data_length + index_length), 0) "
-    "FROM information_schema.tables WHERE table_schema = DATABASE()"
-)
 
 
 class SystemReport:
@@ -47,13 +43,7 @@ class SystemReport:
             raise Unavailable("queue_unavailable", f"{self.queue.address}: {error}") from error
 
     def fetch_database(self) -> dict[str, Any]:
+        dialect = dialect_of(self.engine)
         with translated_errors(), self.engine.begin() as connection:
-            kind = connection.dialect.name
-            is_mariadb = getattr(connection.dialect, "is_mariadb", False)
-            size = sqlite_size(connection) if kind == "sqlite" else connection.scalar(MYSQL_SIZE)
-        return {"kind": "mariadb" if is_mariadb else kind, "size_bytes": int(size or 0)}
-
-
-def sqlite_size(connection: Connection) -> int:
-    pages = connection.scalar(text("PRAGMA page_count")) or 0
-    return int(pages) * int(connection.scalar(text("PRAGMA page_size")) or 0)
+            size = dialect.fetch_size(connection)
+        return {"kind": dialect.kind, "size_bytes": size}
