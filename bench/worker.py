@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Engine, make_url
 
 from shared.clock import now_ms
-from shared.db.database import with_driver, writing_engine
-from shared.db.tables import events, metadata
+from shared.db.database import writing_engine
+from shared.db.tables import events
 from shared.event import Event, encode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
@@ -108,7 +108,7 @@ def measure_load_data(settings: Settings, made: list[Event], directory: Path) ->
         writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
         for event in made:
             writer.writerow("\\N" if value is None else value for value in row_from(event))
-    url = with_driver(make_url(settings.database_address))
+    url = make_url(settings.database_address)
     with pymysql.connect(
         host=url.host or "",
         port=url.port or 0,
@@ -128,11 +128,8 @@ def measure_load_data(settings: Settings, made: list[Event], directory: Path) ->
 def emptied(settings: Settings) -> Engine:
     """The database with its tables, and nothing in them."""
     engine = writing_engine(settings)
+    migrate(engine, "base")
     migrate(engine)
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            verb = "DELETE FROM" if engine.dialect.name == "sqlite" else "TRUNCATE"
-            connection.exec_driver_sql(f"{verb} {table.name}")
     return engine
 
 

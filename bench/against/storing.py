@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import create_engine, make_url
-
 from bench.against.figures import Measured, Measures
 from bench.against.posts import COUNTRY_HEADER, Post, post_all
 from bench.against.programs import Program, cpu_seconds, migrate
 from bench.against.versions import Version
-from shared.db.database import with_driver
+from shared.db.database import make_engine
+from shared.settings import Settings
 from tests.servers import MariaDbServer, ValkeyServer, wait_until
 from tests.stack import Client
 
@@ -116,7 +115,7 @@ def store(
 
 
 def count_events(url: str) -> int:
-    engine = create_engine(with_driver(make_url(url)))
+    engine = make_engine(Settings(database_url=url))
     with engine.connect() as connection:
         counted: Any = connection.exec_driver_sql("SELECT COUNT(*) FROM events").scalar()
     engine.dispose()

@@ -6,18 +6,14 @@ from typing import Annotated
 import psutil
 import redis
 from msgspec import Meta, Struct
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 
 from reporting.answers.members import about, count
 from reporting.route import NO_DATABASE, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
+from shared.db.dialects import dialect_of
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
-
-MYSQL_SIZE = text(
-    "SELECT /* reporting.system */ COALESCE(SUM(data_length + index_length), 0) "
-    "FROM information_schema.tables WHERE table_schema = DATABASE()"
-)
 
 
 class Memory(Struct):
@@ -72,16 +68,10 @@ def fetch_redis(queue: EventQueue) -> RedisUse:
 
 
 def fetch_database(engine: Engine) -> DatabaseUse:
+    dialect = dialect_of(engine)
     with translated_errors(), engine.begin() as connection:
-        kind = connection.dialect.name
-        is_mariadb = getattr(connection.dialect, "is_mariadb", False)
-        size = sqlite_size(connection) if kind == "sqlite" else connection.scalar(MYSQL_SIZE)
-    return DatabaseUse("mariadb" if is_mariadb else kind, int(size or 0))
-
-
-def sqlite_size(connection: Connection) -> int:
-    pages = connection.scalar(text("PRAGMA page_count")) or 0
-    return int(pages) * int(connection.scalar(text("PRAGMA page_size")) or 0)
+        size = dialect.fetch_size(connection)
+    return DatabaseUse(dialect.kind, size)
 
 
 SMALL = System(

@@ -1,63 +1,69 @@
-"""The statements that SQLite and the MySQL family spell differently; nothing else may ask which."""
+"""Which database an engine is of, and the statements for which that is asked."""
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Dialect,
-    Insert,
-    Table,
-    and_,
-    func,
-    or_,
-    tuple_,
-)
-from sqlalchemy.dialects import mysql, sqlite
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy import URL, Column, Connection, Engine, Insert, Table
+from sqlalchemy import Dialect as CoreDialect
+from sqlalchemy.exc import DBAPIError
 
-# The row that was to be inserted -> what changes in the one that is there.
-Changes = Callable[[ReadOnlyColumnCollection[str, Any]], Mapping[str, ColumnElement[Any]]]
+from shared.db.dialect import Dialect, Fault
+from shared.db.mysql import MySQL
+from shared.db.sqlite import SQLite
+
+# By what an address begins with, which is also what SQLAlchemy calls them.
+DIALECTS: dict[str, type[Dialect]] = {"sqlite": SQLite, "mysql": MySQL, "mariadb": MySQL}
+# What drivers raise of a value that no row can hold, besides errors of their own.
+VALUE_ERRORS = tuple({error for dialect in DIALECTS.values() for error in dialect.value_errors})
+
+# By what SQLAlchemy makes one of for each engine, and hands to types and compiled statements.
+known: WeakKeyDictionary[CoreDialect, Dialect] = WeakKeyDictionary()
 
 
-def is_among(
-    dialect: Dialect, key: Sequence[Column[Any]], wanted: Sequence[Sequence[Any]]
-) -> ColumnElement[bool]:
-    """That a row's key is one of `wanted`, of which SQLite takes fewer than 1,000.
+def dialect_for(url: URL) -> Dialect:
+    """That of an engine which is to be made. Raises KeyError for an address of none."""
+    return DIALECTS[url.get_backend_name()]()
 
-    SQLite scans the table for a row value IN a list; MariaDB reads ranges of the key for that, and
-    takes half as long again for the same with OR.
-    """
-    if dialect.name == "sqlite":
-        return or_(*(and_(*(c == v for c, v in zip(key, one, strict=True))) for one in wanted))
-    return tuple_(*key).in_(wanted)
+
+def remember(engine: Engine, dialect: Dialect) -> None:
+    known[engine.dialect] = dialect
+
+
+def dialect_of(bind: Engine | Connection | CoreDialect) -> Dialect:
+    """That of an engine, always the same one; of an engine that is none of ours, one that has asked
+    no server."""
+    core = bind if isinstance(bind, CoreDialect) else bind.dialect
+    dialect = known.get(core)
+    if dialect is None:
+        dialect = known[core] = DIALECTS[core.name]()
+    return dialect
+
+
+def fault_of(error: DBAPIError) -> Fault | None:
+    """What an error means by its number; None where its kind tells."""
+    for dialect in DIALECTS.values():
+        if isinstance(error.orig, dialect.driver_error):
+            return dialect.fault_of(error)
+    return None
 
 
 def insert_ignoring_known(connection: Connection, table: Table) -> Insert:
-    """INSERT that leaves out rows whose primary key is there already.
-
-    MySQL's IGNORE would also hide a value that does not fit; what is inserted so was validated
-    against the same bounds.
-    """
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return mysql.insert(table).prefix_with("IGNORE")
+    """INSERT that leaves out rows whose primary key is there already."""
+    return dialect_of(connection).insert_ignoring_known(table)
 
 
 def insert_adding(connection: Connection, table: Table, column: Column[int]) -> Insert:
     """INSERT that, where the primary key is there already, adds to `column` instead."""
-    return insert_or_change(
-        connection.dialect, table, lambda new: {column.name: column + new[column.name]}
+    return dialect_of(connection).insert_or_change(
+        table, lambda new: {column.name: column + new[column.name]}
     )
 
 
 def insert_replacing(connection: Connection, table: Table, *columns: Column[Any]) -> Insert:
     """INSERT that, where the primary key is there already, replaces these columns instead."""
     names = [column.name for column in columns]
-    return insert_or_change(
-        connection.dialect, table, lambda new: {name: new[name] for name in names}
+    return dialect_of(connection).insert_or_change(
+        table, lambda new: {name: new[name] for name in names}
     )
 
 
@@ -65,24 +71,11 @@ def insert_widening(
     connection: Connection, table: Table, low: Column[int], high: Column[int]
 ) -> Insert:
     """INSERT that, where the primary key is there already, lowers `low` and raises `high`."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    least = func.min if is_sqlite else func.least
-    greatest = func.max if is_sqlite else func.greatest
-    return insert_or_change(
-        connection.dialect,
+    dialect = dialect_of(connection)
+    return dialect.insert_or_change(
         table,
         lambda new: {
-            low.name: least(low, new[low.name]),
-            high.name: greatest(high, new[high.name]),
+            low.name: dialect.lesser(low, new[low.name]),
+            high.name: dialect.greater(high, new[high.name]),
         },
     )
-
-
-def insert_or_change(dialect: Dialect, table: Table, changes: Changes) -> Insert:
-    if dialect.name == "sqlite":
-        statement = sqlite.insert(table)
-        return statement.on_conflict_do_update(
-            index_elements=list(table.primary_key), set_=changes(statement.excluded)
-        )
-    mysql_statement = mysql.insert(table)
-    return mysql_statement.on_duplicate_key_update(changes(mysql_statement.inserted))

@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from shared.db.dialects import is_among
+from shared.db.dialects import dialect_of
 
 Columns = tuple[Column[Any], ...]
 Key = tuple[Any, ...]
@@ -78,7 +78,7 @@ def delete_sql(dialect: Dialect, table: Table, key: Columns, label: str) -> str:
 
 
 def is_one_of_many(dialect: Dialect, key: Columns) -> ColumnElement[bool]:
-    return is_among(dialect, key, [("",) * len(key)] * CHUNK_KEYS)
+    return dialect_of(dialect).is_among(key, [("",) * len(key)] * CHUNK_KEYS)
 
 
 def driver_sql(dialect: Dialect, statement: ClauseElement) -> str:

@@ -12,19 +12,14 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
-    String,
     Table,
-    Text,
 )
-from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from shared.db.types import BigId, ExactText, KeyBytes, LongBytes, LongText
 from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, STORED, Field, Kind
 
 # Of a dimension's name.
@@ -35,41 +30,6 @@ VALUE_KEY_BYTES = 16
 OUTCOME_SHARDS = 16
 
 metadata = MetaData()
-
-
-class ExactText(TypeDecorator[str]):
-    """VARCHAR that compares byte for byte, trailing spaces included.
-
-    MySQL's and MariaDB's `utf8mb4_bin` takes "a" and "a " for equal; their names for the collation
-    that does not differ. SQLite compares so by itself.
-    """
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, length: int) -> None:
-        super().__init__(length)
-        self.length = length
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        length = self.length
-        if dialect.name not in {"mysql", "mariadb"}:
-            return dialect.type_descriptor(String(length))
-        is_mariadb = getattr(dialect, "is_mariadb", False)
-        collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
-        return dialect.type_descriptor(
-            mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
-        )
-
-
-# SQLite numbers rows by itself only in a column of type INTEGER.
-BigId = BigInteger().with_variant(Integer, "sqlite")
-# A BLOB can be no key in MySQL; a BINARY of a fixed length can.
-ValueKey = LargeBinary(VALUE_KEY_BYTES).with_variant(
-    mysql.BINARY(VALUE_KEY_BYTES), "mysql", "mariadb"
-)
-LongBytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
-LongText = Text().with_variant(mysql.LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
 
 
 def event_column(field: Field) -> Column[Any]:
@@ -157,7 +117,7 @@ def dimension_key() -> Column[str]:
 
 
 def value_key() -> Column[bytes]:
-    return Column("value_key", ValueKey, primary_key=True)
+    return Column("value_key", KeyBytes(VALUE_KEY_BYTES), primary_key=True)
 
 
 # One row a site. Whoever writes a site's rollups locks it first; see worker/counting/rollups.py.

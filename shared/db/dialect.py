@@ -1,0 +1,130 @@
+"""What databases differ in, as one object that everything else asks.
+
+Every engine has one, for good: its kind follows from the address, and what servers of one kind
+differ in it asks the server at the first connection. Adding a database is a module beside sqlite.py
+and mysql.py, and a line in dialects.py.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
+from typing import Any, ClassVar
+
+from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Insert, Table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.types import TypeEngine
+
+from shared.settings import Settings
+
+# The row that was to be inserted -> what changes in the one that is there.
+Changes = Callable[[ReadOnlyColumnCollection[str, Any]], Mapping[str, ColumnElement[Any]]]
+
+
+class Fault(Enum):
+    """What an error means."""
+
+    TIME_IS_UP = auto()  # the statement took longer than it may
+    NOT_MIGRATED = auto()  # a table or a column is not there
+    KNOWN_KEY = auto()  # the row's primary key is in the table already
+    POISON = auto()  # the row is refused for what it is
+    UNAVAILABLE = auto()  # no fault of the statement: try again
+
+
+class Dialect(ABC):
+    """One kind of database. Its methods say what is wanted, not how."""
+
+    # What the driver's own errors are made of.
+    driver_error: ClassVar[type[Exception]]
+    # What the driver raises besides, of a value that no row can hold.
+    value_errors: ClassVar[tuple[type[Exception], ...]] = ()
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The database's name, as /system gives it."""
+
+    # --- connections
+
+    @abstractmethod
+    def with_driver(self, url: URL) -> URL:
+        """The address, with the one driver that is installed."""
+
+    @abstractmethod
+    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+        """What `create_engine` is given. A statement that takes longer than `statement_seconds` may
+        be given up. Raises BadSetting."""
+
+    @abstractmethod
+    def prepare(self, connection: Any, _record: object) -> None:
+        """Called with each new connection of the driver's, before anything else is done with it."""
+
+    @abstractmethod
+    def let_write(self, engine: Engine) -> None:
+        """Let each transaction of an engine take its locks at once, and each of its statements see
+        all that is committed when it begins."""
+
+    @abstractmethod
+    def only_read(self, engine: Engine, seconds: int) -> None:
+        """Let no statement of an engine write or go on for longer than `seconds`, and all those of
+        a transaction see the same moment."""
+
+    # --- statements
+
+    @abstractmethod
+    def is_among(
+        self, key: Sequence[Column[Any]], wanted: Sequence[Sequence[Any]]
+    ) -> ColumnElement[bool]:
+        """That a row's key is one of `wanted`, of which there are fewer than 1,000; found by
+        seeking along the key."""
+
+    @abstractmethod
+    def insert_ignoring_known(self, table: Table) -> Insert:
+        """INSERT that leaves out rows whose primary key is there already."""
+
+    @abstractmethod
+    def insert_or_change(self, table: Table, changes: Changes) -> Insert:
+        """INSERT that, where the primary key is there already, changes that row instead."""
+
+    @abstractmethod
+    def lesser(self, one: Any, other: Any) -> ColumnElement[Any]: ...
+
+    @abstractmethod
+    def greater(self, one: Any, other: Any) -> ColumnElement[Any]: ...
+
+    # --- types
+
+    @abstractmethod
+    def exact_text(self, length: int) -> TypeEngine[Any]:
+        """Text that compares byte for byte, trailing spaces included."""
+
+    @abstractmethod
+    def long_text(self) -> TypeEngine[Any]: ...
+
+    @abstractmethod
+    def key_bytes(self, length: int) -> TypeEngine[Any]:
+        """Exactly so many bytes, which may be part of a key."""
+
+    @abstractmethod
+    def long_bytes(self) -> TypeEngine[Any]: ...
+
+    @abstractmethod
+    def big_id(self) -> TypeEngine[Any]:
+        """A number of 64 bits that the database gives out by itself."""
+
+    # --- about the database
+
+    @abstractmethod
+    def fetch_size(self, connection: Connection) -> int:
+        """How much room it takes, in bytes."""
+
+    @abstractmethod
+    def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:
+        """The names of its tables and their columns, in one statement."""
+
+    # --- errors
+
+    @staticmethod
+    @abstractmethod
+    def fault_of(error: DBAPIError) -> Fault | None:
+        """What an error with a `driver_error` in it means; None where its kind tells."""

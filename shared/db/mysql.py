@@ -1,0 +1,252 @@
+"""MariaDB, MySQL and TiDB: servers of one protocol, told apart by what they can do.
+
+Whatever one of them lacks is asked of the server itself; its name is for people only.
+"""
+
+import ssl
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import pymysql
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    event,
+    func,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
+
+from shared.db.dialect import Changes, Dialect, Fault
+from shared.errors import BadSetting
+from shared.settings import Settings
+
+CONNECT_TIMEOUT_SECONDS = 5
+# What the server gets beyond a statement's time to say by itself that it is up.
+ANSWER_SECONDS = 5
+RECYCLE_SECONDS = 1800
+
+# What the server says of a row, not of itself: value too long, out of range, of the wrong type or
+# character set, null, a check failed, JSON invalid, packet too large, row too large.
+# https://mariadb.com/docs/server/reference/error-codes
+POISON_CODES = frozenset(
+    {1048, 1118, 1139, 1153, 1264, 1265, 1292, 1366, 1367, 1406, 3140, 3819, 4025, 8025}
+)
+# A table, or a column.
+NOT_THERE_CODES = frozenset({1146, 1054})
+# A SELECT took too long: of MariaDB, and of MySQL and TiDB.
+TIME_IS_UP_CODES = frozenset({1969, 3024})
+# A primary key that is there already: another event, or another batch, was first.
+DUPLICATE_CODES = frozenset({1062, 1586})
+
+# Collations that do not take "a" and "a " for equal, as `utf8mb4_bin` does: MariaDB's, and that of
+# MySQL and TiDB. MariaDB's comes first, for of late it knows the other name too, and the columns
+# that it has are of its own.
+EXACT_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+SELECT_COLLATIONS = (
+    "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
+    "WHERE collation_name IN (%s, %s)"
+)
+SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s)"
+
+SIZE = text(
+    "SELECT /* db.size */ COALESCE(SUM(data_length + index_length), 0) "
+    "FROM information_schema.tables WHERE table_schema = DATABASE()"
+)
+COLUMNS = text(
+    "SELECT /* db.columns */ table_name, column_name "
+    "FROM information_schema.columns WHERE table_schema = DATABASE()"
+)
+
+
+class TimeLimit(NamedTuple):
+    """How a session is told to give SELECTs up, and in what unit."""
+
+    statement: str
+    units_a_second: int
+
+
+# By the variable that a server has for it: MariaDB's, and that of MySQL and TiDB.
+TIME_LIMITS = {
+    "max_statement_time": TimeLimit("SET SESSION max_statement_time = %s", 1),
+    "max_execution_time": TimeLimit("SET SESSION max_execution_time = %s", 1000),
+}
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What servers differ in."""
+
+    kind: str
+    exact_collation: str
+    # None where it has none: then only the connection's own time-out ends a wait.
+    time_limit: TimeLimit | None
+
+
+# Of a server that nobody has connected to; it is asked before anything depends on it.
+NOT_ASKED = Abilities("mysql", EXACT_COLLATIONS[-1], None)
+
+
+class MySQL(Dialect):
+    """One server, or several that are the same behind one address."""
+
+    driver_error = pymysql.err.Error
+
+    def __init__(self) -> None:
+        self.abilities = NOT_ASKED
+
+    @property
+    def kind(self) -> str:
+        return self.abilities.kind
+
+    def with_driver(self, url: URL) -> URL:
+        return url.set(drivername=f"{url.get_backend_name()}+pymysql")
+
+    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+        return {
+            "connect_args": connect_arguments(settings, statement_seconds),
+            "pool_pre_ping": True,
+            "pool_recycle": RECYCLE_SECONDS,
+            "paramstyle": "format",  # what executemany with tuples needs; see worker.batch.insert
+        }
+
+    def prepare(self, connection: Any, _record: object) -> None:
+        if self.abilities is NOT_ASKED:
+            self.abilities = ask(connection)
+
+    def let_write(self, engine: Engine) -> None:
+        """Locks are taken row by row. READ COMMITTED shows each statement what is committed when it
+        begins: behind the lock on a site, that is all there is. It also locks fewer gaps between
+        rows, where batches would meet."""
+        event.listen(engine, "connect", read_committed)
+
+    def only_read(self, engine: Engine, seconds: int) -> None:
+        """A transaction sees one moment by itself: REPEATABLE READ is the default."""
+        event.listen(engine, "connect", forbid_writing)
+        event.listen(engine, "connect", partial(self.limit_time, seconds))
+
+    def limit_time(self, seconds: int, connection: Any, _record: object) -> None:
+        """Let the server end a SELECT: one that nobody waits for any more would go on there."""
+        limit = self.abilities.time_limit
+        if limit is not None:
+            run(connection, limit.statement, (seconds * limit.units_a_second,))
+
+    def is_among(
+        self, key: Sequence[Column[Any]], wanted: Sequence[Sequence[Any]]
+    ) -> ColumnElement[bool]:
+        """Ranges of the key are read for that; with OR, MariaDB takes half as long again."""
+        return tuple_(*key).in_(wanted)
+
+    def insert_ignoring_known(self, table: Table) -> Insert:
+        """IGNORE would also hide a value that does not fit; what is inserted so was validated
+        against the same bounds."""
+        return mysql.insert(table).prefix_with("IGNORE")
+
+    def insert_or_change(self, table: Table, changes: Changes) -> Insert:
+        statement = mysql.insert(table)
+        return statement.on_duplicate_key_update(changes(statement.inserted))
+
+    def lesser(self, one: Any, other: Any) -> ColumnElement[Any]:
+        return func.least(one, other)
+
+    def greater(self, one: Any, other: Any) -> ColumnElement[Any]:
+        return func.greatest(one, other)
+
+    def exact_text(self, length: int) -> TypeEngine[Any]:
+        collation = self.abilities.exact_collation
+        return mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
+
+    def long_text(self) -> TypeEngine[Any]:
+        return mysql.LONGTEXT(charset="utf8mb4")
+
+    def key_bytes(self, length: int) -> TypeEngine[Any]:
+        """A BLOB can be no key; a BINARY can."""
+        return mysql.BINARY(length)
+
+    def long_bytes(self) -> TypeEngine[Any]:
+        return mysql.LONGBLOB()
+
+    def big_id(self) -> TypeEngine[Any]:
+        return BigInteger()
+
+    def fetch_size(self, connection: Connection) -> int:
+        return int(connection.scalar(SIZE) or 0)
+
+    def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:
+        return {(table, column) for table, column in connection.execute(COLUMNS)}
+
+    @staticmethod
+    def fault_of(error: DBAPIError) -> Fault | None:
+        arguments = getattr(error.orig, "args", ())
+        code = arguments[0] if arguments else None
+        for codes, fault in (
+            (TIME_IS_UP_CODES, Fault.TIME_IS_UP),
+            (NOT_THERE_CODES, Fault.NOT_MIGRATED),
+            (DUPLICATE_CODES, Fault.KNOWN_KEY),
+            (POISON_CODES, Fault.POISON),
+        ):
+            if code in codes:
+                return fault
+        # PyMySQL knows few of the server's codes; the rest, 1000 and above, it calls
+        # OperationalError, and InternalError where it has no code at all: a packet cut short by a
+        # dying server.
+        return Fault.UNAVAILABLE if isinstance(error.orig, pymysql.err.InternalError) else None
+
+
+def connect_arguments(settings: Settings, statement_seconds: int) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "charset": "utf8mb4",
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "read_timeout": statement_seconds + ANSWER_SECONDS,
+        "write_timeout": statement_seconds,
+    }
+    if settings.database_ca_path or settings.force_ssl:
+        try:
+            context = ssl.create_default_context(cafile=settings.database_ca_path or None)
+        except (OSError, ssl.SSLError) as error:
+            raise BadSetting(f"DATABASE_CA_PATH: {settings.database_ca_path}: {error}") from error
+        arguments["ssl"] = context
+    return arguments
+
+
+def ask(connection: Any) -> Abilities:
+    """What the server at the other end can do."""
+    collations = {name for (name,) in run(connection, SELECT_COLLATIONS, EXACT_COLLATIONS)}
+    variables = {name for name, _ in run(connection, SHOW_VARIABLES, tuple(TIME_LIMITS))}
+    return Abilities(
+        kind="mariadb" if "MariaDB" in connection.get_server_info() else "mysql",
+        # Where it has neither, it says so itself when a table is to be made.
+        exact_collation=first_of(EXACT_COLLATIONS, collations) or EXACT_COLLATIONS[-1],
+        time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
+    )
+
+
+def first_of(names: Iterable[str], there: set[str]) -> str | None:
+    return next((name for name in names if name in there), None)
+
+
+def run(connection: Any, statement: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
+    """Execute a statement on a connection of the driver's; returns its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: Sequence[Any] = cursor.fetchall()
+        return rows
+
+
+def read_committed(connection: Any, _record: object) -> None:
+    run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+def forbid_writing(connection: Any, _record: object) -> None:
+    run(connection, "SET SESSION TRANSACTION READ ONLY")

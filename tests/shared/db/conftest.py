@@ -1,0 +1,24 @@
+"""A migrated database, once with SQLite and once with MariaDB."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from shared.db.database import writing_engine
+from shared.settings import Settings
+from tests.migration import migrate
+
+
+@pytest.fixture
+def database_settings(settings: Settings, database_url: str) -> Settings:
+    return dataclasses.replace(settings, database_url=database_url)
+
+
+@pytest.fixture
+def engine(database_settings: Settings) -> Iterator[Engine]:
+    engine = writing_engine(database_settings)
+    migrate(engine)
+    yield engine
+    engine.dispose()

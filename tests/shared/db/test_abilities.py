@@ -1,0 +1,94 @@
+"""What servers of MySQL's protocol differ in is asked of the server, once."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import String
+from sqlalchemy.dialects import mysql as core
+
+from shared.db.mysql import MySQL
+
+
+class Server:
+    """Answers what a dialect asks, and notes whatever it is told."""
+
+    def __init__(self, version: str, collations: Sequence[str], variables: Sequence[str]) -> None:
+        self.version = version
+        self.collations = collations
+        self.variables = variables
+        self.told: list[tuple[str, Sequence[Any]]] = []
+        self.rows: list[tuple[str, ...]] = []
+
+    def get_server_info(self) -> str:
+        return self.version
+
+    @contextmanager
+    def cursor(self) -> Any:
+        yield self
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        self.told.append((statement, parameters))
+        if "collations" in statement:
+            self.rows = [(name,) for name in self.collations if name in parameters]
+        else:
+            self.rows = [(name, "0") for name in self.variables if name in parameters]
+
+    def fetchall(self) -> list[tuple[str, ...]]:
+        return self.rows
+
+
+MARIADB = Server("10.11.6-MariaDB", ["utf8mb4_nopad_bin"], ["max_statement_time"])
+NEW_MARIADB = Server(
+    "11.8.1-MariaDB", ["utf8mb4_0900_bin", "utf8mb4_nopad_bin"], ["max_statement_time"]
+)
+MYSQL = Server("8.4.3", ["utf8mb4_bin", "utf8mb4_0900_bin"], ["max_execution_time"])
+TIDB = Server("8.0.11-TiDB-v8.5.0", ["utf8mb4_0900_bin"], ["max_execution_time"])
+BARE = Server("5.7.25", ["utf8mb4_bin"], [])
+
+
+@pytest.mark.parametrize(
+    ("server", "kind", "collation", "limit"),
+    [
+        (MARIADB, "mariadb", "utf8mb4_nopad_bin", ("SET SESSION max_statement_time = %s", (3,))),
+        (
+            NEW_MARIADB,
+            "mariadb",
+            "utf8mb4_nopad_bin",
+            ("SET SESSION max_statement_time = %s", (3,)),
+        ),
+        (MYSQL, "mysql", "utf8mb4_0900_bin", ("SET SESSION max_execution_time = %s", (3000,))),
+        (TIDB, "mysql", "utf8mb4_0900_bin", ("SET SESSION max_execution_time = %s", (3000,))),
+    ],
+)
+def test_a_server_is_told_in_its_own_words(
+    server: Server, kind: str, collation: str, limit: tuple[str, tuple[int]]
+) -> None:
+    dialect = MySQL()
+    dialect.prepare(server, None)
+    assert dialect.kind == kind
+    column = dialect.exact_text(16)
+    assert isinstance(column, String)
+    assert column.compile(core.dialect()) == (
+        f"VARCHAR(16) CHARACTER SET utf8mb4 COLLATE {collation}"
+    )
+    dialect.limit_time(3, server, None)
+    assert server.told[-1] == limit
+
+
+def test_a_server_is_asked_once() -> None:
+    server = Server("8.4.3", ["utf8mb4_0900_bin"], ["max_execution_time"])
+    dialect = MySQL()
+    dialect.prepare(server, None)
+    asked = len(server.told)
+    dialect.prepare(server, None)
+    assert len(server.told) == asked > 0
+
+
+def test_a_server_without_a_time_limit_is_told_of_none() -> None:
+    dialect = MySQL()
+    dialect.prepare(BARE, None)
+    asked = len(BARE.told)
+    dialect.limit_time(3, BARE, None)
+    assert len(BARE.told) == asked
