@@ -28,6 +28,7 @@ from shared.counts.segments import (
     Column,
     Segment,
     decode_column,
+    empty_column,
     in_force,
     select_counts,
     select_segments,
@@ -235,7 +236,10 @@ def match_segment(question: Question, segment: Segment, data: Mapping[str, bytes
     """Raises ValueError or KeyError where the segment is not what it should be."""
     query, boundaries = question.query, question.boundaries
     columns = {
-        name: decode_column(data[name]) for name in (*question.columns, *({TIME} & data.keys()))
+        name: empty_column(segment.events)
+        if name in segment.without_values
+        else decode_column(data[name])
+        for name in (*question.columns, *({TIME} & data.keys()))
     }
     if any(len(column.numbers) != segment.events for column in columns.values()):
         raise ValueError("it has another number of events")

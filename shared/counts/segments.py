@@ -9,6 +9,11 @@ in force while it has as many events as the rollups count in its hours: events a
 there, in the transaction that counts them, so as many are the same ones. A late event makes the two
 differ until the segment is made anew; meanwhile its hours are read from `events`. Whoever changes
 events, or the numbers of users, takes the segments away: worker/stored/segment_rows.py.
+
+A segment that was made before there was a field has no column of it: nobody has a value. The
+migration that adds the field says so of all segments there are, by raising their `known_columns`;
+one that is made later by a version that does not know the field yet stays below COLUMNS, is not in
+force, and is made anew.
 """
 
 from array import array
@@ -30,7 +35,7 @@ Rows = Select[*tuple[Any, ...]]
 
 # When, in ms since `bucket`; and the user's number plus one, 0 for nobody.
 TIME, USER = "time", "user"
-# Of the columns whose values are texts.
+# Of the columns whose values are texts. In the order of FIELDS: what is new comes last.
 TEXTS = tuple(DIMENSIONS)
 COLUMNS = (TIME, USER, *TEXTS)
 
@@ -43,11 +48,27 @@ decode = msgspec.msgpack.Decoder(tuple[list[str | None], int, bytes]).decode
 
 
 class Segment(NamedTuple):
-    """Whole hours from `bucket` up to `until`, in ms, and how many events they have."""
+    """Whole hours from `bucket` up to `until`, in ms, and how many events they have.
+
+    It was made with the first `made_columns` of COLUMNS, and has no value in those that follow, up
+    to `known_columns`.
+    """
 
     bucket: int
     until: int
     events: int
+    made_columns: int = len(COLUMNS)
+    known_columns: int = len(COLUMNS)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is known what it has in every column."""
+        return self.known_columns >= len(COLUMNS)
+
+    @property
+    def without_values(self) -> tuple[str, ...]:
+        """The columns that it does not have, because nobody has a value."""
+        return COLUMNS[self.made_columns :]
 
 
 class Column(NamedTuple):
@@ -84,10 +105,15 @@ def decode_column(data: bytes) -> Column:
     return Column(texts, numbers)
 
 
+def empty_column(events: int) -> Column:
+    """Of so many events, none of which has a value."""
+    return Column([None], np.zeros(events, SIZES[0]))
+
+
 def select_segments(site_id: str, start: int, end: int) -> Rows:
-    """bucket, until and events of the segments with any time from `start` up to `end`, in order."""
+    """The fields of Segment of those with any time from `start` up to `end`, in order."""
     return (
-        select(segments.c.bucket, segments.c.until, segments.c.events)
+        select(*(segments.c[name] for name in Segment._fields))
         .where(segments.c.site_id == site_id, segments.c.until > start)
         .where(segments.c.bucket > start - DAY_MS, segments.c.bucket < end)
         .order_by(segments.c.bucket)
@@ -106,10 +132,11 @@ def select_counts(table: Table, site_id: str, start: int, end: int) -> Rows:
 
 
 def in_force(found: Iterable[Segment], hours: Mapping[int, int]) -> list[Segment]:
-    """The segments with as many events as there are in their hours."""
+    """The segments with as many events as there are in their hours, and every column."""
     return [
         segment
         for segment in found
-        if segment.events
+        if segment.is_complete
+        and segment.events
         == sum(hours.get(hour, 0) for hour in range(segment.bucket, segment.until, HOUR_MS))
     ]

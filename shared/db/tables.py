@@ -209,6 +209,10 @@ segments = rollup(
     # The first ms behind it.
     Column("until", BigInteger, nullable=False),
     Column("events", BigInteger, nullable=False),
+    # Of shared.counts.segments.COLUMNS: how many it was made with, and of how many it is known that
+    # what it does not have is nobody's. The defaults are for versions that know of neither.
+    Column("made_columns", Integer, nullable=False, server_default="12"),
+    Column("known_columns", Integer, nullable=False, server_default="0"),
 )
 
 # The events of segments, column by column, each in as many parts as it takes: a server refuses what

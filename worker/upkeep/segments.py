@@ -126,14 +126,15 @@ def fetch_sites(reader: Engine) -> list[str]:
     """The sites that have events in no segment: of most, nothing came since all were in one."""
     with translated_errors(), reader.begin() as connection:
         known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
+        is_complete = segments.c.known_columns >= len(COLUMNS)
         counted: dict[str, int] = {}
         has: dict[str, int] = {}
         for first in range(0, len(known), CHUNK_SITES):
             some = known[first : first + CHUNK_SITES]
             of_all = sums_by_site(events_by_week, some).where(events_by_week.c.dimension == TOTAL)
             counted |= {site_id: int(number) for site_id, number in connection.execute(of_all)}
-            of_segments = connection.execute(sums_by_site(segments, some))
-            has |= {site_id: int(number) for site_id, number in of_segments}
+            of_segments = sums_by_site(segments, some).where(is_complete)
+            has |= {site_id: int(number) for site_id, number in connection.execute(of_segments)}
     return [site_id for site_id in known if counted.get(site_id) != has.get(site_id)]
 
 
@@ -159,7 +160,8 @@ def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
         today = fetch_counts(connection, events_by_hour, site_id, last_day, end)
         has: Counter[int] = Counter()
         for segment in fetch_segments(connection, site_id, 0, end):
-            has[segment.bucket - segment.bucket % DAY_MS] += segment.events
+            if segment.is_complete:
+                has[segment.bucket - segment.bucket % DAY_MS] += segment.events
         pruned_before = fetch_pruned_before(connection) or 0
     if today:
         counted[last_day] = sum(today.values())

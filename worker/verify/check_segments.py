@@ -1,5 +1,6 @@
 """What segments hold, against the events they were made of: value by value, in plain Python."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from shared.counts.segments import (
     USER,
     Segment,
     decode_column,
+    encode_column,
     in_force,
     select_counts,
     select_segments,
@@ -41,7 +43,9 @@ def check_segments(connection: Connection, site_id: str, day: int, findings: Fin
             found[row.name] += row.data
         for name in COLUMNS:
             where = place(site_id, head.bucket, column=name)
-            if name not in found:
+            if name in head.without_values:
+                found[name] = encode_column([None], array("I", [0] * head.events))
+            elif name not in found:
                 findings.add(segment_columns.name, where, "a column", NO_ROW)
                 continue
             try:

@@ -11,7 +11,7 @@ from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.statements import Rows
 from shared.clock import DAY_MS, HOUR_MS
 from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY
-from shared.counts.segments import COLUMNS, select_counts, select_segments
+from shared.counts.segments import COLUMNS, Segment, select_counts, select_segments
 from shared.db.tables import events, events_by_hour, segment_columns, segments, users
 from tests.events import NOW
 from tests.reporting.asked import stats_query_from
@@ -68,7 +68,7 @@ def fill(connection: Connection, site_id: str) -> None:
         events: stored,
         users: [{**site, "user_id": f"u{day}", "number": day // DAY_MS} for day in days],
         events_by_hour: [row | {"bucket": day} for row in (hour, *others) for day in days],
-        segments: [{**site, "bucket": day, "until": day + HOUR_MS, "events": 1} for day in days],
+        segments: [{**site, **Segment(day, day + HOUR_MS, 1)._asdict()} for day in days],
         segment_columns: [
             {**site, "name": name, "bucket": day, "part": 0, "data": b"data"}
             for name in COLUMNS
@@ -144,5 +144,5 @@ def test_the_segments_that_have_any_hour_of_a_span_are_found(filled: Engine) -> 
         ):
             query = replace(QUERY, start=span[0], end=span[1])
             assert fetch_past(connection, query).segments == [
-                (day * DAY_MS, day * DAY_MS + HOUR_MS, 1) for day in days
+                Segment(day * DAY_MS, day * DAY_MS + HOUR_MS, 1) for day in days
             ]
