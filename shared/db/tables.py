@@ -25,7 +25,9 @@ from shared.event import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, MAX_USER_AGENT
 # Of a browser's, a system's or a device's name.
 MAX_CLIENT = 64
 # Of a dimension's name.
-MAX_DIMENSION = 16
+MAX_DIMENSION = 64
+# Of a segment column's name: a dimension's, or `property:` and that of a property.
+MAX_SEGMENT_COLUMN = 264
 VALUE_KEY_BYTES = 16
 
 # Outcome counters are spread over this many rows each, so that workers seldom wait for one another.
@@ -220,6 +222,9 @@ segments = rollup(
     # The first ms behind it.
     Column("until", BigInteger, nullable=False),
     Column("events", BigInteger, nullable=False),
+    # How many of the columns named in shared/counts/segments.COLUMNS whoever made or checked it
+    # knew of.
+    Column("known_columns", Integer, nullable=False, server_default="0"),
 )
 
 # The events of segments, column by column, each in as many parts as it takes: a server refuses what
@@ -228,7 +233,7 @@ segment_columns = Table(
     "segment_columns",
     metadata,
     site_key(),
-    Column("name", ExactText(MAX_DIMENSION), primary_key=True),
+    Column("name", ExactText(MAX_SEGMENT_COLUMN), primary_key=True),
     bucket_key(),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("data", LongBytes, nullable=False),

@@ -232,7 +232,7 @@ def build(
             return False
         delete_segments(connection, site_id, segment.bucket, segment.until)
         delete_rows(connection, site_id, [segment.bucket])  # columns without a head, if any
-        row = (site_id, *segment)
+        row = (site_id, *segment, len(COLUMNS))
         insert_tuples(connection, segments.insert().prefix_with(LABEL), [row])
         insert_tuples(
             connection,
