@@ -23,8 +23,9 @@ def migrate(settings: Settings) -> None:
     """
     check_database(settings, migrated=False)
     address = masked(settings.database_address)
+    config = Config(str(ALEMBIC_INI), attributes={"settings": settings})
     try:
-        command.upgrade(Config(str(ALEMBIC_INI)), "head")
+        command.upgrade(config, "head")
     except CommandError as error:  # the tables are of a version that is not known here
         raise BadSetting(f"DATABASE_URL: {address} is not of this Footfall: {error}") from error
     except OperationalError as error:  # no right to create tables, gone away, disk full

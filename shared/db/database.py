@@ -31,9 +31,11 @@ class KnownKey(Exception):
     """A row's primary key is in the table already."""
 
 
-def writing_engine(settings: Settings) -> Engine:
+def writing_engine(
+    settings: Settings, statement_seconds: int = STATEMENT_TIMEOUT_SECONDS
+) -> Engine:
     """The engine of a worker: one connection, kept, each transaction taking its locks at once."""
-    engine = make_engine(settings, pool_size=1, max_overflow=1)
+    engine = make_engine(settings, statement_seconds, pool_size=1, max_overflow=1)
     dialect_of(engine).let_write(engine)
     return engine
 

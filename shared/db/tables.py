@@ -23,7 +23,9 @@ from shared.db.types import BigId, ExactText, KeyBytes, LongBytes, LongText
 from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, STORED, Field, Kind
 
 # Of a dimension's name.
-MAX_DIMENSION = 16
+MAX_DIMENSION = 64
+# Of a segment column's name: a dimension's, or `property:` and that of a property.
+MAX_SEGMENT_COLUMN = 264
 VALUE_KEY_BYTES = 16
 
 # Outcome counters are spread over this many rows each, so that workers seldom wait for one another.
@@ -221,7 +223,7 @@ segment_columns = Table(
     "segment_columns",
     metadata,
     site_key(),
-    Column("name", ExactText(MAX_DIMENSION), primary_key=True),
+    Column("name", ExactText(MAX_SEGMENT_COLUMN), primary_key=True),
     bucket_key(),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("data", LongBytes, nullable=False),

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from reporting.ask.query import breakdown_query_from
 from reporting.count import from_segments
 from reporting.count.from_segments import fetch_past
 from shared.counts.segments import COLUMNS, USER, Segment
@@ -15,6 +14,7 @@ from shared.db.tables import events, segment_columns, segments
 from shared.settings import Settings
 from tests.counted import commit, differences, varied_events
 from tests.events import NOW
+from tests.reporting.asked import breakdown_query_from
 from tests.segmented import build_all, held
 from worker.stored.segment_rows import void_segments
 

@@ -1,0 +1,70 @@
+"""A database as an earlier version left it, once on SQLite and once on MariaDB."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from shared.clock import DAY_MS
+from shared.db.database import writing_engine
+from shared.db.tables import events, events_by_week, recent_users, users_by_week
+from shared.settings import Settings
+from tests import earlier
+from tests.counted import commit, varied_events
+from tests.events import NOW, make_event
+from tests.migrations.weeks import Weeks, weeks_of
+from worker.stopping import StopFlag
+from worker.upkeep.compaction import compact
+from worker.upkeep.retention import prune_events
+
+
+@pytest.fixture
+def earlier_settings(settings: Settings, database_url: str, tmp_path: Path) -> Settings:
+    given = dataclasses.replace(settings, database_url=database_url)
+    if database_url.startswith("sqlite"):
+        earlier.unpack(tmp_path / "footfall.db")
+        return given
+    engine = writing_engine(given)
+    earlier.copy_to(engine, tmp_path / "earlier.db")
+    engine.dispose()
+    return given
+
+
+@pytest.fixture
+def engine(earlier_settings: Settings) -> Iterator[Engine]:
+    engine = writing_engine(earlier_settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def healthy(engine: Engine) -> Weeks:
+    """The weeks of some more weeks of events, of which many are pruned, some are from before the
+    first Monday of 1970, and the last users are not compacted."""
+    commit(engine, "weeks", varied_events(11, 150, days=40, users="other"))
+    first_days = [
+        make_event(n, event_id=f"1970-{n}", site_id="a", timestamp=n * DAY_MS, user_id=f"u{n}")
+        for n in range(6)
+    ]
+    commit(engine, "1970", first_days)
+    compact(engine)
+    commit(engine, "recent", varied_events(12, 20, days=20))
+    assert prune_events(engine, NOW, 10, StopFlag())
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(recent_users))
+        assert (connection.scalar(select(func.count()).select_from(events)) or 0) < 200
+    found = weeks_of(engine)
+    assert len({bucket for _, _, bucket, *_ in found[0]}) >= 6
+    assert min(bucket for _, _, bucket, *_ in found[0]) < 0
+    return found
+
+
+@pytest.fixture
+def broken(engine: Engine, healthy: Weeks) -> Weeks:
+    """The same without the tables; these are the weeks it should have."""
+    with engine.begin() as connection:
+        events_by_week.drop(connection)
+        users_by_week.drop(connection)
+    return healthy
