@@ -6,7 +6,7 @@ import redis
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import Engine
 
-from reporting.answers.ledger import fetch_settled, fetch_status
+from reporting.answers.ledger import fetch_status
 from reporting.answers.system import SystemReport
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.live_routes import add_live_routes
@@ -15,6 +15,7 @@ from reporting.http.stats_routes import add_stats_routes, take_no_parameters
 from reporting.http.telemetry import OutcomeCollector
 from shared.clock import now_ms
 from shared.db.database import reading_engine
+from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.auth import is_authorised
 from shared.http.web import add_common_routes
@@ -52,8 +53,8 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
 
 
 def check_ready(engine: Engine, queue: EventQueue) -> None:
-    """Raises Unavailable where a dependency does not answer."""
-    fetch_settled(engine)  # answers only where the migrations have run, too
+    """Raises Unavailable where a dependency does not answer, or the database is not migrated."""
+    check_schema(engine)
     try:
         queue.redis.ping()
     except redis.RedisError as error:

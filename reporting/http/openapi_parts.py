@@ -21,7 +21,7 @@ DATABASE_AWAY: Json = {
         '([Errno 111] Connection refused)")',
     ),
     "not_migrated": error(
-        "It has no tables", "not_migrated", "the database has no tables: run `make migrate`"
+        "It has no tables", "not_migrated", "the database has no tables yet; run `make migrate`"
     ),
 }
 REDIS_AWAY: Json = {
