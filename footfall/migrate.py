@@ -9,6 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from footfall.preflight import check_database
 from footfall.rollups import rebuild_missing
+from shared.db.database import make_engine
+from shared.db.schema import find_lack
 from shared.errors import BadSetting
 from shared.settings import Settings, masked
 
@@ -30,4 +32,19 @@ def migrate(settings: Settings) -> None:
         raise BadSetting(f"DATABASE_URL: {address} is not of this Footfall: {error}") from error
     except OperationalError as error:  # no right to create tables, gone away, disk full
         raise BadSetting(f"DATABASE_URL: cannot migrate {address}: {error.orig}") from error
+    check_migrated(settings)
     rebuild_missing(settings)
+
+
+def check_migrated(settings: Settings) -> None:
+    """Raises BadSetting where something is missing all the same: somebody has dropped it."""
+    engine = make_engine(settings)
+    try:
+        lack = find_lack(engine)
+    finally:
+        engine.dispose()
+    if lack:
+        address = masked(settings.database_address)
+        raise BadSetting(
+            f"DATABASE_URL: {address} says that it is migrated, but it {lack}; restore a backup"
+        )

@@ -6,11 +6,11 @@ import os
 import socket
 
 import redis
-from sqlalchemy import inspect
 
 from footfall.run import embedded_valkey
 from ingestion.visitor.countries import open_countries
-from shared.db.database import check_connection, make_engine
+from shared.db.database import NOT_MIGRATED, check_connection, make_engine
+from shared.db.schema import check_schema
 from shared.errors import BadSetting, Unavailable
 from shared.queue.event_queue import check_durability, connect
 from shared.settings import Settings, masked
@@ -94,15 +94,16 @@ def explain_redis(settings: Settings, error: Exception) -> str:
 
 
 def check_database(settings: Settings, *, migrated: bool) -> None:
-    """`migrated`: also refuse a database without tables."""
+    """`migrated`: also refuse a database that lacks a table or a column."""
     if not settings.database_url:
         check_data_dir(settings)
     engine = make_engine(settings)
     try:
-        check_connection(engine)
-        if migrated and not inspect(engine).has_table("alembic_version"):
-            raise BadSetting("DATABASE_URL: the database has no tables yet; run `make migrate`")
+        check = check_schema if migrated else check_connection
+        check(engine)
     except Unavailable as error:
+        if error.code == NOT_MIGRATED:
+            raise BadSetting(f"DATABASE_URL: {error}") from error
         address = masked(settings.database_address)
         raise BadSetting(f"DATABASE_URL: cannot use {address}: {error}") from error
     finally:

@@ -7,7 +7,6 @@ import redis
 from flask import Flask, request
 from sqlalchemy import Engine
 
-from reporting.answers.ledger import fetch_settled
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
@@ -15,6 +14,7 @@ from reporting.http.telemetry import OutcomeCollector
 from reporting.route import Sources
 from shared.clock import now_ms
 from shared.db.database import reading_engine
+from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.auth import is_authorised
 from shared.http.web import add_common_routes
@@ -51,8 +51,8 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
 
 
 def check_ready(engine: Engine, queue: EventQueue) -> None:
-    """Raises Unavailable where a dependency does not answer."""
-    fetch_settled(engine)  # answers only where the migrations have run, too
+    """Raises Unavailable where a dependency does not answer, or the database is not migrated."""
+    check_schema(engine)
     try:
         queue.redis.ping()
     except redis.RedisError as error:

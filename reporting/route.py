@@ -79,7 +79,7 @@ NO_DATABASE = failure(
     '([Errno 111] Connection refused)")',
 )
 NO_TABLES = failure(
-    "It has no tables", "not_migrated", "the database has no tables: run `make migrate`"
+    "It has no tables", "not_migrated", "the database has no tables yet; run `make migrate`"
 )
 DATABASE_FAULTS = (NO_DATABASE, NO_TABLES)
 NO_REDIS = failure(

@@ -29,6 +29,8 @@ LEASH = ROOT / "footfall" / "run" / "leash.py"
 # How long to wait for what takes a moment, unless the machine has much else to do: an end to
 # waiting, and no promise.
 PATIENCE_SECONDS = 60
+# Making a MariaDB is some seconds of work, much of it for the disk.
+INSTALL_SECONDS = 600
 
 
 class Server:
@@ -200,7 +202,11 @@ class MariaDbServer(Server):
         given = [f"--{name}={value}" for name, value in options.items()]
         command = [mariadb_program("mariadb-install-db"), "--no-defaults", *given]
         command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        made = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
+        if made.returncode:
+            raise RuntimeError(f"cannot make a database:\n{made.stdout}{made.stderr}")
 
     def is_ready(self) -> bool:
         try:

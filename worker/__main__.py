@@ -2,6 +2,7 @@
 
 import logging
 
+from shared.db.schema import require_schema
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from worker.jobs import drain, runtime
@@ -13,6 +14,7 @@ log = logging.getLogger("worker")
 def main() -> None:
     configured = start("worker")
     try:
+        require_schema(configured)
         stop_on_signals(runtime().stopping)
     except BadSetting as error:
         refuse(error)

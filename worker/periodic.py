@@ -11,6 +11,7 @@ import redis
 from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 
+from shared.db.schema import require_schema
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
@@ -70,6 +71,7 @@ def schedule_for_ever(scheduler: CronScheduler) -> None:
 def main() -> None:
     configured = start("periodic")
     try:
+        require_schema(configured)
         stop_on_signals(runtime().stopping)
     except BadSetting as error:
         refuse(error)

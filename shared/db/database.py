@@ -25,6 +25,8 @@ from shared.settings import Settings, masked
 # A statement that takes longer is given up; the batch is tried again.
 STATEMENT_TIMEOUT_SECONDS = 20
 RETRY_AFTER_SECONDS = 5
+# The code of what is answered where a table or a column is missing.
+NOT_MIGRATED = "not_migrated"
 
 
 class KnownKey(Exception):
@@ -98,7 +100,9 @@ def meaning_of(error: DBAPIError) -> Exception:
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
         case Fault.NOT_MIGRATED:
-            return Unavailable("not_migrated", "the database has no tables: run `make migrate`")
+            return Unavailable(
+                NOT_MIGRATED, f"the database is not up to date: {error.orig}; run `make migrate`"
+            )
         case Fault.KNOWN_KEY:
             return KnownKey(str(error.orig))
         case Fault.POISON:

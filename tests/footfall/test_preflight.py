@@ -4,11 +4,16 @@ import contextlib
 import socket
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shared.db.database import writing_engine
+from shared.db.tables import users_by_week
+from shared.settings import Settings
 from tests.footfall.conftest import Environment, Footfall
+from tests.migration import migrate
 from tests.servers import MariaDbServer, ValkeyServer, free_port
 
 Refusal = Callable[..., list[str]]
@@ -115,6 +120,21 @@ def test_a_service_alone_says_that_there_are_no_tables(
 ) -> None:
     (line,) = refusal(command, REDIS_URL=valkey.url)
     assert line == "footfall: DATABASE_URL: the database has no tables yet; run `make migrate`"
+
+
+@pytest.mark.parametrize("command", ["worker", "periodic", "reporting", "verify"])
+def test_what_the_database_lacks_is_named(
+    refusal: Refusal, settings: Settings, database_url: str, command: str
+) -> None:
+    engine = writing_engine(replace(settings, database_url=database_url))
+    migrate(engine)
+    with engine.begin() as connection:
+        users_by_week.drop(connection)
+    engine.dispose()
+    (line,) = refusal(command, REDIS_URL=settings.redis_url, DATABASE_URL=database_url)
+    assert line == (
+        "footfall: DATABASE_URL: the database lacks the table users_by_week; run `make migrate`"
+    )
 
 
 def test_a_valkey_that_nobody_would_use_is_not_started(refusal: Refusal) -> None:

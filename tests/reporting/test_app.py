@@ -105,6 +105,38 @@ def test_a_database_without_tables_says_what_to_do(settings: Settings, database_
     assert "make migrate" in answer.get_json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("statement", "lack"),
+    [
+        ("DROP TABLE events_by_week", "the table events_by_week"),
+        ("ALTER TABLE segments DROP COLUMN known_columns", "the column segments.known_columns"),
+    ],
+)
+def test_it_is_not_ready_while_the_database_lacks_something(
+    reports: FlaskClient, writing: Engine, statement: str, lack: str
+) -> None:
+    assert reports.get("/ready").status_code == 200
+    with writing.begin() as connection:
+        connection.execute(text(statement))
+    answer = reports.get("/ready")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "not_migrated")
+    assert answer.get_json()["error"] == f"the database lacks {lack}; run `make migrate`"
+    assert answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP TABLE outcomes", "ALTER TABLE outcomes RENAME COLUMN events TO number"],
+)
+def test_what_turns_out_to_be_missing_is_said_and_is_no_bug(
+    reports: FlaskClient, writing: Engine, statement: str
+) -> None:
+    with writing.begin() as connection:
+        connection.execute(text(statement))
+    answer = reports.get("/pipeline/status")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "not_migrated")
+
+
 def test_with_redis_away_stats_answers_and_the_ledger_does_not(
     reports: FlaskClient, valkey: ValkeyServer
 ) -> None:

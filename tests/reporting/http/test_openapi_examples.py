@@ -24,7 +24,7 @@ from tests.servers import free_port
 # What no readable example can hold.
 REQUESTS: dict[str, dict[str, Any]] = {"too_long": {"query": {"site_id": "x" * 256}}}
 # Sentences in which an address or a driver speaks, and numbers of this machine.
-VARYING = {"queue_unavailable", "database_unavailable", "now"}
+VARYING = {"queue_unavailable", "database_unavailable", "not_migrated", "now"}
 
 
 def at(moment: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy import Connection, Engine, event, func, select
 
 from shared.db.database import KnownKey, reading_engine, translated_errors, writing_engine
 from shared.db.dialects import (
@@ -176,13 +176,3 @@ def test_a_lock_that_is_held_for_long_is_waited_for_again(
             impatient.execute(sites.insert(), SITE)
     assert caught.value.code == "database_unavailable"
     other.dispose()
-
-
-def test_a_table_that_is_not_there_means_not_migrated(engine: Engine) -> None:
-    with (
-        pytest.raises(Unavailable) as caught,
-        translated_errors(),
-        engine.begin() as connection,
-    ):
-        connection.execute(text("SELECT 1 FROM nowhere"))
-    assert caught.value.code == "not_migrated"

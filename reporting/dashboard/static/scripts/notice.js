@@ -8,7 +8,7 @@ const TITLES = {
     "The database does not answer",
     "Events are still accepted and wait; they are counted once it is back.",
   ],
-  not_migrated: ["The database has no tables yet", "Run make migrate, then try again."],
+  not_migrated: ["The database is not up to date", "Run make migrate, then try again."],
   queue_unavailable: [
     "Redis does not answer",
     "Ingestion refuses events until it is back, and clients are told to try again.",
