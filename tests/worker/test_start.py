@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from tests.servers import ROOT, PATIENCE_SECONDS, ServiceProcess, free_port, wait_until
+from tests.servers import PATIENCE_SECONDS, ROOT, ServiceProcess, free_port, wait_until
 
 MODULES = ["worker", "worker.periodic"]
 
