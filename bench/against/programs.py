@@ -27,7 +27,6 @@ class Program(ServiceProcess):
 
     def __init__(self, version: Version, module: str, settings: Mapping[str, object]) -> None:
         super().__init__(module, settings, version.tree)
-        self.version = version
 
     def start(self) -> None:
         try:
