@@ -36,6 +36,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
     utm_medium: str | None = None
     utm_campaign: str | None = None
     properties: dict[str, Any] | None = None
+    hostname: str | None = None
 
 
 encode_event = msgspec.json.Encoder().encode

@@ -138,7 +138,7 @@ FIELDS = (
         MAX_TEXT,
         f"The page, as a path or a URL; kept is the path, at most {MAX_TEXT} characters. `utm_*` "
         "are read from its query string, then query and fragment are cut off.",
-        Dimension("path", "Page"),
+        Dimension("path", "Page", "Path"),
     ),
     client_text(
         "user_id",
@@ -197,11 +197,18 @@ FIELDS = (
     made_text("browser", MAX_CLIENT, "Of `user_agent`.", Dimension("browser", "Browser")),
     made_text("os", MAX_CLIENT, "Of `user_agent`.", Dimension("os", "System")),
     made_text("device", MAX_CLIENT, "Of `user_agent`.", Dimension("device", "Device")),
+    client_text(
+        "hostname",
+        MAX_NAME,
+        "The host that shows the page; kept in lower case, without port, an international name in "
+        "Unicode. Without it, that of `path` where this is a URL.",
+        Dimension("hostname", "Host", "Host", has_rollup=False),
+    ),
 )
 
 # The dashboard's lists, in order, and what each can show; the first is what it shows at first.
 PANELS = {
-    "Pages": ("path",),
+    "Pages": ("path", "hostname"),
     "Sources": ("referrer",),
     "Countries": ("country",),
     "Events": (EVENT_TYPE,),

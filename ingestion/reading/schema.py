@@ -18,7 +18,8 @@ from ingestion.reading.timestamps import timestamp_from
 from ingestion.visitor.visitors import Browser
 from shared.errors import InvalidInput
 from shared.event import EVENT_TYPES, Event
-from shared.fields import MAX_PROPERTIES, MAX_USER_AGENT
+from shared.fields import MAX_NAME, MAX_PROPERTIES, MAX_USER_AGENT
+from shared.urls import host_from, page_host
 
 # Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
 MAX_PAGE = 32 * 1024
@@ -99,7 +100,18 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
         fields.utm_medium or campaign.get("utm_medium"),
         fields.utm_campaign or campaign.get("utm_campaign"),
         properties_of(fields, campaign),
+        hostname_from(fields.hostname, page),
     )
+
+
+def hostname_from(given: str | None, page: str | None) -> str | None:
+    """The host that shows the page: as it is given, or else the page's own where it is a URL.
+
+    What is given and no host, such as a computer's name with a blank, is kept in lower case.
+    """
+    if given:
+        return host_from(f"https://{given}/") or given.lower()[:MAX_NAME]
+    return page_host(page) if page else None
 
 
 def properties_of(fields: Any, campaign: dict[str, str]) -> dict[str, Any] | None:

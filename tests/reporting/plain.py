@@ -31,7 +31,7 @@ def value_of(event: Event, dimension: str) -> str | None:
         value: str | None = getattr(client_from(event.user_agent), dimension)
         return value
     if dimension == "referrer":
-        return source_from(event.referrer, event.site_id)
+        return source_from(event.referrer, event.site_id, event.hostname)
     found: str | None = getattr(event, dimension)
     return found
 

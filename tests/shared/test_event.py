@@ -30,7 +30,9 @@ def test_an_event_survives_the_queue(event: Event) -> None:
 
 def test_the_order_of_the_fields_is_a_format() -> None:
     """What an older release queued, a newer one must read: add at the end, never reorder."""
-    queued = b'["s",1,"id","page_view",2,true,"/p","u","x","r","t","a","DE","us","um","uc",{"k":1}]'
+    queued = (
+        b'["s",1,"id","page_view",2,true,"/p","u","x","r","t","a","DE","us","um","uc",{"k":1},"h"]'
+    )
     event = decode_event(queued)
     assert event == Event(
         site_id="s",
@@ -50,6 +52,7 @@ def test_the_order_of_the_fields_is_a_format() -> None:
         utm_medium="um",
         utm_campaign="uc",
         properties={"k": 1},
+        hostname="h",
     )
     assert encode_event(event) == queued
 

@@ -7,4 +7,5 @@ from worker.enrich.sources import source_from
 
 def made_of(event: Event) -> tuple[str | None, ...]:
     """Their values, in the order of MADE_BY_WORKER. No event raises."""
-    return (source_from(event.referrer, event.site_id), *client_from(event.user_agent))
+    source = source_from(event.referrer, event.site_id, event.hostname)
+    return (source, *client_from(event.user_agent))

@@ -38,10 +38,11 @@ GOOGLE = re.compile(r"google\.(?:(?:com?\.)?[a-z]{2}|cat)")
 
 
 @lru_cache(maxsize=CACHED_REFERRERS)
-def source_from(referrer: str | None, site_id: str) -> str | None:
+def source_from(referrer: str | None, site_id: str, hostname: str | None = None) -> str | None:
     """The source; None for no referrer, one of the site itself, or a URL that names no host.
 
-    What is no URL, such as `newsletter`, is a source by itself.
+    The site itself is `hostname`, which shows the page, and what `site_id` names. What is no URL,
+    such as `newsletter`, is a source by itself.
     """
     text = (referrer or "").strip()
     if not URL.match(text):
@@ -50,7 +51,8 @@ def source_from(referrer: str | None, site_id: str) -> str | None:
     if host is None:
         return None
     name = site_name(host)
-    return None if name == site_name(site_from(site_id)) else name
+    own = {site_name(site_from(own)) for own in (site_id, hostname) if own}
+    return None if name in own else name
 
 
 def site_name(host: str) -> str:

@@ -40,6 +40,7 @@ def test_every_field_of_the_contract_arrives() -> None:
         "utm_source": "news",
         "utm_medium": "mail",
         "utm_campaign": "may",
+        "hostname": "shop.example",
         "properties": {"plan": "pro", "seats": 3, "price": 9.5, "trial": False, "coupon": None},
     }
     assert fields_of(event(**sent)) == {
@@ -71,7 +72,8 @@ def test_what_is_not_given_has_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["timestamp", "path", "user_id", "session_id", "referrer", "title", "event_id"]
+    "name",
+    ["timestamp", "path", "user_id", "session_id", "referrer", "title", "event_id", "hostname"],
 )
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_null_and_empty_mean_not_given(name: str, nothing: str | None) -> None:
@@ -193,3 +195,32 @@ def test_a_campaign_never_costs_an_event_its_own_properties() -> None:
     assert event(path="/x?utm_term=t", properties=fifty).properties == fifty
     made = event(path="/x?utm_term=t", properties={"utm_term": "own"})
     assert made.properties == {"utm_term": "own"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "hostname"),
+    [
+        ({"hostname": "Blog.Example"}, "blog.example"),
+        ({"hostname": "blog.example:8080"}, "blog.example"),
+        ({"hostname": "www.blog.example."}, "www.blog.example"),
+        ({"hostname": "xn--mnchen-3ya.de"}, "m\u00fcnchen.de"),
+        ({"hostname": "M\u00dcNCHEN.de"}, "m\u00fcnchen.de"),
+        ({"hostname": "[::1]:8000"}, "::1"),
+        ({"hostname": "Ann's Computer"}, "ann's computer"),
+        ({"path": "https://Blog.Example:8080/a?b#c"}, "blog.example"),
+        ({"path": "https://xn--mnchen-3ya.de/"}, "m\u00fcnchen.de"),
+        ({"hostname": "a.example", "path": "https://b.example/"}, "a.example"),
+        ({"hostname": "", "path": "https://b.example/"}, "b.example"),
+        ({"path": "/a"}, None),
+        ({"path": "https:///"}, None),
+        ({}, None),
+    ],
+)
+def test_the_host_that_shows_a_page(sent: dict[str, Any], hostname: str | None) -> None:
+    assert event(**sent).hostname == hostname
+
+
+def test_a_host_that_grows_in_lower_case_fits_its_column() -> None:
+    made = event(hostname="\u0130 " * 127)
+    assert made.hostname is not None
+    assert len(made.hostname) == 255

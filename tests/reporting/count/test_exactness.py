@@ -12,9 +12,9 @@ from reporting.ask.periods import boundaries_of
 from reporting.ask.query import Query
 from reporting.count import from_events, from_rollups, from_segments
 from reporting.count.decide import is_covered
-from shared.counts.rollups import ROLLED_UP
 from shared.db.tables import metadata
 from shared.event import Event
+from shared.fields import DIMENSIONS
 from tests.events import make_event
 from tests.reporting import plain
 from tests.reporting.asked import (
@@ -63,6 +63,7 @@ made_events = st.lists(
             "country": st.sampled_from(["DE", "FR"]),
             "utm_source": st.sampled_from(["news", "News"]),
             "utm_medium": st.just("mail"),
+            "hostname": st.sampled_from(["a.example", "A.example", "m\u00fcnchen.de"]),
             "utm_campaign": st.sampled_from(["spring", "summer"]),
         },
     ),
@@ -95,6 +96,7 @@ CONDITIONS = {
     "country": ["DE", "XX"],
     "utm_source": ["news"],
     "utm_campaign": ["spring"],
+    "hostname": ["a.example", "m\u00fcnchen.de"],
 }
 condition = st.sampled_from([(name, value) for name in CONDITIONS for value in CONDITIONS[name]])
 filters: st.SearchStrategy[dict[str, str]] = st.one_of(
@@ -204,7 +206,7 @@ def key_of(query: Query, number: int, point: dict[str, Any]) -> object:
 @given(
     made=made_events,
     parameters=asked,
-    dimension=st.sampled_from(["path", "event_type", *ROLLED_UP]),
+    dimension=st.sampled_from(["path", *DIMENSIONS]),
 )
 def test_breakdown(
     site: Site,

@@ -35,7 +35,7 @@ def distinct_event() -> Event:
 def made_by_worker(event: Event) -> dict[str, str | None]:
     client = client_from(event.user_agent)
     return {
-        "source": source_from(event.referrer, event.site_id),
+        "source": source_from(event.referrer, event.site_id, event.hostname),
         "browser": client.browser,
         "os": client.os,
         "device": client.device,

@@ -107,3 +107,27 @@ def test_whatever_is_sent_resolves(referrer: str, site_id: str) -> None:
     assert source is None or 0 < len(source) <= MAX_NAME
     for odd in "\0\ud800":
         assert odd not in (source or "") or odd in referrer
+
+
+@pytest.mark.parametrize(
+    ("referrer", "hostname"),
+    [
+        ("https://blog.example/b", "blog.example"),
+        ("https://www.blog.example/b", "blog.example"),
+        ("https://blog.example:8443/b", "www.blog.example"),
+        ("//blog.example/b", "blog.example"),
+        ("https://m.blog.example/b", "blog.example"),
+        ("https://xn--mnchen-3ya.de/", "m\u00fcnchen.de"),
+        ("https://M\u00dcNCHEN.de/", "www.m\u00fcnchen.de"),
+    ],
+)
+def test_the_host_that_shows_the_page_is_no_source(referrer: str, hostname: str) -> None:
+    """Whatever the site is called; a site_id need not be a host."""
+    assert source_from(referrer, "my-blog", hostname) is None
+    assert source_from(referrer, "my-blog") is not None
+    assert source_from(referrer, hostname) is None
+
+
+def test_another_host_is_a_source_and_the_sites_own_name_never() -> None:
+    assert source_from("https://shop.example/", "my-blog", "blog.example") == "shop.example"
+    assert source_from("https://shop.example/", "shop.example", "blog.example") is None
