@@ -15,7 +15,7 @@ def path_from(page: str) -> str | None:
     if not page:
         return None
     path = page.partition("#")[0].partition("?")[0]
-    if is_absolute(path):
+    if path[:1] != "/" and is_absolute(path):
         path = "/" + path.partition("//")[2].partition("/")[2]
     path = path or "/"
     if len(path) > MAX_TEXT:

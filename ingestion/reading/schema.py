@@ -100,7 +100,10 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
         fields.utm_medium or campaign.get("utm_medium"),
         fields.utm_campaign or campaign.get("utm_campaign"),
         properties_of(fields, campaign),
-        hostname_from(fields.hostname, page),
+        # Of a path, as most pages are, that is seen at once.
+        hostname_from(fields.hostname, page)
+        if fields.hostname or (page and page[0] != "/")
+        else None,
     )
 
 
