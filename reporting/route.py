@@ -79,7 +79,9 @@ NO_DATABASE = failure(
     '([Errno 111] Connection refused)")',
 )
 NO_TABLES = failure(
-    "It has no tables", "not_migrated", "the database has no tables yet; run `make migrate`"
+    "It lacks a table or a column",
+    "not_migrated",
+    "the database is not up to date: no such table: events; run `make migrate`",
 )
 DATABASE_FAULTS = (NO_DATABASE, NO_TABLES)
 NO_REDIS = failure(

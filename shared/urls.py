@@ -50,16 +50,15 @@ def host_from(url: str) -> str | None:
     return parsed_host(head[0]) if head else None
 
 
-def is_same_site(one: str, other: str) -> bool:
-    """Whether two hosts, or a host and a site_id, are one site: with or without `www.` and port,
-    and in either form of an international name."""
-    return site_from(one) == site_from(other)
+def host_named(name: str) -> str | None:
+    """The host that a name is, such as `Blog.Example:8080`; None for a name that is no host."""
+    return None if BESIDE_HOST.search(name) else host_from(f"https://{name}/")
 
 
 def site_from(name: str) -> str:
-    """What is_same_site compares. A name that is no host, such as `my blog`, is in lower case."""
-    host = None if BESIDE_HOST.search(name) else host_from(f"https://{name}/")
-    return without_www(host or name.strip().lower())
+    """What tells sites apart: a host or a site_id without `www.` and port, an international name in
+    its readable form. A name that is no host, such as `my blog`, is in lower case."""
+    return without_www(host_named(name) or name.strip().lower())
 
 
 def without_www(host: str) -> str:

@@ -1,4 +1,4 @@
-"""What a loop asks to know that it should end; the real one is footfall.signals."""
+"""What a loop asks to know that it should end; the real one is footfall.run.signals."""
 
 from typing import Protocol
 

@@ -7,6 +7,8 @@ the event is in a header.
 from typing import Any
 from urllib.parse import parse_qsl
 
+import werkzeug.urls  # noqa: F401  # knows how to leave bytes encoded
+
 from ingestion.protocols.described import CORS, SITE, TEXT, USERS, operation
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
@@ -20,13 +22,16 @@ IMAGE = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
 MEDIA_TYPE = "image/gif"
+# What is no UTF-8 stays as it was written, `%E9`: so two such pages remain two.
+STILL_ENCODED = "werkzeug.url_quote"
 PAGE_NAMES = OTHER_NAMES.own_names("path")
 
 
 def read_query(request: Request) -> Payload:
     """The one event whose fields are the query's parameters, of each the first."""
     given: dict[str, str] = {}
-    for name, value in parse_qsl(utf8_text(request.query), keep_blank_values=True):
+    pairs = parse_qsl(utf8_text(request.query), keep_blank_values=True, errors=STILL_ENCODED)
+    for name, value in pairs:
         given.setdefault(name, value)
     fields: dict[str, Any] = {k: v for k, v in given.items() if v and k != PARAMETER}
     page = (request.headers.get("referer") or "")[:MAX_TEXT]

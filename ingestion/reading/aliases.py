@@ -47,6 +47,17 @@ def with_canonical_names(raw: dict[str, Any], aliases: Aliases) -> dict[str, Any
             held = dict(extra.pop(holder))
             move_named(held, names, fields)
             extra = held | extra
+    return with_properties(fields, extra)
+
+
+def as_property(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """The event with one of its members made a property, as one that is no field would be."""
+    fields = {known: value for known, value in raw.items() if known != name}
+    return with_properties(fields, {name: raw[name]})
+
+
+def with_properties(fields: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """The fields with more properties; of the same name, what the event has as one wins."""
     given = fields.get("properties")
     if extra and (given is None or isinstance(given, dict)):
         fields["properties"] = {k: flattened(v) for k, v in extra.items()} | (given or {})

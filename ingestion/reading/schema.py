@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ingestion.reading.aliases import CANONICAL, Aliases, with_canonical_names
+from ingestion.reading.aliases import CANONICAL, Aliases, as_property, with_canonical_names
 from ingestion.reading.faults import fault_in, too_long
 from ingestion.reading.fields import Fields
 from ingestion.reading.paths import campaign_from, path_from
@@ -19,10 +19,12 @@ from ingestion.visitor.visitors import Browser
 from shared.errors import InvalidInput
 from shared.event import EVENT_TYPES, Event
 from shared.fields import MAX_NAME, MAX_PROPERTIES, MAX_USER_AGENT
-from shared.urls import host_from, page_host
+from shared.urls import host_named, page_host
 
 # Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
 MAX_PAGE = 32 * 1024
+# Clients may have used these names for something of their own, before there were such fields.
+NEWER = frozenset({"hostname"})
 CAMPAIGN = frozenset({"utm_source", "utm_medium", "utm_campaign"})
 
 
@@ -57,7 +59,10 @@ def event_from(raw: object, visit: Visit, make_id: EventIds, aliases: Aliases) -
     try:
         fields = msgspec.convert(raw, Fields)
     except msgspec.ValidationError as error:
-        raise (fault_in(raw) or error) from None
+        fault = fault_in(raw)
+        if fault is not None and fault.field in NEWER:
+            return event_from(as_property(raw, fault.field), visit, make_id, aliases)
+        raise (fault or error) from None
     return event_from_fields(fields, visit, make_id)
 
 
@@ -112,8 +117,9 @@ def hostname_from(given: str | None, page: str | None) -> str | None:
 
     What is given and no host, such as a computer's name with a blank, is kept in lower case.
     """
+    given = (given or "").strip()
     if given:
-        return host_from(f"https://{given}/") or given.lower()[:MAX_NAME]
+        return host_named(given) or given.lower()[:MAX_NAME]
     return page_host(page) if page else None
 
 

@@ -69,9 +69,13 @@ def check_not_pruned(connection: Connection, query: Query, needed: Sequence[Span
     if needed[0][0] >= pruned_before:
         return
     kept_since = datetime.fromtimestamp(pruned_before / 1000, UTC).date()
+    gone = f"events before {kept_since} were deleted (MAX_AGE)"
+    uncounted = ({name for name, _ in query.filters} | {query.dimension} - {None}) - COUNTED
     raise InvalidInput(
         "pruned",
-        f"events before {kept_since} were deleted (MAX_AGE); of earlier days, ask for whole UTC "
-        "hours, days or more, with one filter at most",
+        f"{gone}, and {', '.join(sorted(map(str, uncounted)))} is counted from events alone"
+        if uncounted
+        else f"{gone}; of earlier days, ask for whole UTC hours, days or more, with one filter at "
+        "most",
         field="date" if query.first_day == query.last_day else "from",
     )

@@ -3,7 +3,7 @@
 from reporting.dashboard.openapi import DASHBOARD_OPERATIONS
 from reporting.http.description import UNAUTHORIZED, paths_and_schemas
 from reporting.http.routes import ROUTES
-from reporting.route import NO_DATABASE, NO_REDIS
+from reporting.route import NO_DATABASE, NO_REDIS, failure
 from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document, example
 
 ABOUT = """\
@@ -25,7 +25,15 @@ footfall_events_total{outcome="duplicate",reason=""} 6.0
 footfall_events_total{outcome="dead",reason=""} 0.0
 """
 
-UNREACHABLE = (NO_DATABASE, NO_REDIS)
+NOT_READY = (
+    NO_DATABASE,
+    failure(
+        "The database lacks something",
+        "not_migrated",
+        "the database lacks the table events_by_week; run `make migrate`",
+    ),
+    NO_REDIS,
+)
 PATHS, SCHEMAS = paths_and_schemas(ROUTES)
 OPENAPI: Json = document(
     "Footfall reporting",
@@ -37,7 +45,7 @@ OPENAPI: Json = document(
     | common_paths(
         security=KEY_OR_OPEN,
         ready={"status": "ready"},
-        not_ready={fault.name: example(fault.summary, fault.value) for fault in UNREACHABLE},
+        not_ready={fault.name: example(fault.summary, fault.value) for fault in NOT_READY},
         refused={"401": UNAUTHORIZED},
         metrics=METRICS,
     ),

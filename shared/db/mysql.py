@@ -124,6 +124,8 @@ class MySQL(Dialect):
     def prepare(self, connection: Any, _record: object) -> None:
         if self.abilities is NOT_ASKED:
             self.abilities = ask(connection)
+            # What comes next concerns the next transaction, and this one has begun with the asking.
+            connection.rollback()
 
     def let_write(self, engine: Engine) -> None:
         """Locks are taken row by row. READ COMMITTED shows each statement what is committed when it

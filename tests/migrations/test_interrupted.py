@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, inspect, select, text
+from sqlalchemy import Engine, event, inspect, select, text, update
 
 from shared.clock import DAY_MS
 from shared.counts.segments import COLUMNS
 from shared.db.database import writing_engine
-from shared.db.tables import segments
+from shared.db.tables import segment_columns, segments
 from shared.settings import Settings
 from tests.counted import commit, differences, varied_events
 from tests.migration import migrate
@@ -117,6 +117,38 @@ def test_segments_made_meanwhile_by_an_old_process_have_the_columns_of_all(
     migrate(engine)
     with engine.connect() as connection:
         assert set(connection.scalars(select(segments.c.known_columns))) == {len(COLUMNS)}
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+def test_nothing_is_vouched_for_that_is_made_once_there_may_be_hosts(
+    engine: Engine, earlier_settings: Settings
+) -> None:
+    """Killed behind the column of hosts, which MariaDB commits by itself: workers may store some,
+    and an old process make segments of them, before it is run again."""
+    migrate_and_die(engine, "after", "ALTER TABLE events ADD COLUMN hostname")
+    row = {"site_id": "a", "bucket": 0, "until": DAY_MS, "events": 1}
+    with engine.begin() as connection:
+        connection.execute(segments.insert(), row)
+    migrate(engine)
+    known = select(segments.c.bucket, segments.c.known_columns)
+    with engine.connect() as connection:
+        found = {row.bucket: row.known_columns for row in connection.execute(known)}
+    assert found.pop(0) == 0
+    assert set(found.values()) == {len(COLUMNS)}
+
+
+def test_segments_of_hosts_go_with_the_hosts(engine: Engine, earlier_settings: Settings) -> None:
+    migrate(engine)
+    row = {"site_id": "a", "name": "hostname", "bucket": 0, "part": 0, "data": b""}
+    with engine.begin() as connection:
+        connection.execute(segment_columns.insert(), row)
+        connection.execute(update(segments).values(made_columns=len(COLUMNS)))
+    migrate(engine, "0005", is_down=True)
+    migrate(engine)
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(segments.c.made_columns))) == {12}
+        hosts = segment_columns.c.name == "hostname"
+        assert connection.execute(select(segment_columns.c.bucket).where(hosts)).all() == []
 
 
 def meanwhile(

@@ -173,11 +173,16 @@ def fetch_missing(reader: Engine, site_id: str, day: int, end: int) -> list[Segm
     """The segments of the hours from `day` up to `end` that are not there as they should be."""
     with translated_errors(), reader.begin() as connection:
         hours = fetch_counts(connection, events_by_hour, site_id, day, end)
-        held = set(fetch_segments(connection, site_id, day, end))
+        held = {
+            (segment.bucket, segment.until, segment.events)
+            for segment in fetch_segments(connection, site_id, day, end)
+            if segment.is_complete
+        }
     return [
         segment
         for segment in segments_of(hours)
-        if segment not in held and segment.events <= MOST_EVENTS
+        if (segment.bucket, segment.until, segment.events) not in held
+        and segment.events <= MOST_EVENTS
     ]
 
 

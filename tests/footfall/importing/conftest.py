@@ -27,7 +27,7 @@ def log_of(*numbers: int) -> bytes:
 
 
 class Patience:
-    """Stands for footfall.signals: does not sleep, but something may happen meanwhile."""
+    """Stands for footfall.run.signals: does not sleep, but something may happen meanwhile."""
 
     def __init__(self, *meanwhile: Callable[[], object]) -> None:
         self.stop_requested = False

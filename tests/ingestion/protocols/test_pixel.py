@@ -97,6 +97,12 @@ def test_a_garbled_query_string_still_gets_its_image(client: FlaskClient, query:
     assert client.get(f"/pixel.gif?{query}").status_code == 200
 
 
+def test_pages_whose_bytes_are_no_utf8_remain_two(client: FlaskClient, queue: EventQueue) -> None:
+    for byte in ("%E8", "%E9"):
+        client.get(f"/pixel.gif?site_id=s&event_type=e&path=/caf{byte}")
+    assert [event.path for event in queued(queue)] == ["/caf%E8", "/caf%E9"]
+
+
 def test_the_default_site_counts_for_images_too(
     make_ingestion: MakeIngestion, queue: EventQueue
 ) -> None:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -211,6 +212,9 @@ def test_a_campaign_never_costs_an_event_its_own_properties() -> None:
         ({"path": "https://xn--mnchen-3ya.de/"}, "m\u00fcnchen.de"),
         ({"hostname": "a.example", "path": "https://b.example/"}, "a.example"),
         ({"hostname": "", "path": "https://b.example/"}, "b.example"),
+        ({"hostname": " \t", "path": "https://b.example/"}, "b.example"),
+        ({"hostname": " blog.example "}, "blog.example"),
+        ({"hostname": "Ann@Blog.Example"}, "ann@blog.example"),
         ({"path": "/a"}, None),
         ({"path": "https:///"}, None),
         ({}, None),
@@ -224,3 +228,19 @@ def test_a_host_that_grows_in_lower_case_fits_its_column() -> None:
     made = event(hostname="\u0130 " * 127)
     assert made.hostname is not None
     assert len(made.hostname) == 255
+
+
+@pytest.mark.parametrize("value", [42, True, ["a", "b"], {"a": 1}, "x" * 256])
+def test_a_hostname_that_is_none_is_a_property_as_it_was_before_there_was_the_field(
+    value: object,
+) -> None:
+    made = event(hostname=value, path="https://b.example/", properties={"plan": "pro"})
+    assert made.hostname == "b.example"
+    kept = json.dumps(value, separators=(",", ":")) if isinstance(value, list | dict) else value
+    assert made.properties == {"hostname": kept, "plan": "pro"}
+    assert event(hostname=value).properties == {"hostname": kept}
+
+
+def test_other_faults_are_named_beside_a_hostname_that_is_none() -> None:
+    assert refusal({**ONE, "hostname": 42, "user_id": 42}) == ("bad_type", "user_id")
+    assert refusal({**ONE, "hostname": 42, "properties": 42}) == ("bad_type", "properties")
