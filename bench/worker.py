@@ -4,6 +4,7 @@ import csv
 import random
 import threading
 import time
+from operator import itemgetter
 from pathlib import Path
 
 from sqlalchemy import Engine, make_url
@@ -15,7 +16,7 @@ from shared.event import Event, encode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.migration import migrate
-from worker.batch.insert import insert_sql, row_from
+from worker.batch.insert import PLACES, insert_sql, row_from
 from worker.enrich.bots import rule_from
 from worker.run.drain import Runtime, drain
 from worker.stopping import StopFlag
@@ -25,6 +26,8 @@ USERS = 20_000
 SITES = 3
 # Ten thousand a second: in fewer seconds, the users would be bursts.
 EVENTS_PER_MS = 10
+COLUMN_NAMES = tuple(column.name for column in events.columns)
+in_column_order = itemgetter(*(PLACES[name] for name in COLUMN_NAMES))
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6) AppleWebKit/605.1.15 Version/18.6 Safari/604.1",
@@ -87,8 +90,8 @@ def stop_when_drained(runtime: Runtime) -> None:
 def measure_executemany(settings: Settings, made: list[Event]) -> float:
     """The same rows by `executemany`, all columns, in transactions of the same size."""
     engine = emptied(settings)
-    rows = [row_from(event) for event in made]
-    statement = insert_sql(engine.dialect, tuple(range(len(events.columns))))
+    rows = [in_column_order(row_from(event)) for event in made]
+    statement = insert_sql(engine.dialect, COLUMN_NAMES)
     started = time.perf_counter()
     for first in range(0, len(rows), settings.batch_size):
         with engine.begin() as connection:
@@ -107,7 +110,9 @@ def measure_load_data(settings: Settings, made: list[Event], directory: Path) ->
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
         for event in made:
-            writer.writerow("\\N" if value is None else value for value in row_from(event))
+            writer.writerow(
+                "\\N" if value is None else value for value in in_column_order(row_from(event))
+            )
     url = make_url(settings.database_address)
     with pymysql.connect(
         host=url.host or "",

@@ -6,6 +6,7 @@ same settings and events. What is held against the bar is the ratio of the media
 
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -63,7 +64,11 @@ def compare(commit: str, bar: float, rounds: int | None, *, quick: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_STATUS))  # which cleans up
     scale = QUICK if quick else Scale()
     scale = replace(scale, rounds=rounds or scale.rounds)
-    with checked_out(commit) as earlier, measures(scale) as all_measures:
+    with (
+        one_directory(),
+        checked_out(commit) as earlier,
+        measures(scale) as all_measures,
+    ):
         figures = measure(all_measures, THIS, earlier, scale.rounds)
     print_figures(figures, earlier.name, bar)
     save(
@@ -74,6 +79,19 @@ def compare(commit: str, bar: float, rounds: int | None, *, quick: bool) -> int:
         figures={figure.name: as_json(figure) for figure in figures},
     )
     return verdict(figures, bar)
+
+
+@contextmanager
+def one_directory() -> Iterator[None]:
+    """Everything temporary is put into one directory, and goes with it: a signal may come between a
+    directory of its own and whatever would delete that."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="ff-") as directory:
+        tempfile.tempdir = directory
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextmanager

@@ -35,6 +35,9 @@ class Server:
         else:
             self.rows = [(name, "0") for name in self.variables if name in parameters]
 
+    def rollback(self) -> None:
+        self.told.append(("ROLLBACK", ()))
+
     def fetchall(self) -> list[tuple[str, ...]]:
         return self.rows
 
@@ -84,6 +87,7 @@ def test_a_server_is_asked_once() -> None:
     asked = len(server.told)
     dialect.prepare(server, None)
     assert len(server.told) == asked > 0
+    assert server.told[-1][0] == "ROLLBACK"  # what follows is said of a transaction to come
 
 
 def test_a_server_without_a_time_limit_is_told_of_none() -> None:
