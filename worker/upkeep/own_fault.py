@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def own_fault(engine: Engine, site_id: str) -> Iterator[None]:
+def own_fault(engine: Engine, site_id: str, level: int = logging.ERROR) -> Iterator[None]:
     """What fails in here was done for one site. Raises Unavailable where the fault is everybody's.
 
     A statement that is too large looks like a server that went away, which then answers the next
@@ -29,7 +29,7 @@ def own_fault(engine: Engine, site_id: str) -> Iterator[None]:
         if error.code == NOT_MIGRATED:
             raise
         check_connection(engine)
-        log.error("site %s: %s; the other sites go on", site_id, error)
+        log.log(level, "site %s: %s; the other sites go on", site_id, error)
     except (PoisonEvent, KnownKey, DBAPIError, ValueError) as error:
         check_connection(engine)
-        log.error("site %s: %s; the other sites go on", site_id, error)
+        log.log(level, "site %s: %s; the other sites go on", site_id, error)

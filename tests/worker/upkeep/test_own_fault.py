@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from shared.clock import DAY_MS
-from shared.db.tables import events
+from shared.db.tables import events, recent_users
 from shared.settings import Settings
 from tests.counted import commit, varied_events
 from tests.events import NOW
 from tests.refused import refuse
 from tests.segmented import build_all, held
 from worker.stopping import StopFlag
+from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events
 
 
@@ -40,3 +41,16 @@ def test_a_site_whose_events_cannot_be_deleted_leaves_the_others_go(
         left = select(events.c.site_id, func.count()).group_by(events.c.site_id)
         assert [site_id for site_id, _ in connection.execute(left)] == ["b"]
     assert caplog.text.count("site b") == 1
+
+
+def test_a_site_whose_users_cannot_be_compacted_leaves_the_others_theirs(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit(engine, "b", varied_events(1, 100))
+    refuse(engine, "users_by_day", "INSERT", "a")
+    with caplog.at_level(logging.ERROR):
+        assert compact(engine) > 0
+    with engine.connect() as connection:
+        waiting = connection.scalars(select(recent_users.c.site_id).distinct()).all()
+    assert waiting == ["a"]
+    assert caplog.text.count("site a") == 1
