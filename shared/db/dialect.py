@@ -114,6 +114,12 @@ class Dialect(ABC):
 
     # --- about the database
 
+    @property
+    @abstractmethod
+    def max_value_bytes(self) -> int | None:
+        """How long a value may be that a statement writes; None where there is no bound. Known from
+        the first connection on."""
+
     @abstractmethod
     def fetch_size(self, connection: Connection) -> int:
         """How much room it takes, in bytes."""

@@ -4,7 +4,7 @@ Whatever one of them lacks is asked of the server itself; its name is for people
 """
 
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -58,7 +58,13 @@ SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
-SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s)"
+MAX_PACKET = "max_allowed_packet"
+SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s)"
+
+# What is left of a packet for all of a statement that is not the one long value in it.
+STATEMENT_BYTES = 8 << 10
+# MariaDB's own default; TiDB's and MySQL's is four times that.
+USUAL_PACKET_BYTES = 16 << 20
 
 SIZE = text(
     "SELECT /* db.size */ COALESCE(SUM(data_length + index_length), 0) "
@@ -92,6 +98,8 @@ class Abilities:
     exact_collation: str
     # None where it has none: then only the connection's own time-out ends a wait.
     time_limit: TimeLimit | None
+    # Of one statement, as it is sent.
+    max_packet_bytes: int = USUAL_PACKET_BYTES
 
 
 # Of a server that nobody has connected to; it is asked before anything depends on it.
@@ -182,6 +190,11 @@ class MySQL(Dialect):
     def big_id(self) -> TypeEngine[Any]:
         return BigInteger()
 
+    @property
+    def max_value_bytes(self) -> int:
+        """The driver escapes bytes: each may become two."""
+        return max(1, (self.abilities.max_packet_bytes - STATEMENT_BYTES) // 2)
+
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)
 
@@ -225,16 +238,17 @@ def connect_arguments(settings: Settings, statement_seconds: int) -> dict[str, A
 def ask(connection: Any) -> Abilities:
     """What the server at the other end can do."""
     collations = {name for (name,) in run(connection, SELECT_COLLATIONS, EXACT_COLLATIONS)}
-    variables = {name for name, _ in run(connection, SHOW_VARIABLES, tuple(TIME_LIMITS))}
+    variables = dict(run(connection, SHOW_VARIABLES, (*TIME_LIMITS, MAX_PACKET)))
     return Abilities(
         kind="mariadb" if "MariaDB" in connection.get_server_info() else "mysql",
         # Where it has neither, it says so itself when a table is to be made.
         exact_collation=first_of(EXACT_COLLATIONS, collations) or EXACT_COLLATIONS[-1],
         time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
+        max_packet_bytes=int(variables.get(MAX_PACKET, USUAL_PACKET_BYTES)),
     )
 
 
-def first_of(names: Iterable[str], there: set[str]) -> str | None:
+def first_of(names: Iterable[str], there: Container[str]) -> str | None:
     return next((name for name in names if name in there), None)
 
 

@@ -121,6 +121,10 @@ class SQLite(Dialect):
         """Rows are numbered only in a column of type INTEGER, which has 64 bits."""
         return Integer()
 
+    @property
+    def max_value_bytes(self) -> None:
+        return None
+
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)
 

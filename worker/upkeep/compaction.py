@@ -4,12 +4,13 @@ A union with the same users again changes nothing, so a day is never closed: eve
 land in `recent_users` too, and join their day when they are compacted. Readers add the two.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import Connection, Engine, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, select
 
 from shared.counts.rollups import LEVELS, bucket_start
 from shared.counts.user_sets import decode_sets, packed
@@ -17,6 +18,7 @@ from shared.db.database import translated_errors
 from shared.db.dialects import insert_replacing
 from shared.db.driver_rows import delete_by_keys, fetch_by_keys, insert_tuples
 from shared.db.tables import recent_users, sites
+from worker.upkeep.own_fault import own_fault
 
 # Of `recent_users`, in one transaction: SQLite's writers wait for it.
 CHUNK_ROWS = 100
@@ -30,13 +32,34 @@ Cell = tuple[str, str, bytes, int]
 def compact(engine: Engine) -> int:
     """Compact all there is; returns how many rows of `recent_users` that were. Raises Unavailable.
 
+    Where that fails for what one site has, each site is compacted by itself.
+    """
+    with own_fault(engine, "(several)", logging.DEBUG):
+        return compact_rows(engine)
+    return compact_by_site(engine)
+
+
+def compact_by_site(engine: Engine) -> int:
+    each = select(recent_users.c.site_id).distinct().order_by(recent_users.c.site_id)
+    with translated_errors(), engine.begin() as connection:
+        site_ids = connection.scalars(each.prefix_with(LABEL)).all()
+    compacted = 0
+    for site_id in site_ids:
+        with own_fault(engine, site_id):
+            compacted += compact_rows(engine, recent_users.c.site_id == site_id)
+    return compacted
+
+
+def compact_rows(engine: Engine, which: ColumnElement[bool] | None = None) -> int:
+    """Compact these rows, or all.
+
     Killed at any line, it loses nobody: rows leave in the transaction in which their users arrive.
     Their sites are locked until then, as by everybody who writes rollups.
     """
     compacted = 0
     while True:
         with translated_errors(), engine.begin() as connection:
-            rows = fetch_oldest(connection, lock_sites(connection))
+            rows = fetch_oldest(connection, lock_sites(connection, which))
             if rows:
                 merge(connection, rows)
                 forget(connection, rows)
@@ -45,10 +68,12 @@ def compact(engine: Engine) -> int:
             return compacted
 
 
-def lock_sites(connection: Connection) -> list[str]:
-    """Lock the sites that have the oldest rows; returns them in order."""
+def lock_sites(connection: Connection, which: ColumnElement[bool] | None = None) -> list[str]:
+    """Lock the sites that have the oldest of these rows, or of all; returns them in order."""
     key = tuple(recent_users.primary_key)
     oldest = select(*key).order_by(*key).limit(CHUNK_ROWS).prefix_with(LABEL)
+    if which is not None:
+        oldest = oldest.where(which)
     site_ids = sorted({row.site_id for row in connection.execute(oldest)})
     locked = select(sites.c.site_id).where(sites.c.site_id.in_(site_ids)).prefix_with(LABEL)
     connection.execute(locked.order_by(sites.c.site_id).with_for_update()).all()

@@ -22,6 +22,7 @@ from shared.db.tables import (
 from worker.stopping import StopFlag
 from worker.stored.segment_rows import delete_segments
 from worker.stored.site_rows import is_behind
+from worker.upkeep.own_fault import own_fault
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,9 @@ def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag
     while waiting and time.monotonic() < deadline and not stopping.is_set():
         started = time.monotonic()
         prune_some, most, site_id = waiting[-1]
-        deleted = prune_some(engine, site_id, before)
+        deleted = 0  # where it fails, until the next hour
+        with own_fault(engine, site_id):
+            deleted = prune_some(engine, site_id, before)
         pruned += deleted if prune_some is prune_chunk else 0
         if deleted < most:
             waiting.pop()

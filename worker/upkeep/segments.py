@@ -9,6 +9,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, Table, and_, func, select
@@ -28,6 +29,7 @@ from shared.counts.segments import (
     select_segments,
 )
 from shared.db.database import translated_errors
+from shared.db.dialects import dialect_of
 from shared.db.driver_rows import insert_tuples
 from shared.db.tables import (
     events,
@@ -44,6 +46,7 @@ from worker.stored.extent import fetch_pruned_before
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import LABEL, delete_rows, delete_segments
 from worker.stored.site_rows import MAX_NUMBER, is_behind
+from worker.upkeep.own_fault import own_fault
 
 # A segment ends with the hour in which it comes to have so many; a day with fewer is one segment.
 FULL_EVENTS = 100_000
@@ -104,22 +107,49 @@ def build_segments(
     """
     end = (now - GRACE_MS) // HOUR_MS * HOUR_MS
     failed = {} if failed is None else failed
-    deadline = None
+    run = Run(reader, writer, end, stopping, failed)
     for site_id in fetch_sites(reader):
-        for day in [] if stopping.is_set() else fetch_days(reader, site_id, end):
-            for segment in fetch_missing(reader, site_id, day, min(day + DAY_MS, end)):
-                if failed.get((site_id, segment)) == end:
-                    continue
-                # Looking for what is missing, which in a thousand sites takes a while, is no reason
-                # to stop there.
-                deadline = deadline or time.monotonic() + BUDGET_SECONDS
-                if stopping.is_set() or time.monotonic() > deadline:
-                    return False
-                if not build(reader, writer, site_id, segment, stopping):
-                    failed[site_id, segment] = end
+        with own_fault(writer, site_id):
+            build_site(run, site_id)
+        if run.is_over():
+            return False
     for known in [known for known, when in failed.items() if when != end]:
         del failed[known]
-    return not stopping.is_set()
+    return True
+
+
+@dataclass
+class Run:
+    """What segments are made with, up to `end`, until time is up."""
+
+    reader: Engine
+    writer: Engine
+    end: int
+    stopping: StopFlag
+    failed: Failed
+    # None until the first is made: looking for what is missing, which in a thousand sites takes a
+    # while, is no reason to stop there.
+    deadline: float | None = None
+    is_late: bool = False
+
+    def is_over(self) -> bool:
+        return self.is_late or self.stopping.is_set()
+
+
+def build_site(run: Run, site_id: str) -> None:
+    """Make the segments that one site misses. One that cannot be written ends this, and is passed
+    over next time."""
+    for day in fetch_days(run.reader, site_id, run.end):
+        for segment in fetch_missing(run.reader, site_id, day, min(day + DAY_MS, run.end)):
+            if run.failed.get((site_id, segment)) == run.end:
+                continue
+            run.deadline = run.deadline or time.monotonic() + BUDGET_SECONDS
+            run.is_late = time.monotonic() > run.deadline
+            if run.is_over():
+                return
+            run.failed[site_id, segment] = run.end
+            if build(run.reader, run.writer, site_id, segment, run.stopping):
+                del run.failed[site_id, segment]
 
 
 def fetch_sites(reader: Engine) -> list[str]:
@@ -247,7 +277,7 @@ def build(
             [
                 (site_id, name, segment.bucket, *part)
                 for name, data in built.encoded()
-                for part in parts_of(data)
+                for part in parts_of(data, dialect_of(connection).max_value_bytes)
             ],
         )
     return True

@@ -1,0 +1,35 @@
+"""A database that refuses one site's rows, and a server that takes small packets only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from shared.db.dialects import dialect_of
+from tests.servers import MariaDbServer
+
+SMALL_PACKET_BYTES = 1 << 20
+
+
+def refuse(engine: Engine, table: str, change: str, site_id: str) -> None:
+    """Let each INSERT or DELETE of such a row fail."""
+    row = "NEW" if change == "INSERT" else "OLD"
+    begins = f"CREATE TRIGGER refuse_{table} BEFORE {change} ON {table} FOR EACH ROW"
+    is_site = f"{row}.site_id = '{site_id}'"
+    sql = {
+        "sqlite": f"{begins} WHEN {is_site} BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        "mariadb": f"{begins} IF {is_site} THEN SIGNAL SQLSTATE '45000'"
+        " SET MESSAGE_TEXT = 'refused'; END IF",
+    }
+    with engine.begin() as connection:
+        connection.exec_driver_sql(sql[dialect_of(engine).kind])
+
+
+@contextmanager
+def small_packets(server: MariaDbServer) -> Iterator[None]:
+    """For whoever connects meanwhile."""
+    server.execute(f"SET GLOBAL max_allowed_packet = {SMALL_PACKET_BYTES}")
+    try:
+        yield
+    finally:
+        server.execute("SET GLOBAL max_allowed_packet = DEFAULT")
