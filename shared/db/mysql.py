@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import pymysql
@@ -119,6 +120,7 @@ class MySQL(Dialect):
         return self.abilities.kind
 
     def with_driver(self, url: URL) -> URL:
+        refuse_unknown_options(url)
         return url.set(drivername=f"{url.get_backend_name()}+pymysql")
 
     def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
@@ -217,6 +219,18 @@ class MySQL(Dialect):
         # OperationalError, and InternalError where it has no code at all: a packet cut short by a
         # dying server.
         return Fault.UNAVAILABLE if isinstance(error.orig, pymysql.err.InternalError) else None
+
+
+def refuse_unknown_options(url: URL) -> None:
+    """What other drivers call `ssl-mode` or `sslmode` would be an unknown argument to this one, and
+    `ssl=true` no context. Raises BadSetting."""
+    known = {*signature(pymysql.Connection).parameters, "ssl_check_hostname"} - {"ssl"}
+    for name in url.query:
+        if name not in known:
+            raise BadSetting(
+                f"DATABASE_URL: has the option {name!r}, which is not known; "
+                "for TLS set FORCE_SSL=true, or DATABASE_CA_PATH"
+            )
 
 
 def connect_arguments(settings: Settings, statement_seconds: int) -> dict[str, Any]:
