@@ -1,4 +1,4 @@
-"""MariaDB, MySQL and TiDB: servers of one protocol, told apart by what they can do.
+"""MariaDB, MySQL, TiDB and OceanBase: servers of one protocol, told apart by what they can do.
 
 Whatever one of them lacks is asked of the server itself; its name is for people only.
 """
@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy import Dialect as CoreDialect
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -52,12 +53,14 @@ DUPLICATE_CODES = frozenset({1062, 1586})
 
 # Collations that do not take "a" and "a " for equal, as `utf8mb4_bin` does: MariaDB's, and that of
 # MySQL and TiDB. MariaDB's comes first, for of late it knows the other name too, and the columns
-# that it has are of its own.
+# that it has are of its own. A server that has neither keeps the bytes; see BinaryText.
 EXACT_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
+# Of a character in UTF-8.
+MOST_BYTES = 4
 SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s)"
 
 SIZE = text(
@@ -89,13 +92,30 @@ class Abilities:
     """What servers differ in."""
 
     kind: str
-    exact_collation: str
+    # None where every collation takes some texts for equal that are not.
+    exact_collation: str | None
     # None where it has none: then only the connection's own time-out ends a wait.
     time_limit: TimeLimit | None
 
 
 # Of a server that nobody has connected to; it is asked before anything depends on it.
 NOT_ASKED = Abilities("mysql", EXACT_COLLATIONS[-1], None)
+
+
+class BinaryText(mysql.VARBINARY):
+    """Text as its bytes in UTF-8, whose order is that of its characters.
+
+    The server takes a text for its bytes by itself, for connections are in UTF-8; what it answers
+    are bytes.
+    """
+
+    cache_ok = True
+
+    def bind_processor(self, _dialect: CoreDialect) -> None:
+        return None
+
+    def result_processor(self, _dialect: CoreDialect, _coltype: object) -> Any:
+        return text_from
 
 
 class MySQL(Dialect):
@@ -165,6 +185,8 @@ class MySQL(Dialect):
 
     def exact_text(self, length: int) -> TypeEngine[Any]:
         collation = self.abilities.exact_collation
+        if collation is None:
+            return BinaryText(MOST_BYTES * length)
         return mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
 
     def long_text(self) -> TypeEngine[Any]:
@@ -226,10 +248,13 @@ def ask(connection: Any) -> Abilities:
     variables = {name for name, _ in run(connection, SHOW_VARIABLES, tuple(TIME_LIMITS))}
     return Abilities(
         kind="mariadb" if "MariaDB" in connection.get_server_info() else "mysql",
-        # Where it has neither, it says so itself when a table is to be made.
-        exact_collation=first_of(EXACT_COLLATIONS, collations) or EXACT_COLLATIONS[-1],
+        exact_collation=first_of(EXACT_COLLATIONS, collations),
         time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
     )
+
+
+def text_from(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode()
 
 
 def first_of(names: Iterable[str], there: set[str]) -> str | None:

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import String
+from sqlalchemy import String, create_engine
 from sqlalchemy.dialects import mysql as core
 
+from shared.db.dialects import remember
+from shared.db.driver_rows import reader_of
 from shared.db.mysql import MySQL
+from shared.db.tables import users
 
 
 class Server:
@@ -92,3 +95,21 @@ def test_a_server_without_a_time_limit_is_told_of_none() -> None:
     asked = len(BARE.told)
     dialect.limit_time(3, BARE, None)
     assert len(BARE.told) == asked
+
+
+def test_without_a_collation_that_is_exact_text_is_kept_as_its_bytes() -> None:
+    dialect = MySQL()
+    dialect.prepare(BARE, None)
+    column = dialect.exact_text(16)
+    assert column.compile(core.dialect()) == "VARBINARY(64)"
+
+
+def test_text_that_is_kept_as_bytes_is_read_as_text() -> None:
+    engine = create_engine("mysql+pymysql://")
+    dialect = MySQL()
+    dialect.prepare(BARE, None)
+    remember(engine, dialect)
+    read = reader_of(engine.dialect, (users.c.number, users.c.user_id))
+    assert list(read([(1, "größe".encode()), (2, None)])) == [(1, "größe"), (2, None)]
+    exact = users.c.user_id.type.dialect_impl(engine.dialect)
+    assert exact.bind_processor(engine.dialect) is None
