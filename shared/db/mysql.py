@@ -46,8 +46,8 @@ POISON_CODES = frozenset(
 )
 # A table, or a column.
 NOT_THERE_CODES = frozenset({1146, 1054})
-# A SELECT took too long: of MariaDB, and of MySQL and TiDB.
-TIME_IS_UP_CODES = frozenset({1969, 3024})
+# A statement took too long: of MariaDB, of MySQL and TiDB, and of OceanBase.
+TIME_IS_UP_CODES = frozenset({1969, 3024, 4012})
 # A primary key that is there already: another event, or another batch, was first.
 DUPLICATE_CODES = frozenset({1062, 1586})
 
@@ -61,7 +61,7 @@ SELECT_COLLATIONS = (
 )
 # Of a character in UTF-8.
 MOST_BYTES = 4
-SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s)"
+SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s)"
 
 SIZE = text(
     "SELECT /* db.size */ COALESCE(SUM(data_length + index_length), 0) "
@@ -78,10 +78,14 @@ class TimeLimit(NamedTuple):
 
     statement: str
     units_a_second: int
+    # Also what writes is given up, and after ten seconds if nobody says otherwise.
+    is_for_all: bool = False
 
 
-# By the variable that a server has for it: MariaDB's, and that of MySQL and TiDB.
+# By the variable that a server has for it: OceanBase's, which also knows the last one and does not
+# heed it, MariaDB's, and that of MySQL and TiDB.
 TIME_LIMITS = {
+    "ob_query_timeout": TimeLimit("SET SESSION ob_query_timeout = %s", 1_000_000, is_for_all=True),
     "max_statement_time": TimeLimit("SET SESSION max_statement_time = %s", 1),
     "max_execution_time": TimeLimit("SET SESSION max_execution_time = %s", 1000),
 }
@@ -125,6 +129,7 @@ class MySQL(Dialect):
 
     def __init__(self) -> None:
         self.abilities = NOT_ASKED
+        self.statement_seconds = 0
 
     @property
     def kind(self) -> str:
@@ -134,6 +139,7 @@ class MySQL(Dialect):
         return url.set(drivername=f"{url.get_backend_name()}+pymysql")
 
     def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+        self.statement_seconds = statement_seconds
         return {
             "connect_args": connect_arguments(settings, statement_seconds),
             "pool_pre_ping": True,
@@ -144,6 +150,9 @@ class MySQL(Dialect):
     def prepare(self, connection: Any, _record: object) -> None:
         if self.abilities is NOT_ASKED:
             self.abilities = ask(connection)
+        limit = self.abilities.time_limit
+        if limit is not None and limit.is_for_all and self.statement_seconds:
+            self.limit_time(self.statement_seconds, connection, None)
 
     def let_write(self, engine: Engine) -> None:
         """Locks are taken row by row. READ COMMITTED shows each statement what is committed when it
@@ -152,7 +161,8 @@ class MySQL(Dialect):
         event.listen(engine, "connect", read_committed)
 
     def only_read(self, engine: Engine, seconds: int) -> None:
-        """A transaction sees one moment by itself: REPEATABLE READ is the default."""
+        """REPEATABLE READ shows a transaction one moment. It is not the default everywhere."""
+        event.listen(engine, "connect", repeatable_read)
         event.listen(engine, "connect", forbid_writing)
         event.listen(engine, "connect", partial(self.limit_time, seconds))
 
@@ -271,6 +281,10 @@ def run(connection: Any, statement: str, parameters: Sequence[Any] = ()) -> Sequ
 
 def read_committed(connection: Any, _record: object) -> None:
     run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+def repeatable_read(connection: Any, _record: object) -> None:
+    run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def forbid_writing(connection: Any, _record: object) -> None:
