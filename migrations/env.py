@@ -1,10 +1,9 @@
-"""How Alembic reaches the database: by the settings, given or the environment's, or on a connection
-that a test hands in."""
+"""How Alembic reaches the database: on a connection that is handed in, or by the environment."""
 
 from alembic import context
 from sqlalchemy import Connection
 
-from shared.db.database import writing_engine
+from shared.db.database import MIGRATION_SECONDS, writing_engine
 from shared.db.tables import metadata
 from shared.settings import Settings
 
@@ -16,17 +15,14 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-# To copy a large table, or to add up its rows, takes a server as long as it takes.
-STATEMENT_SECONDS = 86_400
-
 given: Connection | None = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    settings: Settings = context.config.attributes.get("settings") or Settings.from_env()
+    settings = Settings.from_env()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     # Takes SQLite's lock and a real transaction: a migration killed halfway leaves nothing behind.
-    engine = writing_engine(settings, STATEMENT_SECONDS)
+    engine = writing_engine(settings, MIGRATION_SECONDS)
     with engine.begin() as connection:
         run(connection)
     engine.dispose()

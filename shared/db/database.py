@@ -24,6 +24,8 @@ from shared.settings import Settings, masked
 
 # A statement that takes longer is given up; the batch is tried again.
 STATEMENT_TIMEOUT_SECONDS = 20
+# To copy a large table, or to add up its rows, takes a server as long as it takes.
+MIGRATION_SECONDS = 86_400
 RETRY_AFTER_SECONDS = 5
 # The code of what is answered where a table or a column is missing.
 NOT_MIGRATED = "not_migrated"

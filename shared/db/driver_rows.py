@@ -4,8 +4,8 @@ SQLAlchemy's own work on each row, and on each of the thousand terms of an IN, t
 batch's time; here it builds the statement, and the driver does the rest.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from shared.db.dialects import dialect_of
+from shared.db.types import ExactText
 
 Columns = tuple[Column[Any], ...]
 Key = tuple[Any, ...]
@@ -45,8 +46,9 @@ def fetch_by_keys(
     """The columns of the rows whose key is one of `wanted`. `label` names the caller, as a comment
     does in SQL."""
     sql = select_sql(connection.dialect, columns, key, label)
+    read = reader_of(connection.dialect, columns)
     for parameters in chunks(wanted):
-        yield from map(tuple, connection.exec_driver_sql(sql, parameters))
+        yield from read(connection.exec_driver_sql(sql, parameters))
 
 
 def delete_by_keys(
@@ -64,6 +66,31 @@ def chunks(wanted: Sequence[Key]) -> Iterator[Key]:
         some = list(wanted[first : first + CHUNK_KEYS])
         some += some[-1:] * (CHUNK_KEYS - len(some))
         yield tuple(value for key in some for value in key)
+
+
+@lru_cache(maxsize=32)
+def reader_of(
+    dialect: Dialect, columns: Columns
+) -> Callable[[Iterable[Any]], Iterator[tuple[Any, ...]]]:
+    """What makes tuples of a driver's rows. Only text may have to be read: the driver gives all
+    else as it is wanted, and text too where the database has a type for it."""
+    texts = [
+        (place, read)
+        for place, column in enumerate(columns)
+        if isinstance(column.type, ExactText)
+        and (read := column.type.dialect_impl(dialect).result_processor(dialect, None))
+    ]
+    return partial(read_texts, texts) if texts else partial(map, tuple)
+
+
+def read_texts(
+    texts: Sequence[tuple[int, Callable[[Any], Any]]], rows: Iterable[Any]
+) -> Iterator[tuple[Any, ...]]:
+    for row in rows:
+        values = list(row)
+        for place, read in texts:
+            values[place] = read(values[place])
+        yield tuple(values)
 
 
 @lru_cache(maxsize=32)

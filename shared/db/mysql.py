@@ -1,4 +1,4 @@
-"""MariaDB, MySQL and TiDB: servers of one protocol, told apart by what they can do.
+"""MariaDB, MySQL, TiDB and OceanBase: servers of one protocol, told apart by what they can do.
 
 Whatever one of them lacks is asked of the server itself; its name is for people only.
 """
@@ -25,6 +25,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy import Dialect as CoreDialect
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -46,26 +47,28 @@ POISON_CODES = frozenset(
 )
 # A table, or a column.
 NOT_THERE_CODES = frozenset({1146, 1054})
-# A SELECT took too long: of MariaDB, and of MySQL and TiDB.
-TIME_IS_UP_CODES = frozenset({1969, 3024})
+# A statement took too long: of MariaDB, of MySQL and TiDB, and of OceanBase.
+TIME_IS_UP_CODES = frozenset({1969, 3024, 4012})
 # A primary key that is there already: another event, or another batch, was first.
 DUPLICATE_CODES = frozenset({1062, 1586})
 
 # Collations that do not take "a" and "a " for equal, as `utf8mb4_bin` does: MariaDB's, and that of
 # MySQL and TiDB. MariaDB's comes first, for of late it knows the other name too, and the columns
-# that it has are of its own.
+# that it has are of its own. A server that has neither keeps the bytes; see BinaryText.
 EXACT_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
 MAX_PACKET = "max_allowed_packet"
-SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s)"
+SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s)"
 
 # What is left of a packet for all of a statement that is not the one long value in it.
 STATEMENT_BYTES = 8 << 10
 # MariaDB's own default; TiDB's and MySQL's is four times that.
 USUAL_PACKET_BYTES = 16 << 20
+# Of a character in UTF-8.
+MOST_BYTES = 4
 
 SIZE = text(
     "SELECT /* db.size */ COALESCE(SUM(data_length + index_length), 0) "
@@ -82,10 +85,14 @@ class TimeLimit(NamedTuple):
 
     statement: str
     units_a_second: int
+    # Also what writes is given up, and after ten seconds if nobody says otherwise.
+    is_for_all: bool = False
 
 
-# By the variable that a server has for it: MariaDB's, and that of MySQL and TiDB.
+# By the variable that a server has for it: OceanBase's, which also knows the last one and does not
+# heed it, MariaDB's, and that of MySQL and TiDB.
 TIME_LIMITS = {
+    "ob_query_timeout": TimeLimit("SET SESSION ob_query_timeout = %s", 1_000_000, is_for_all=True),
     "max_statement_time": TimeLimit("SET SESSION max_statement_time = %s", 1),
     "max_execution_time": TimeLimit("SET SESSION max_execution_time = %s", 1000),
 }
@@ -96,7 +103,8 @@ class Abilities:
     """What servers differ in."""
 
     kind: str
-    exact_collation: str
+    # None where every collation takes some texts for equal that are not.
+    exact_collation: str | None
     # None where it has none: then only the connection's own time-out ends a wait.
     time_limit: TimeLimit | None
     # Of one statement, as it is sent.
@@ -107,6 +115,22 @@ class Abilities:
 NOT_ASKED = Abilities("mysql", EXACT_COLLATIONS[-1], None)
 
 
+class BinaryText(mysql.VARBINARY):
+    """Text as its bytes in UTF-8, whose order is that of its characters.
+
+    The server takes a text for its bytes by itself, for connections are in UTF-8; what it answers
+    are bytes.
+    """
+
+    cache_ok = True
+
+    def bind_processor(self, _dialect: CoreDialect) -> None:
+        return None
+
+    def result_processor(self, _dialect: CoreDialect, _coltype: object) -> Any:
+        return text_from
+
+
 class MySQL(Dialect):
     """One server, or several that are the same behind one address."""
 
@@ -114,6 +138,7 @@ class MySQL(Dialect):
 
     def __init__(self) -> None:
         self.abilities = NOT_ASKED
+        self.statement_seconds = 0
 
     @property
     def kind(self) -> str:
@@ -124,6 +149,7 @@ class MySQL(Dialect):
         return url.set(drivername=f"{url.get_backend_name()}+pymysql")
 
     def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+        self.statement_seconds = statement_seconds
         return {
             "connect_args": connect_arguments(settings, statement_seconds),
             "pool_pre_ping": True,
@@ -136,6 +162,9 @@ class MySQL(Dialect):
             self.abilities = ask(connection)
             # What comes next concerns the next transaction, and this one has begun with the asking.
             connection.rollback()
+        limit = self.abilities.time_limit
+        if limit is not None and limit.is_for_all and self.statement_seconds:
+            self.limit_time(self.statement_seconds, connection, None)
 
     def let_write(self, engine: Engine) -> None:
         """Locks are taken row by row. READ COMMITTED shows each statement what is committed when it
@@ -144,7 +173,8 @@ class MySQL(Dialect):
         event.listen(engine, "connect", read_committed)
 
     def only_read(self, engine: Engine, seconds: int) -> None:
-        """A transaction sees one moment by itself: REPEATABLE READ is the default."""
+        """REPEATABLE READ shows a transaction one moment. It is not the default everywhere."""
+        event.listen(engine, "connect", repeatable_read)
         event.listen(engine, "connect", forbid_writing)
         event.listen(engine, "connect", partial(self.limit_time, seconds))
 
@@ -177,6 +207,8 @@ class MySQL(Dialect):
 
     def exact_text(self, length: int) -> TypeEngine[Any]:
         collation = self.abilities.exact_collation
+        if collation is None:
+            return BinaryText(MOST_BYTES * length)
         return mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
 
     def long_text(self) -> TypeEngine[Any]:
@@ -255,11 +287,14 @@ def ask(connection: Any) -> Abilities:
     variables = dict(run(connection, SHOW_VARIABLES, (*TIME_LIMITS, MAX_PACKET)))
     return Abilities(
         kind="mariadb" if "MariaDB" in connection.get_server_info() else "mysql",
-        # Where it has neither, it says so itself when a table is to be made.
-        exact_collation=first_of(EXACT_COLLATIONS, collations) or EXACT_COLLATIONS[-1],
+        exact_collation=first_of(EXACT_COLLATIONS, collations),
         time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
         max_packet_bytes=int(variables.get(MAX_PACKET, USUAL_PACKET_BYTES)),
     )
+
+
+def text_from(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode()
 
 
 def first_of(names: Iterable[str], there: Container[str]) -> str | None:
@@ -276,6 +311,10 @@ def run(connection: Any, statement: str, parameters: Sequence[Any] = ()) -> Sequ
 
 def read_committed(connection: Any, _record: object) -> None:
     run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+def repeatable_read(connection: Any, _record: object) -> None:
+    run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def forbid_writing(connection: Any, _record: object) -> None:

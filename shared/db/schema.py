@@ -3,7 +3,7 @@
 What it has besides is no fault: it may have been migrated by a newer version.
 """
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from shared.db.database import NOT_MIGRATED, make_engine, translated_errors
 from shared.db.dialects import dialect_of
@@ -39,7 +39,11 @@ def find_lack(engine: Engine) -> str:
     """What is missing, as in `the database lacks the table events`; empty where nothing is. Raises
     Unavailable."""
     with translated_errors(), engine.begin() as connection:
-        there = dialect_of(connection).fetch_columns(connection)
+        return lack_of(connection)
+
+
+def lack_of(connection: Connection) -> str:
+    there = dialect_of(connection).fetch_columns(connection)
     known = {table for table, _ in there}
     tables = [name for name in metadata.tables if name not in known]
     if len(tables) == len(metadata.tables):

@@ -1,48 +1,116 @@
 """The migrations make exactly the tables that the code declares, and can be taken back."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import event, inspect
+from sqlalchemy import VARCHAR, Engine, event, inspect, select, text
 
 from shared.db.database import writing_engine
-from shared.db.tables import metadata
+from shared.db.schema import check_schema
+from shared.db.tables import batch_ledger, metadata
 from shared.settings import Settings
 from tests.migration import migrate
 
 
 def test_migrations_go_up_down_and_up(settings: Settings, database_url: str) -> None:
     engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
-    migrate(engine)
+    migrate(engine, "heads")
     migrate(engine, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
-    migrate(engine)
+    migrate(engine, "heads")
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
     engine.dispose()
 
 
-def test_a_migration_killed_halfway_can_run_again(settings: Settings, database_url: str) -> None:
+@pytest.mark.parametrize("revision", ["head", "heads"])
+@pytest.mark.parametrize("words", ["dead_letters", "retention", "alembic_version"])
+def test_killed_halfway_it_can_run_again(
+    settings: Settings, database_url: str, revision: str, words: str
+) -> None:
     engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
 
     def die(_c: object, _k: object, statement: str, *_: object) -> None:
-        if "CREATE TABLE" in statement and "dead_letters" in statement:
+        if "CREATE TABLE" in statement and words in statement:
             raise KeyboardInterrupt
 
     event.listen(engine, "before_cursor_execute", die)
     with pytest.raises(KeyboardInterrupt):
-        migrate(engine)
+        migrate(engine, revision)
     event.remove(engine, "before_cursor_execute", die)
     migrate(engine)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
     engine.dispose()
 
 
-def test_the_migrated_schema_is_the_metadata(settings: Settings, database_url: str) -> None:
+@pytest.mark.parametrize("revision", ["head", "heads"])
+def test_the_schema_is_the_metadata(settings: Settings, database_url: str, revision: str) -> None:
     engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
-    migrate(engine)
+    migrate(engine, revision)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_tables_are_the_same_created_or_migrated(settings: Settings, database_url: str) -> None:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    created = described(engine)
+    migrate(engine, "base")
+    migrate(engine, "heads")
+    assert described(engine) == created
+    engine.dispose()
+
+
+def type_of(column: Any) -> str:
+    """SQLite takes text of any length, and no migration changes what it is said to be."""
+    name = str(column["type"])
+    return "VARCHAR" if type(column["type"]) is VARCHAR else name
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """All tables as the database tells of them, whatever the order of their columns."""
+    found = inspect(engine)
+    return {
+        name: (
+            {
+                column["name"]: (type_of(column), column["nullable"], column["default"])
+                for column in found.get_columns(name)
+            },
+            found.get_pk_constraint(name)["constrained_columns"],
+            found.get_indexes(name),
+            found.get_table_options(name),
+        )
+        for name in found.get_table_names()
+    }
+
+
+def test_what_an_older_version_began_is_finished_by_migrations(
+    settings: Settings, database_url: str
+) -> None:
+    """Its tables lack columns, and nothing says of which version they are."""
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+    migrate(engine)
+    check_schema(engine)
+    engine.dispose()
+
+
+def test_rows_without_a_version_are_brought_up_by_migrations(
+    settings: Settings, database_url: str
+) -> None:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+        connection.execute(batch_ledger.insert(), {"batch_id": "b", "committed_at": 1})
+    migrate(engine)
+    check_schema(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(select(batch_ledger.c.batch_id)) == "b"
     engine.dispose()

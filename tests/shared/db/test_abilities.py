@@ -5,10 +5,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import String
+from sqlalchemy import String, create_engine
 from sqlalchemy.dialects import mysql as core
 
+from shared.db.dialects import remember
+from shared.db.driver_rows import reader_of
 from shared.db.mysql import MySQL
+from shared.db.tables import users
+from shared.settings import Settings
 
 
 class Server:
@@ -48,6 +52,9 @@ NEW_MARIADB = Server(
 )
 MYSQL = Server("8.4.3", ["utf8mb4_bin", "utf8mb4_0900_bin"], ["max_execution_time"])
 TIDB = Server("8.0.11-TiDB-v8.5.0", ["utf8mb4_0900_bin"], ["max_execution_time"])
+OCEANBASE = Server(
+    "5.7.25-OceanBase-v4.3.5.3", ["utf8mb4_bin"], ["max_execution_time", "ob_query_timeout"]
+)
 BARE = Server("5.7.25", ["utf8mb4_bin"], [])
 
 
@@ -96,3 +103,37 @@ def test_a_server_without_a_time_limit_is_told_of_none() -> None:
     asked = len(BARE.told)
     dialect.limit_time(3, BARE, None)
     assert len(BARE.told) == asked
+
+
+def test_without_a_collation_that_is_exact_text_is_kept_as_its_bytes() -> None:
+    dialect = MySQL()
+    dialect.prepare(BARE, None)
+    column = dialect.exact_text(16)
+    assert column.compile(core.dialect()) == "VARBINARY(64)"
+
+
+def test_text_that_is_kept_as_bytes_is_read_as_text() -> None:
+    engine = create_engine("mysql+pymysql://")
+    dialect = MySQL()
+    dialect.prepare(BARE, None)
+    remember(engine, dialect)
+    read = reader_of(engine.dialect, (users.c.number, users.c.user_id))
+    assert list(read([(1, "größe".encode()), (2, None)])) == [(1, "größe"), (2, None)]
+    exact = users.c.user_id.type.dialect_impl(engine.dialect)
+    assert exact.bind_processor(engine.dialect) is None
+
+
+def test_what_ends_writing_too_is_told_how_long_that_may_take() -> None:
+    dialect = MySQL()
+    dialect.engine_options(Settings(), statement_seconds=20)
+    dialect.prepare(OCEANBASE, None)
+    assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (20_000_000,))
+    dialect.limit_time(3, OCEANBASE, None)
+    assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (3_000_000,))
+
+
+def test_what_ends_reading_only_is_told_to_readers_only() -> None:
+    dialect = MySQL()
+    dialect.engine_options(Settings(), statement_seconds=20)
+    dialect.prepare(MYSQL, None)
+    assert not any(statement.startswith("SET") for statement, _ in MYSQL.told[-2:])
