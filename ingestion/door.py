@@ -1,13 +1,16 @@
 """The door: one request in, one push to the queue, one answer out.
 
-Whatever the protocol and the server, `Door.receive` is the way in. An event is accepted when the
-push has returned, and only then is 202 answered. All else is done without waiting for anybody, but
-for the visitors' salt once a day: a door that pushes otherwise calls `read`, `answer` and `refuse`.
+Whatever the protocol and the server, `Door.receive` is the way in. An event is accepted when it is
+kept, and only then is 202 answered. All else is done without waiting for anybody, but for a salt
+that was not fetched ahead: a door that pushes otherwise calls `read`, `answer` and `refuse`.
 """
 
 from collections.abc import Callable
 
 from ingestion.cors import cors_headers
+from ingestion.delivery.delivery import ThreadDelivery
+from ingestion.delivery.keeper import Keeper
+from ingestion.delivery.spool import Spool
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import MAX_EVENT_BYTES, event_too_large
@@ -25,13 +28,16 @@ from shared.settings import Settings
 
 
 class Door:
-    """Validates what arrives and hands it to the queue."""
+    """Validates what arrives and has it kept."""
 
     def __init__(self, settings: Settings, queue: EventQueue, clock: Callable[[], int]) -> None:
         self.queue = queue
         self.clock = clock
         self.make_id = EventIds()
-        self.salts = Salts(queue)
+        self.salts = Salts(queue, settings.data_dir / "salts.json")
+        self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
+        self.delivery = ThreadDelivery(queue, self.spool)
+        self.keeper = Keeper(queue, self.spool, self.salts, clock)
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
         self.country_header = settings.country_header.lower()
@@ -45,7 +51,7 @@ class Door:
         try:
             outcome = self.read(protocol, request)
             if outcome.encoded:
-                self.queue.push(outcome.encoded)
+                self.delivery.push(outcome.encoded)
         except (InvalidInput, Unavailable) as error:
             return self.refuse(protocol, request, error)
         return self.answer(protocol, request, outcome)
@@ -106,16 +112,21 @@ class Door:
         return request.headers.get(self.address_header) if self.address_header else request.peer
 
     def answer(self, protocol: Protocol, request: Request, outcome: Outcome) -> Answer:
-        """The answer to a request whose events, if any, are in the queue."""
+        """The answer to a request whose events, if any, are kept."""
         if outcome.encoded:
             count_events(len(outcome.encoded))
         count_answer(outcome.status)
         return self.whole(protocol.answer(outcome), request)
 
     def refuse(self, protocol: Protocol, request: Request, error: Refusal) -> Answer:
-        """The answer to a request of which nothing is in the queue."""
+        """The answer to a request of which nothing is kept."""
         count_answer(error.status)
         return self.whole(protocol.refuse(error), request)
+
+    def close(self) -> None:
+        """End what works behind it, and its connections."""
+        self.keeper.stop()
+        self.queue.close()
 
     def preflight(self, protocol: Protocol, request: Request) -> Answer:
         """The answer to a browser that asks whether a page may post."""

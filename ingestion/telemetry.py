@@ -14,7 +14,11 @@ ANSWERS = Counter(
     "Requests that bring events, by the HTTP status of what became of them.",
     ["status"],
 )
-EVENTS = Counter("footfall_ingestion_events", "Events this service pushed to the queue.")
+EVENTS = Counter("footfall_ingestion_events", "Events this service accepted.")
+
+TORN = Counter(
+    "footfall_ingestion_torn_records", "Records of the spool that a power cut left incomplete."
+)
 
 # labels() looks the child up under a lock each time; the door asks ten thousand times a second.
 ANSWERS_BY_STATUS: dict[int, Counter] = {}
@@ -29,7 +33,7 @@ def count_answer(status: int) -> None:
 
 
 def count_events(number: int) -> None:
-    """Count events that are now in the queue."""
+    """Count events that are now kept."""
     EVENTS.inc(number)
 
 

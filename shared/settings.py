@@ -115,7 +115,7 @@ class Settings:
     """The settings of one process, checked."""
 
     data_dir: Path = setting(  # noqa: RUF009  # a Path never changes
-        Path("data"), "Directory of the embedded Valkey and the SQLite file.", Path
+        Path("data"), "Directory of the embedded Valkey, the SQLite file and the spool.", Path
     )
     database_url: str = setting(
         "",
@@ -184,6 +184,18 @@ class Settings:
         1_000_000,
         "Events that may wait in Redis; above it ingestion answers 503 until workers catch up.",
         integer(1, 1_000_000_000),
+    )
+    max_backlog_bytes: int = setting(
+        256 * 1024 * 1024,
+        "Bytes of events that may wait in Redis; above it ingestion answers 503 as with "
+        "`MAX_BACKLOG`. Redis takes about a tenth more for them.",
+        integer(1, 1 << 50),
+    )
+    spool_max_bytes: int = setting(
+        1 << 30,
+        "Bytes of events that ingestion keeps under `DATA_DIR` while Redis does not take them, and "
+        "pushes when it does; above it, or with 0, it answers 503 instead.",
+        integer(0, 1 << 50),
     )
     dedupe_days: int = setting(
         7,

@@ -132,7 +132,7 @@ def make_ingestion(settings: Settings) -> Iterator[MakeIngestion]:
 
     yield make
     for app in made:
-        app.door.queue.close()
+        app.door.close()
 
 
 @pytest.fixture

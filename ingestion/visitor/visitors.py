@@ -5,35 +5,89 @@ The key, a salt, is random, changes at midnight UTC and is gone a day after that
 nobody can find out whose address a digest was made of, or that two days' digests are one visitor's.
 """
 
+import contextlib
+import os
+import secrets
+import time
 from hashlib import blake2b
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+import msgspec
+
 from ingestion.visitor.addresses import address_from
 from shared.clock import DAY_MS
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, Unavailable
 from shared.queue.event_queue import EventQueue
 
 PARAMETER = "users"
 HASHED = "hashed"
 ASKED = f"{PARAMETER}={HASHED}"
+# After Redis had no salt, nobody waits for it again so long.
+SILENT_SECONDS = 1.0
+
+encode_salts = msgspec.json.Encoder().encode
+decode_salts = msgspec.json.Decoder(dict[int, bytes]).decode
 
 
 class Salts:
-    """The salts of today and yesterday: read from Redis once a day, shared by all processes."""
+    """The salts of yesterday, today and tomorrow: shared by all processes through Redis, and kept
+    in a file, so that neither midnight nor a restart needs Redis. Only its owner can read it, and
+    what is over is taken out of it."""
 
-    def __init__(self, queue: EventQueue) -> None:
+    def __init__(self, queue: EventQueue, file: Path | None = None) -> None:
         self.queue = queue
-        self.known: dict[int, bytes] = {}
+        self.file = file
+        self.known = self.written = kept_salts(file)
+        self.silent_until = 0.0
 
     def of_day(self, day: int, now: int) -> bytes:
         """The salt of a day, today or yesterday, given by its first ms. Raises Unavailable."""
         salt = self.known.get(day)
-        if salt is None:
+        return self.fetch(day, now) if salt is None else salt
+
+    def fetch(self, day: int, now: int) -> bytes:
+        if time.monotonic() < self.silent_until:
+            raise Unavailable("queue_unavailable", "the queue had no salt a moment ago")
+        try:
             salt = self.queue.share_salt(day, day + 2 * DAY_MS - now)
-            kept = {known: of for known, of in self.known.items() if known + 2 * DAY_MS > now}
-            self.known = kept | {day: salt}
+        except Unavailable:
+            self.silent_until = time.monotonic() + SILENT_SECONDS
+            raise
+        self.known = lasting(self.known | {day: salt}, now)
         return salt
+
+    def look_ahead(self, now: int) -> None:
+        """Fetch today's salt and tomorrow's, and keep them. Raises Unavailable, and OSError."""
+        today = now - now % DAY_MS
+        for day in (today, today + DAY_MS):
+            self.of_day(day, now)
+        self.known = lasting(self.known, now)
+        if self.file is not None and self.known != self.written:
+            keep_private(self.file, encode_salts(self.known))
+            self.written = self.known
+
+
+def kept_salts(file: Path | None) -> dict[int, bytes]:
+    """What an earlier process kept; none where there is no file, or one that cannot be read."""
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return decode_salts(file.read_bytes()) if file else {}
+    return {}
+
+
+def lasting(salts: dict[int, bytes], now: int) -> dict[int, bytes]:
+    """Those that are not over."""
+    return {day: salt for day, salt in salts.items() if day + 2 * DAY_MS > now}
+
+
+def keep_private(file: Path, data: bytes) -> None:
+    """Replace a file, readable by its owner only."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    made = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(data)
+    made.replace(file)
 
 
 class Browser(NamedTuple):

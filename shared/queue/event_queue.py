@@ -9,8 +9,10 @@ import logging
 import secrets
 import time
 import uuid
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -21,7 +23,8 @@ from rq.serializers import JSONSerializer
 from shared.errors import Unavailable
 from shared.event import decode_event
 from shared.queue import scripts
-from shared.queue.push import PushScript
+from shared.queue.push import ThreadPush
+from shared.queue.push_command import Place, PushCommand, Pushed
 from shared.settings import Settings, masked
 
 log = logging.getLogger(__name__)
@@ -52,8 +55,24 @@ class Batch(NamedTuple):
     payloads: list[bytes]
 
 
+class Spooled(msgspec.Struct, frozen=True):
+    """What an ingestion process keeps until Redis takes it; the times are in ms."""
+
+    events: int
+    bytes: int
+    oldest_received_at: int
+    reported_at: int
+
+
+SPOOLED = msgspec.json.Decoder(Spooled)
+SPOOLED_ENCODER = msgspec.json.Encoder()
+
+
 class Backlog(NamedTuple):
-    """What is in Redis at one moment. `oldest_received_at` is in ms, None where nothing waits."""
+    """What is in Redis at one moment, and what spools have reported to it.
+
+    `oldest_received_at` is in ms, None where nothing waits.
+    """
 
     accepted: int
     queued: int
@@ -61,6 +80,8 @@ class Backlog(NamedTuple):
     failed_batches: int
     oldest_received_at: int | None
     batch_ids: list[str]
+    queued_bytes: int = 0
+    spools: Sequence[Spooled] = ()
 
 
 class EventQueue:
@@ -71,29 +92,33 @@ class EventQueue:
     """
 
     def __init__(self, settings: Settings, *, timeout_seconds: float = 10) -> None:
-        self.address = masked(settings.redis_address)
+        self.url = settings.redis_address
+        self.address = masked(self.url)
+        self.timeout_seconds = timeout_seconds
         self.redis = connect(settings, timeout_seconds)
         self.rq = rq_queue(settings.redis_queue_name, self.redis)
         prefix = settings.redis_key
         self.batch_prefix = f"{prefix}:batch:"
         self.buffer = f"{prefix}:buffer"
+        self.bytes = f"{prefix}:bytes"
         self.accepted = f"{prefix}:accepted"
         self.awake = f"{prefix}:awake"
         self.batches = f"{prefix}:batches"
         self.failures = f"{prefix}:failures"
         self.halted = f"{prefix}:halted"
         self.workers = f"{prefix}:workers"
+        self.spools = f"{prefix}:spools"
         self.salt_prefix = f"{prefix}:salt:"
         self.batch_size = settings.batch_size
         self.max_backlog = settings.max_backlog
-        self._push = PushScript(
-            self.redis,
-            scripts.PUSH,
-            keys=(self.buffer, self.accepted, self.awake, self.rq.key),
-            args=(settings.batch_size, settings.max_backlog),
-            # gunicorn has several threads whatever the setting says.
-            looks=settings.ingestion_threads == 1 and settings.ingestion_server == "granian",
+        self.max_backlog_bytes = settings.max_backlog_bytes
+        self.push_command = PushCommand(
+            (self.buffer, self.accepted, self.awake, self.rq.key, self.bytes),
+            f"{prefix}:stream:",
+            settings.batch_size,
+            (settings.max_backlog, settings.max_backlog_bytes),
         )
+        self._push = ThreadPush(self.redis, self.push_command)
         register = self.redis.register_script
         self._claim = register(scripts.CLAIM)
         self._lease = register(scripts.LEASE)
@@ -113,24 +138,40 @@ class EventQueue:
     def push(self, events: list[bytes]) -> int:
         """Append encoded events, all or none; returns how many wait now.
 
-        Raises Unavailable at the backlog's limit (`backlog_full`) and with Redis away.
-        Once this returns, the events are in Redis.
+        Raises Unavailable at the backlog's limits (`backlog_full`), and NotTaken where Redis is
+        away or did not answer. Once this returns, the events are in Redis.
         """
         started = time.monotonic()
-        try:
-            length, wanted = self._push(events)
-        except redis.RedisError as error:  # away, out of memory, loading, a replica, no Redis
-            raise Unavailable("queue_unavailable", f"the queue takes no events: {error}") from error
-        if wanted < 0:
-            raise Unavailable(
-                "backlog_full",
-                f"{length} events wait already, and MAX_BACKLOG is {self.max_backlog}",
-                retry_after_seconds=5,
-            )
+        taken = self._push(events)
+        if refusal := self.refusal(taken.outcomes[0], taken.waiting):
+            raise refusal
         # A slow Redis has used up the second within which to answer; the next sweep wakes instead.
-        if wanted and time.monotonic() - started < SLOW_SECONDS:
+        if taken.is_job_wanted and time.monotonic() - started < SLOW_SECONDS:
             self.wake_or_leave_to_sweep()
-        return int(length)
+        return taken.waiting
+
+    def push_again(self, requests: Sequence[Sequence[bytes]], place: Place) -> bool:
+        """Append the events of requests of consecutive places, the first of them given, as far as
+        they are not there yet; whether all are now. False says that too much waits already.
+
+        Raises NotTaken.
+        """
+        taken = self._push.again(requests, place)
+        if taken.is_job_wanted:
+            self.wake_or_leave_to_sweep()
+        return all(outcome == Pushed.TAKEN for outcome in taken.outcomes)
+
+    def refusal(self, outcome: int, waiting: int) -> Unavailable | None:
+        """What to tell a client of a push that Redis has answered; None where it is taken."""
+        if outcome == Pushed.TAKEN:
+            return None
+        if outcome == Pushed.TOO_MANY_WAIT:
+            reason = f"{waiting} events wait already, and MAX_BACKLOG is {self.max_backlog}"
+        else:
+            reason = (
+                f"the events that wait already have MAX_BACKLOG_BYTES, {self.max_backlog_bytes}"
+            )
+        return Unavailable("backlog_full", reason, retry_after_seconds=5)
 
     def share_salt(self, day: int, lasting_ms: int) -> bytes:
         """The random bytes that all processes have for a day, given by its first ms; made, to last
@@ -168,7 +209,7 @@ class EventQueue:
     def claim(self) -> Batch | None:
         """The oldest unowned batch, or a new one cut from the buffer; None where nothing waits."""
         found = self._claim(
-            keys=[self.buffer, self.batches, self.awake, self.halted],
+            keys=[self.buffer, self.batches, self.awake, self.halted, self.bytes],
             args=[self.batch_prefix, uuid.uuid4().hex, self.batch_size, LEASE_MS, AWAKE_MS],
         )
         return Batch(found[0].decode(), found[1]) if found else None
@@ -212,8 +253,15 @@ class EventQueue:
 
     def snapshot(self) -> Backlog:
         """What is in Redis right now, read in one step."""
-        accepted, queued, processing, failed, ids, heads = self._snapshot(
-            keys=[self.buffer, self.accepted, self.batches, self.failures],
+        accepted, queued, processing, failed, ids, heads, size, spools = self._snapshot(
+            keys=[
+                self.buffer,
+                self.accepted,
+                self.batches,
+                self.failures,
+                self.bytes,
+                self.spools,
+            ],
             args=[self.batch_prefix],
         )
         arrivals = [moment for head in heads if (moment := arrival(head)) is not None]
@@ -224,7 +272,17 @@ class EventQueue:
             failed,
             min(arrivals, default=None),
             [batch_id.decode() for batch_id in ids],
+            size,
+            [SPOOLED.decode(report) for report in spools],
         )
+
+    def report_spool(self, name: str, spooled: "Spooled | None") -> None:
+        """Say what waits in a spool, to be repeated; None where nothing does any more. Raises
+        redis.RedisError."""
+        if spooled is None:
+            self.redis.hdel(self.spools, name)
+        else:
+            self.redis.hset(self.spools, name, SPOOLED_ENCODER.encode(spooled))
 
 
 def arrival(payload: bytes) -> int | None:
@@ -243,14 +301,19 @@ def periodic_queue_name(settings: Settings) -> str:
 def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
     """A client that never repeats a command by itself: a push repeated blindly counts twice."""
     return redis.Redis.from_url(
-        settings.redis_address,
-        socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
-        socket_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        # Nobody reads them on a held connection, where one would be taken for an answer.
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        client_name="footfall",
+        settings.redis_address, **connection_options(timeout_seconds), retry=Retry(NoBackoff(), 0)
     )
+
+
+def connection_options(timeout_seconds: float) -> dict[str, Any]:
+    """What every connection is opened with, whichever client it belongs to."""
+    return {
+        "socket_connect_timeout": min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
+        "socket_timeout": timeout_seconds,
+        # Nobody reads them on a held connection, where one would be taken for an answer.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "client_name": "footfall",
+    }
 
 
 def rq_queue(name: str, client: "redis.Redis") -> RqQueue:

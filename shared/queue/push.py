@@ -1,93 +1,111 @@
-"""The door's one round trip, as cheap as it gets: a Lua script on a held connection.
+"""Pushing from threads: the door's one round trip, as cheap as it gets, on a held connection.
 
-A call through redis-py's pool costs twice the CPU, and most of what is left is waiting: the answer
-of a Redis on the same machine is there after some 40 µs, but a thread that sleeps for it is woken
-much later. So a process with a single thread looks for the answer before it sleeps. With more
-threads, looking only takes the interpreter's lock away from the others.
+A call through redis-py's pool costs twice the CPU.
 """
 
-import select
 import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis
 import redis
 from redis.connection import AbstractConnection, SSLConnection
 
-# How long to look for an answer without sleeping; a Redis across a network takes longer, and then
-# looking only burns CPU. Measured on 2 cores, 16 connections: half as much again of requests/s.
-SPIN_NS = 100_000
+from shared.queue.faults import explained, leads_elsewhere
+from shared.queue.push_command import (
+    NO_DEADLINE,
+    NotTaken,
+    Place,
+    PushCommand,
+    Pushed,
+    ServerClock,
+    Taken,
+    bulk,
+    new_stream,
+    reply_error,
+    taken_from,
+)
+
 # After one push timed out, the others do not wait for the same silence.
 HUNG_SECONDS = 0.5
 READ_BYTES = 4096
+TIME = b"*1\r\n" + bulk(b"TIME")
 
 
-class PushScript:
-    """A Lua script whose last arguments alone vary, called from any number of threads.
+class ThreadPush:
+    """Pushes from any number of threads, each over its own connection and in its own stream.
 
-    A connection that turns out to be dead is replaced and the call made once more: the server may
-    have run the first one, and then the events are in the buffer twice under the same event ids,
-    which the batch counts once. A call that timed out is not repeated: the second within which to
-    answer is nearly over.
+    A connection that turns out to be dead is replaced and the push made once more, with its place.
+    One that timed out is not repeated: the second within which to answer is nearly over.
     """
 
-    def __init__(
-        self,
-        client: "redis.Redis",
-        script: str,
-        *,
-        keys: tuple[str, ...],
-        args: tuple[int, ...],
-        looks: bool,
-    ) -> None:
+    def __init__(self, client: "redis.Redis", command: PushCommand) -> None:
         self.client = client
-        self.script = script
-        fixed = (len(keys), *keys, *args)
-        self.fixed_parts = len(fixed) + 2
-        self.fixed = b"".join(bulk(str(part).encode()) for part in fixed)
-        self.head = b""
+        self.command = command
         self.hung_until = 0.0
         self.local = threading.local()
-        self.looks = looks
 
-    def __call__(self, events: list[bytes]) -> Any:
-        """The script's answer. Raises redis.ConnectionError, TimeoutError or ResponseError."""
+    def __call__(self, events: Sequence[bytes]) -> Taken:
+        """Push one request's events. Raises NotTaken."""
+        number = getattr(self.local, "number", 0) + 1
+        stream = self.local.stream if number > 1 else new_stream()
+        self.local.stream, self.local.number = stream, number
+        try:
+            return self.call([events], Place(stream, number), has_deadline=True)
+        except NotTaken:
+            self.local.number = 0  # the stream has ended
+            raise
+
+    def again(self, requests: Sequence[Sequence[bytes]], place: Place) -> Taken:
+        """Push what was not answered before, or never sent: requests of consecutive places, the
+        first of them given. Raises NotTaken."""
+        return self.call(requests, place, has_deadline=False)
+
+    def call(
+        self, requests: Sequence[Sequence[bytes]], place: Place, *, has_deadline: bool
+    ) -> Taken:
         if time.monotonic() < self.hung_until:
-            raise redis.TimeoutError("it did not answer a moment ago")
+            raise NotTaken(place, "it did not answer a moment ago")
         try:
-            return self.call_once(events)
-        except redis.TimeoutError:
-            self.hung_until = time.monotonic() + HUNG_SECONDS
-            raise
-        except redis.ConnectionError:
-            return self.call_once(events)
-
-    def call_once(self, events: list[bytes]) -> Any:
-        try:
-            connection = self.held_connection()
-            if not self.head:
-                self.load()
             try:
-                return connection.exchange(self.pack(events))
+                taken = self.call_once(requests, place, has_deadline=has_deadline)
+            except redis.TimeoutError:
+                self.hung_until = time.monotonic() + HUNG_SECONDS
+                raise
+            except redis.ConnectionError:
+                taken = self.call_once(requests, place, has_deadline=has_deadline)
+            if Pushed.LATE in taken.outcomes:  # its clock has jumped, and is known again now
+                taken = self.call_once(requests, place, has_deadline=has_deadline)
+        except redis.RedisError as error:  # away, out of memory, loading, a replica, no Redis
+            raise NotTaken(place, explained(error)) from error
+        if Pushed.LATE in taken.outcomes:
+            raise NotTaken(place, "it is too slow, or its clock jumps")
+        return taken
+
+    def call_once(
+        self, requests: Sequence[Sequence[bytes]], place: Place, *, has_deadline: bool
+    ) -> Taken:
+        try:
+            held = self.held_connection()
+            deadline = held.clock.deadline() if has_deadline else NO_DEADLINE
+            rest = (requests, place.number, place.number - 1, deadline)
+            try:
+                answer = held.exchange(self.command.pack(held.head(place.stream), *rest))
             except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
-                self.load()
-                return connection.exchange(self.pack(events))
-        except BaseException:
-            # The answer may still be coming; or the server may have become a replica, which will
-            # refuse writes for as long as this connection lasts.
+                whole = self.command.whole_head(place.stream)
+                answer = held.exchange(self.command.pack(whole, *rest))
+        except BaseException as error:
+            # The answer may still be coming.
             self.disconnect()
+            if leads_elsewhere(error):
+                self.client.connection_pool.disconnect()
             raise
-
-    def pack(self, events: list[bytes]) -> bytes:
-        count = b"*%d\r\n" % (self.fixed_parts + len(events))
-        return b"".join((count, self.head, *[bulk(event) for event in events]))
-
-    def load(self) -> None:
-        sha: str | bytes = self.client.script_load(self.script)
-        self.head = bulk(b"EVALSHA") + bulk(to_bytes(sha)) + self.fixed
+        taken = taken_from(answer)
+        held.clock.learn(taken.now)
+        return taken
 
     def held_connection(self) -> "HeldConnection":
         held: HeldConnection | None = getattr(self.local, "held", None)
@@ -95,8 +113,8 @@ class PushScript:
             pool = self.client.connection_pool
             # Not through the pool: it counts connections ever made, and refuses the hundred and
             # first, so that a minute's outage would never end.
-            held = HeldConnection(pool.connection_class(**pool.connection_kwargs), self.looks)
-            self.local.held = held
+            connection = pool.connection_class(**pool.connection_kwargs)
+            held = self.local.held = HeldConnection(connection, self.command)
         return held
 
     def disconnect(self) -> None:
@@ -109,22 +127,33 @@ class PushScript:
 class HeldConnection:
     """One thread's connection: opened by redis-py (address, TLS, password), then used directly."""
 
-    def __init__(self, connection: AbstractConnection, looks: bool) -> None:
+    def __init__(self, connection: AbstractConnection, command: PushCommand) -> None:
         self.connection = connection
+        self.command = command
+        self.heads: dict[str, bytes] = {}
+        self.clock = ServerClock()
         connection.connect()  # type: ignore[no-untyped-call]
         assert connection._sock is not None
         self.socket: socket.socket = connection._sock
         self.reader: hiredis.Reader = hiredis.Reader(
             protocolError=redis.exceptions.InvalidResponse, replyError=reply_error
         )
-        is_plain = not isinstance(connection, SSLConnection)
-        # What a TLS socket has received may be half a record: nothing to look at.
-        self.looks: bool = looks and is_plain
-        # Its answer is a list; a failing recv would be an exception, at four times the cost.
-        self.poller: select.poll = select.poll()
-        self.poller.register(self.socket, select.POLLIN)
-        if is_plain and connection.socket_timeout:
+        if not isinstance(connection, SSLConnection) and connection.socket_timeout:
             self.let_kernel_time_out(connection.socket_timeout)
+        try:
+            seconds, micros = self.exchange(TIME)
+        except BaseException:
+            self.close()
+            raise
+        self.clock.learn(int(seconds) * 1000 + int(micros) // 1000)
+
+    def head(self, stream: str) -> bytes:
+        """What a push of that stream begins with; made once, for a thread has one stream."""
+        head = self.heads.get(stream)
+        if head is None:
+            self.heads.clear()
+            head = self.heads[stream] = self.command.head(stream)
+        return head
 
     def let_kernel_time_out(self, seconds: float) -> None:
         """With Python's own timeout every call is two, the first to poll."""
@@ -141,19 +170,11 @@ class HeldConnection:
         """The answer to one packed command."""
         try:
             self.socket.sendall(packed)
-            if self.looks:
-                self.look()
             return self.receive()
         except (TimeoutError, BlockingIOError) as error:
             raise redis.TimeoutError("no answer in time") from error
         except OSError as error:
             raise redis.ConnectionError(str(error)) from error
-
-    def look(self) -> None:
-        """Wait for an answer without sleeping, SPIN_NS at the longest."""
-        deadline = time.perf_counter_ns() + SPIN_NS
-        while not self.poller.poll(0) and time.perf_counter_ns() < deadline:
-            pass
 
     def receive(self) -> Any:
         while (answer := self.reader.gets()) is False:
@@ -169,22 +190,6 @@ class HeldConnection:
         return answer
 
 
-def reply_error(message: str) -> Exception:
-    """An error reply as an exception: a forgotten script is loaded again, the rest becomes 503."""
-    if message.startswith("NOSCRIPT"):
-        return redis.exceptions.NoScriptError(message)
-    return redis.ResponseError(message)
-
-
 def timeval(seconds: float) -> bytes:
     """The C structure: seconds and microseconds."""
     return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
-
-
-def to_bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
-def bulk(value: bytes) -> bytes:
-    """One bulk string of the Redis protocol (RESP)."""
-    return b"$%d\r\n%b\r\n" % (len(value), value)

@@ -8,21 +8,70 @@ local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 """
 
-# Returns {length after the push, 1 if a job should be enqueued}, or {length, -1} where the backlog
-# is at its limit and nothing was pushed. A job is wanted when nobody drains, and again each time
-# the buffer grows past a multiple of the batch size; never while one already waits in RQ.
-PUSH = """
+# Takes the events of ARGV[7] requests at once, and answers for each by itself. Returns {now in ms,
+# how many wait, 1 if a job should be enqueued, what became of each request ...} with the outcomes
+# of shared/queue/push_command.py.
+#
+# A request has a number in its client's stream, and the numbers that come only grow. So what comes
+# a second time, because its answer was lost, is known: it is taken already, unless it stands among
+# those that were refused. ARGV[6] is the number up to which the client knows the answers; nobody
+# asks for these again. Of what comes after ARGV[4], when its client has given it up, nothing is
+# taken.
+#
+# A job is wanted when nobody drains, and again each time the buffer grows past a multiple of the
+# batch size; never while one already waits in RQ. RPUSH goes in slices because Lua's unpack holds
+# about 8,000 values.
+PUSH = (
+    NOW_MS
+    + """
 local buffer, accepted, awake, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local batch_size, max_backlog = tonumber(ARGV[1]), tonumber(ARGV[2])
+local bytes, stream, refused = KEYS[5], KEYS[6], KEYS[7]
+local batch_size, max_backlog, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local deadline, first, confirmed = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local requests = tonumber(ARGV[7])
 local before = redis.call('LLEN', buffer)
-if before >= max_backlog then return {before, -1} end
-local after = redis.call('RPUSH', buffer, unpack(ARGV, 3))
+local answer = {now_ms, before, 0}
+if deadline > 0 and now_ms > deadline then
+  for request = 1, requests do answer[3 + request] = 4 end
+  return answer
+end
+local last = tonumber(redis.call('GET', stream) or 0)
+local size = before > 0 and tonumber(redis.call('GET', bytes) or 0) or 0
+local after, from = before, 8 + 2 * requests
+for request = 1, requests do
+  local number = first + request - 1
+  local count, length = tonumber(ARGV[6 + 2 * request]), tonumber(ARGV[7 + 2 * request])
+  local outcome = 1
+  if number > last or redis.call('ZREM', refused, number) == 1 then
+    if after >= max_backlog then outcome = 2 elseif size >= max_bytes then outcome = 3 end
+    if outcome == 1 then
+      for slice = from, from + count - 1, 1000 do
+        local to = math.min(slice + 1000, from + count) - 1
+        redis.call('RPUSH', buffer, unpack(ARGV, slice, to))
+      end
+      after, size = after + count, size + length
+    else
+      redis.call('ZREMRANGEBYSCORE', refused, '-inf', confirmed)
+      redis.call('ZADD', refused, number, number)
+      redis.call('EXPIRE', refused, 604800)
+    end
+  end
+  answer[3 + request] = outcome
+  from = from + count
+end
+if first + requests - 1 > last then
+  redis.call('SET', stream, first + requests - 1, 'EX', 604800)
+end
+answer[2] = after
+if after == before then return answer end
 redis.call('INCRBY', accepted, after - before)
+redis.call('SET', bytes, size)
 local wanted = redis.call('EXISTS', awake) == 0
   or math.floor(after / batch_size) > math.floor(before / batch_size)
-if wanted and redis.call('LLEN', rq_queue) == 0 then return {after, 1} end
-return {after, 0}
+if wanted and redis.call('LLEN', rq_queue) == 0 then answer[3] = 1 end
+return answer
 """
+)
 
 # Returns {batch_id, {events}}, or {} where there is nothing to do. A batch whose lease has run out
 # comes first: it is older than anything in the buffer. RPUSH goes in slices because Lua's unpack
@@ -30,7 +79,7 @@ return {after, 0}
 CLAIM = (
     NOW_MS
     + """
-local buffer, batches, awake, halted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local buffer, batches, awake, halted, bytes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local prefix, new_id = ARGV[1], ARGV[2]
 local batch_size, lease_ms, awake_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if redis.call('EXISTS', halted) == 1 then return {} end
@@ -45,12 +94,17 @@ if not id then
   id = new_id
   if waiting <= batch_size then
     redis.call('RENAME', buffer, prefix .. id)
+    redis.call('DEL', bytes)
   else
+    local size = 0
     for first = 0, batch_size - 1, 1000 do
       local last = math.min(first + 1000, batch_size) - 1
-      redis.call('RPUSH', prefix .. id, unpack(redis.call('LRANGE', buffer, first, last)))
+      local slice = redis.call('LRANGE', buffer, first, last)
+      for _, event in ipairs(slice) do size = size + #event end
+      redis.call('RPUSH', prefix .. id, unpack(slice))
     end
     redis.call('LTRIM', buffer, batch_size, -1)
+    redis.call('DECRBY', bytes, size)
   end
 end
 redis.call('ZADD', batches, now_ms + lease_ms, id)
@@ -103,17 +157,21 @@ return 0
 """
 )
 
-# Returns {accepted, queued, processing, failed batches, {batch ids}, {first event of each list}}.
+# Returns {accepted, queued, processing, failed batches, {batch ids}, {first event of each list},
+# bytes queued, {what each spool reported}}.
 SNAPSHOT = """
 local buffer, accepted, batches, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local bytes, spools = KEYS[5], KEYS[6]
 local ids = redis.call('ZRANGE', batches, 0, -1)
 local processing, heads = 0, {redis.call('LINDEX', buffer, 0) or nil}
 for _, id in ipairs(ids) do
   processing = processing + redis.call('LLEN', ARGV[1] .. id)
   heads[#heads + 1] = redis.call('LINDEX', ARGV[1] .. id, 0) or nil
 end
-return {tonumber(redis.call('GET', accepted) or 0), redis.call('LLEN', buffer), processing,
-        redis.call('HLEN', failures), ids, heads}
+local queued = redis.call('LLEN', buffer)
+local size = queued > 0 and tonumber(redis.call('GET', bytes) or 0) or 0
+return {tonumber(redis.call('GET', accepted) or 0), queued, processing,
+        redis.call('HLEN', failures), ids, heads, size, redis.call('HVALS', spools)}
 """
 
 # A worker says that it is alive; those silent for longer than ARGV[2] ms are forgotten.

@@ -7,7 +7,7 @@ import redis
 from redis._parsers.base import BaseParser
 
 from shared.queue.faults import explained, leads_elsewhere
-from shared.queue.push import reply_error
+from shared.queue.push_command import reply_error
 
 ELSEWHERE = [
     "READONLY You can't write against a read only replica. script: 0f1, on @user_script:3.",

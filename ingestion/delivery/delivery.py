@@ -1,0 +1,62 @@
+"""Where accepted events go: to Redis, or into the spool while Redis does not take them.
+
+Whichever way, they are kept once this returns; what raises Unavailable is kept nowhere.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from ingestion.delivery.spool import Keep, Spool
+from shared.errors import Unavailable
+from shared.queue.event_queue import EventQueue
+from shared.queue.push_command import NotTaken
+from shared.queue.turn_push import TurnPush, Waiting
+
+
+class ThreadDelivery:
+    """For servers that answer each request in a thread."""
+
+    def __init__(self, queue: EventQueue, spool: Spool) -> None:
+        self.queue = queue
+        self.spool = spool
+
+    def push(self, events: list[bytes]) -> None:
+        """Have one request's events kept. Raises Unavailable."""
+        try:
+            self.queue.push(events)
+        except NotTaken as error:
+            if not self.spool.is_on:
+                raise
+            self.spool.wait_to_keep(error.place, events)
+
+
+class LoopDelivery:
+    """For a server that answers all requests in one asyncio loop."""
+
+    def __init__(self, queue: EventQueue, spool: Spool) -> None:
+        self.spool = spool
+        self.loop = asyncio.get_running_loop()
+        self.turns = TurnPush(queue, self.keep)
+
+    def push(self, events: list[bytes]) -> "asyncio.Future[None]":
+        """Done once one request's events are kept. It fails with Unavailable."""
+        return self.turns.push(events)
+
+    def keep(self, requests: Sequence[Waiting], fault: NotTaken) -> None:
+        """Keep what could not be pushed, and answer it then."""
+        if not self.spool.is_on:
+            settle(requests, fault)
+            return
+
+        def tell(error: Unavailable | None) -> None:
+            self.loop.call_soon_threadsafe(settle, requests, error)
+
+        self.spool.keep(Keep([(request.place, request.events) for request in requests], tell))
+
+    async def close(self) -> None:
+        await self.turns.close()
+
+
+def settle(requests: Sequence[Waiting], error: Unavailable | None) -> None:
+    for request in requests:
+        request.settle(error)

@@ -1,0 +1,111 @@
+"""The thread behind the door: it replays spools, reports what waits there, fetches salts ahead."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+
+from ingestion.delivery.replay import replay
+from ingestion.delivery.spool import Home, Spool
+from ingestion.visitor.visitors import Salts
+from shared.errors import Unavailable
+from shared.queue.event_queue import EventQueue, Spooled
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 0.5
+# What other processes left is looked for, and salts are.
+SELDOM_SECONDS = 10.0
+
+
+class Keeper:
+    """Runs from `start` to `stop`. Whatever it did not finish, the next process does."""
+
+    def __init__(
+        self, queue: EventQueue, spool: Spool, salts: Salts, clock: Callable[[], int]
+    ) -> None:
+        self.queue = queue
+        self.spool = spool
+        self.salts = salts
+        self.clock = clock
+        self.abandoned: list[Home] = []
+        self.reported: set[str] = set()
+        self.stopping = threading.Event()
+        self.thread: threading.Thread | None = None
+        self.lock = threading.Lock()
+        self.looked_at = 0.0
+
+    def start(self) -> None:
+        """Begin, where it has not begun in this process."""
+        with self.lock:
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.run, name="keeper", daemon=True)
+                self.thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        if self.thread is not None:
+            self.thread.join()
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self.work()
+            except (Unavailable, redis.RedisError) as error:
+                log.debug("nothing can be replayed: %s", error)
+            except OSError as error:
+                log.error("the spool in %s cannot be read: %s", self.spool.root, error)
+            except Exception:  # a fault of ours must not end the only thread that empties the spool
+                log.exception("the spool is not replayed")
+            self.stopping.wait(ROUND_SECONDS)
+
+    def work(self) -> None:
+        """One round. Raises Unavailable, redis.RedisError and OSError."""
+        if time.monotonic() - self.looked_at > SELDOM_SECONDS:
+            self.looked_at = time.monotonic()
+            self.take_over()
+            self.salts.look_ahead(self.clock())
+        if not self.abandoned and self.spool.own is None:
+            return
+        self.queue.redis.ping()  # or files would be closed for nothing, twice a second
+        homes = [*self.abandoned]
+        if (own := self.spool.close_file()) is not None:
+            homes.append(own)
+        self.report(homes)
+        for home in homes:
+            self.replay(home)
+        self.report(homes)
+
+    def take_over(self) -> None:
+        """Hold from now on what processes left that have ended."""
+        for home in self.spool.abandoned():
+            self.abandoned.append(home)
+            self.reported.add(home.directory.name)
+
+    def replay(self, home: Home) -> None:
+        if home.closed:
+            log.info("pushing %d events that were kept in %s", home.events, home.directory)
+        if not replay(home, self.queue):
+            log.warning("%s waits: the backlog is at its limit", home.directory)
+        elif home in self.abandoned:
+            self.abandoned.remove(home)
+            home.leave()
+
+    def report(self, homes: list[Home]) -> None:
+        """Tell Redis what waits, where it listens."""
+        for home in homes:
+            name, spooled = home.directory.name, self.spooled(home)
+            if spooled is not None:
+                self.reported.add(name)
+            if name in self.reported:
+                self.queue.report_spool(name, spooled)
+            if spooled is None:
+                self.reported.discard(name)
+
+    def spooled(self, home: Home) -> Spooled | None:
+        oldest = home.oldest
+        if oldest is None or not home.events:
+            return None
+        return Spooled(home.events, home.size, oldest, self.clock())

@@ -1,0 +1,42 @@
+"""How requests' events stand in a spool's file: a record after the other, each with its length and
+checksum, so that what a power cut has torn is seen."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from shared.queue.push_command import Place
+
+# Length of what follows, its CRC-32, and how many events it holds.
+HEAD = struct.Struct("<III")
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(tuple[str, int, list[bytes]]).decode
+
+
+class Record(NamedTuple):
+    """Events under the place that they were, or shall be, pushed with."""
+
+    place: Place
+    events: list[bytes]
+
+
+def packed(record: Record) -> bytes:
+    body = encode((*record.place, record.events))
+    return HEAD.pack(len(body), zlib.crc32(body), len(record.events)) + body
+
+
+def records_from(data: bytes) -> Iterator[tuple[int, Record]]:
+    """Each whole record, and where it ends; nothing from the first torn one on."""
+    at = 0
+    while at + HEAD.size <= len(data):
+        length, checksum, _ = HEAD.unpack_from(data, at)
+        body = data[at + HEAD.size : at + HEAD.size + length]
+        if len(body) < length or zlib.crc32(body) != checksum:
+            return
+        stream, number, events = decode(body)
+        at += HEAD.size + length
+        yield at, Record(Place(stream, number), events)

@@ -1,0 +1,225 @@
+"""The door for Granian: one asyncio loop answers the protocols' routes, whoever is slow.
+
+All requests are read in the loop by the same functions as under WSGI; large bodies in a thread, so
+that they hold nobody up. Every other route is Flask's, called in a thread through Werkzeug's own
+WSGI runner. RSGI is Granian's native interface, and twice as fast here as WSGI.
+"""
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+from granian._granian import RSGIProtocolClosed as ProtocolClosed
+from granian.rsgi import Scope
+from werkzeug.test import run_wsgi_app
+
+from ingestion.app import Ingestion
+from ingestion.delivery.delivery import LoopDelivery
+from ingestion.door import Door
+from ingestion.doors.wsgi import ENVIRON_KEYS, ROUTES
+from ingestion.protocols.protocol import Answer, Protocol
+from ingestion.reading.body import MAX_BODY_BYTES, incomplete
+from ingestion.reading.request import Request
+from shared.errors import InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# What takes longer to read than a turn of the loop should take.
+LARGE_BYTES = 16 * 1024
+# A body that has not arrived by then is answered 408.
+BODY_SECONDS = 30
+SWEEP_SECONDS = 1.0
+# The interpreter's lock is taken from a thread that reads a large body after so long.
+SWITCH_SECONDS = 0.001
+READERS = 2
+FLASK_THREADS = 4
+
+
+class RsgiHeaders(msgspec.Struct, frozen=True, gc=False):
+    """One request's headers, read from where they are. What stands on several lines is one list."""
+
+    headers: Any
+
+    def get(self, name: str, /) -> str | None:
+        value: str | None = self.headers.get(name)
+        if value is not None and name not in ONCE:
+            lines = self.headers.get_all(name)
+            if len(lines) > 1:
+                return ", ".join(lines)
+        return value
+
+
+# Headers of which there is one, or whose first line decides.
+ONCE = frozenset({"content-type", "content-length", "content-encoding", "user-agent", "origin"})
+
+
+class Arriving(NamedTuple):
+    """A body that is waited for, and until when."""
+
+    task: "asyncio.Task[Any]"
+    until: float
+
+
+class RsgiDoor:
+    """The application that Granian calls."""
+
+    def __init__(self, app: Ingestion) -> None:
+        self.app = app
+        self.door: Door = app.door
+        self.readers = ThreadPoolExecutor(READERS, "reader")
+        self.flask_threads = ThreadPoolExecutor(FLASK_THREADS, "flask")
+        # In the order of their arrival, and so of their ends.
+        self.arriving: dict[int, Arriving] = {}
+        self.loop: asyncio.AbstractEventLoop
+        self.delivery: LoopDelivery
+        self.sweeping: asyncio.TimerHandle
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Before the first request, in the server's own process."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self.loop = loop
+        loop.run_until_complete(self.start())
+
+    async def start(self) -> None:
+        self.delivery = LoopDelivery(self.door.queue, self.door.spool)
+        self.sweeping = self.loop.call_later(SWEEP_SECONDS, self.sweep)
+        self.door.keeper.start()
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """After the last."""
+        self.sweeping.cancel()
+        loop.run_until_complete(self.delivery.close())
+        self.door.close()
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        spoken = ROUTES.get((scope.method, scope.path))
+        try:
+            if spoken is None:
+                await self.answer_by_flask(scope, protocol)
+                return
+            answer = await self.receive(spoken, scope, protocol)
+            protocol.response_bytes(answer.status, answer.headers, answer.body)
+        except ProtocolClosed:  # the client has hung up
+            return
+
+    async def receive(self, spoken: Protocol, scope: Scope, protocol: HTTPProtocol) -> Answer:
+        """The answer to a request that hands over events."""
+        headers = RsgiHeaders(scope.headers)
+        body = b""
+        request = request_from(scope, headers, nothing)
+        try:
+            if scope.method == "POST":
+                body = await self.body_of(headers, protocol)
+                request = request_from(scope, headers, lambda _: body)
+            if len(body) > LARGE_BYTES or headers.get("content-encoding"):
+                read = self.door.read
+                outcome = await self.loop.run_in_executor(self.readers, read, spoken, request)
+            else:
+                outcome = self.door.read(spoken, request)
+            if outcome.encoded:
+                await self.delivery.push(outcome.encoded)
+        except (InvalidInput, Unavailable) as error:
+            return self.door.refuse(spoken, request, error)
+        return self.door.answer(spoken, request, outcome)
+
+    async def body_of(self, headers: RsgiHeaders, protocol: HTTPProtocol) -> bytes:
+        """The body, a byte over its bound at the most; none where its length says that it is too
+        large, or is no length. Raises InvalidInput."""
+        length = headers.get("content-length")
+        if length is not None and not is_small(length):
+            return b""
+        task = asyncio.current_task()
+        assert task is not None
+        self.arriving[id(task)] = Arriving(task, self.loop.time() + BODY_SECONDS)
+        try:
+            return await (protocol() if length is not None else read_bounded(protocol))
+        except ProtocolClosed:
+            raise incomplete() from None
+        except asyncio.CancelledError:
+            if id(task) in self.arriving:
+                raise
+            raise too_slow() from None
+        finally:
+            self.arriving.pop(id(task), None)
+
+    def sweep(self) -> None:
+        """Give up bodies whose time is over."""
+        now = self.loop.time()
+        for key, (task, until) in list(self.arriving.items()):
+            if until > now:
+                break
+            del self.arriving[key]
+            task.cancel()
+        self.sweeping = self.loop.call_later(SWEEP_SECONDS, self.sweep)
+
+    async def answer_by_flask(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        environ = environ_from(scope)
+        run = run_wsgi_app
+        parts, status, headers = await self.loop.run_in_executor(
+            self.flask_threads, run, self.app, environ, True
+        )
+        lines = [(name, value) for name, value in headers.items()]
+        protocol.response_bytes(int(status.split()[0]), lines, b"".join(parts))
+
+
+def request_from(scope: Scope, headers: RsgiHeaders, read: Callable[[int], bytes]) -> Request:
+    peer = scope.client.rpartition(":")[0].strip("[]")
+    return Request(scope.method, scope.path, scope.query_string, headers, peer or None, read)
+
+
+def nothing(_: int) -> bytes:
+    return b""
+
+
+def is_small(length: str) -> bool:
+    return length.isdigit() and len(length) <= 20 and int(length) <= MAX_BODY_BYTES
+
+
+async def read_bounded(protocol: HTTPProtocol) -> bytes:
+    """A body of unknown length, as far as it may be."""
+    body = b""
+    async for part in protocol:
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            break
+    return body
+
+
+def too_slow() -> InvalidInput:
+    sentence = f"the body must arrive within {BODY_SECONDS} seconds"
+    return InvalidInput("body_too_slow", sentence, status=408)
+
+
+def environ_from(scope: Scope) -> "WSGIEnvironment":
+    """The request as WSGI has it. No route of Flask's reads a body."""
+    host, _, port = scope.server.rpartition(":")
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(scope.path, "latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    headers = RsgiHeaders(scope.headers)
+    for name in list(scope.headers.keys()):
+        # WSGI would take a name with an underscore for the one with a hyphen.
+        if "_" not in name:
+            environ[ENVIRON_KEYS[name]] = headers.get(name) or ""
+    return environ

@@ -1,0 +1,135 @@
+"""The push as it goes over the wire: one call of a Lua script with the events of many requests.
+
+Each request has a place: a number in its client's stream. A stream's requests are sent in the order
+of their numbers, and what is sent again goes with its old place, so that the script knows it. That
+makes a push that was not answered harmless: whoever sends it again, however much later and over
+whichever connection, adds nothing that is there already. A stream ends with its first failure; what
+comes after that has places in a new one.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import redis
+
+from shared.errors import Unavailable
+from shared.queue import scripts
+
+DIGEST = hashlib.sha1(scripts.PUSH.encode(), usedforsecurity=False).hexdigest().encode()
+# How long the answer to a push is waited for. What a server does later, it refuses by itself.
+PUSH_SECONDS = 0.5
+NO_DEADLINE = 0
+
+
+class Pushed(IntEnum):
+    """What became of a request's events, as the script says it."""
+
+    TAKEN = 1
+    TOO_MANY_WAIT = 2
+    TOO_LARGE_BACKLOG = 3
+    LATE = 4
+
+
+class Place(NamedTuple):
+    """Where a request stands: its number, from 1, in a stream."""
+
+    stream: str
+    number: int
+
+
+class NotTaken(Unavailable):
+    """A push failed, or its answer did not come. With the same place it may be sent again."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__("queue_unavailable", f"the queue takes no events: {message}")
+        self.place = place
+
+
+class Taken(NamedTuple):
+    """The script's answer: its server's clock in ms, how many events wait, and what became of each
+    request's."""
+
+    now: int
+    waiting: int
+    is_job_wanted: bool
+    outcomes: list[int]
+
+
+def new_stream() -> str:
+    return secrets.token_hex(12)
+
+
+class PushCommand:
+    """Packs pushes for one buffer."""
+
+    def __init__(
+        self, keys: Sequence[str], stream_prefix: str, batch_size: int, limits: Sequence[int]
+    ) -> None:
+        self.keys = [key.encode() for key in keys]
+        self.stream_prefix = stream_prefix
+        self.args = [b"%d" % number for number in (batch_size, *limits)]
+
+    def head(self, stream: str, call: bytes = b"EVALSHA", script: bytes = DIGEST) -> bytes:
+        """What all pushes of a stream begin with."""
+        own = f"{self.stream_prefix}{stream}".encode()
+        keys = [*self.keys, own, own + b":refused"]
+        return b"".join(map(bulk, [call, script, b"%d" % len(keys), *keys, *self.args]))
+
+    def whole_head(self, stream: str) -> bytes:
+        """The same with the script itself, for a server that does not know it."""
+        return self.head(stream, b"EVAL", scripts.PUSH.encode())
+
+    def pack(
+        self,
+        head: bytes,
+        requests: Sequence[Sequence[bytes]],
+        first: int,
+        confirmed: int,
+        deadline: int,
+    ) -> bytes:
+        """One call for requests of consecutive numbers. The answers of those up to `confirmed` are
+        known; after `deadline`, in ms of the server's clock, it does nothing."""
+        numbers = [deadline, first, confirmed, len(requests)]
+        for events in requests:
+            numbers += (len(events), sum(map(len, events)))
+        count = 3 + len(self.keys) + 2 + len(self.args) + len(numbers) + sum(map(len, requests))
+        parts = [b"*%d\r\n" % count, head, *[bulk(b"%d" % number) for number in numbers]]
+        for events in requests:
+            parts += [b"$%d\r\n%b\r\n" % (len(event), event) for event in events]
+        return b"".join(parts)
+
+
+class ServerClock:
+    """The server's clock as its answers tell it, in ms; rather too early than too late."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def learn(self, now: int) -> None:
+        """Of an answer that came just now."""
+        self.ahead = now - time.monotonic() * 1000
+
+    def deadline(self) -> int:
+        """When the server shall give up what is sent now."""
+        return int(self.ahead + (time.monotonic() + PUSH_SECONDS) * 1000)
+
+
+def taken_from(answer: Any) -> Taken:
+    now, waiting, is_job_wanted, *outcomes = answer
+    return Taken(now, waiting, bool(is_job_wanted), outcomes)
+
+
+def reply_error(message: str) -> Exception:
+    """An error reply as an exception: a forgotten script is sent whole, the rest becomes 503."""
+    if message.startswith("NOSCRIPT"):
+        return redis.exceptions.NoScriptError(message)
+    return redis.ResponseError(message)
+
+
+def bulk(value: bytes) -> bytes:
+    """One bulk string of the Redis protocol (RESP)."""
+    return b"$%d\r\n%b\r\n" % (len(value), value)

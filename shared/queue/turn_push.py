@@ -1,0 +1,295 @@
+"""Pushing from an asyncio loop: what all requests of one turn bring goes to Redis as one call.
+
+One connection a process, pipelined: the next turn's call does not wait for the answer to the last.
+A connection is given up at its first fault, and another one opened behind the requests' backs.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hiredis
+import msgspec
+import redis
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+
+from shared.queue import scripts
+from shared.queue.event_queue import EventQueue, connection_options
+from shared.queue.faults import explained, leads_elsewhere
+from shared.queue.push import READ_BYTES, TIME
+from shared.queue.push_command import (
+    PUSH_SECONDS,
+    NotTaken,
+    Place,
+    Pushed,
+    ServerClock,
+    new_stream,
+    reply_error,
+    taken_from,
+)
+
+log = logging.getLogger(__name__)
+
+# Bounds of one call: Redis does nothing else meanwhile. One request is always taken whole.
+CALL_EVENTS = 4000
+CALL_BYTES = 1024 * 1024
+# What may be on its way at once.
+MAX_CALLS = 16
+REOPEN_SECONDS = 0.25
+WATCH_SECONDS = 0.1
+
+
+class Waiting(msgspec.Struct, gc=False):
+    """One request's events, whoever waits for them, and their place once they were sent."""
+
+    events: list[bytes]
+    size: int
+    done: asyncio.Future[None]
+    place: Place | None = None
+
+    def settle(self, error: Exception | None) -> None:
+        if self.done.done():  # whoever waited has gone
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+# What is done with requests that could not be pushed, in the order of their places.
+Otherwise = Callable[[Sequence[Waiting], NotTaken], None]
+
+
+class TurnPush:
+    """Pushes for all requests of a loop."""
+
+    def __init__(self, queue: EventQueue, otherwise: Otherwise) -> None:
+        self.queue = queue
+        self.otherwise = otherwise
+        self.waiting: deque[Waiting] = deque()
+        self.is_flush_due = False
+        self.link: Link | None = None
+        self.opening: asyncio.Task[None] | None = None
+        # Why there is no connection; before the first is tried, nothing is wrong yet.
+        self.fault: NotTaken | None = None
+        self.is_waking = False
+        self.loop = asyncio.get_running_loop()
+
+    def push(self, events: list[bytes]) -> "asyncio.Future[None]":
+        """Done once the events are kept. It fails with Unavailable: `backlog_full`, or whatever
+        `otherwise` makes of a push that failed."""
+        future = self.loop.create_future()
+        self.waiting.append(Waiting(events, sum(map(len, events)), future))
+        if not self.is_flush_due:
+            self.is_flush_due = True
+            self.loop.call_soon(self.flush)
+        return future
+
+    def flush(self) -> None:
+        """Send what waits, as far as it may be on its way at once."""
+        self.is_flush_due = False
+        if self.link is None:
+            self.open_soon()
+            if self.fault is not None:
+                self.give_up([], self.fault)
+            return
+        while self.waiting and len(self.link.calls) < MAX_CALLS:
+            self.link.send(self.next_call())
+
+    def next_call(self) -> list[Waiting]:
+        first = self.waiting.popleft()
+        call, events, size = [first], len(first.events), first.size
+        while self.waiting:
+            request = self.waiting[0]
+            events, size = events + len(request.events), size + request.size
+            if events > CALL_EVENTS or size > CALL_BYTES:
+                break
+            call.append(self.waiting.popleft())
+        return call
+
+    def open_soon(self) -> None:
+        if self.opening is None:
+            self.opening = self.loop.create_task(self.open())
+
+    async def open(self) -> None:
+        """Open a connection, however long that takes; tell the first time that it does."""
+        while self.link is None:
+            try:
+                async with asyncio.timeout(PUSH_SECONDS):
+                    self.link = await Link.open(self)
+            except (redis.RedisError, OSError, TimeoutError) as error:
+                self.broken(error, [])
+                await asyncio.sleep(REOPEN_SECONDS)
+        if self.fault is not None:
+            log.warning("the queue takes events again")
+        self.fault = self.opening = None
+        self.flush()
+
+    def broken(self, error: BaseException, sent: Sequence[Waiting]) -> None:
+        """There is no connection (any more); `sent` was not answered."""
+        message = explained(error) or "no answer in time"
+        if self.fault is None:
+            log.warning("the queue takes no events: %s", message)
+        self.link = None
+        if leads_elsewhere(error):
+            self.queue.redis.connection_pool.disconnect()
+        self.fault = NotTaken(Place("", 0), message)
+        self.give_up(sent, self.fault)
+        self.open_soon()
+
+    def give_up(self, sent: Sequence[Waiting], fault: NotTaken) -> None:
+        requests = [*sent, *self.waiting]
+        self.waiting.clear()
+        if requests:
+            self.otherwise(requests, fault)
+
+    def wake(self) -> None:
+        """Enqueue a job, in a thread; one at a time is enough."""
+        if self.is_waking:
+            return
+        self.is_waking = True
+
+        def woken(_: Any) -> None:
+            self.is_waking = False
+
+        self.loop.run_in_executor(None, self.queue.wake_or_leave_to_sweep).add_done_callback(woken)
+
+    async def close(self) -> None:
+        """Close the connection; what is on its way is waited for, PUSH_SECONDS at the longest."""
+        until = time.monotonic() + PUSH_SECONDS
+        while self.link is not None and self.link.calls and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        if self.opening is not None:
+            self.opening.cancel()
+        if self.link is not None:
+            self.link.close()
+
+
+class Link:
+    """One connection and its stream: calls sent, and their answers in the same order."""
+
+    def __init__(self, owner: TurnPush, connection: "aioredis.Connection") -> None:
+        self.owner = owner
+        self.queue = owner.queue
+        self.command = owner.queue.push_command
+        self.connection = connection
+        self.clock = ServerClock()
+        self.stream = new_stream()
+        self.head = self.command.head(self.stream)
+        self.sent = 0
+        self.confirmed = 0
+        self.calls: deque[tuple[float, list[Waiting]]] = deque()
+        self.replies = hiredis.Reader(
+            protocolError=redis.exceptions.InvalidResponse, replyError=reply_error
+        )
+        self.reading: asyncio.Task[None] | None = None
+        self.watch: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def open(cls, owner: TurnPush) -> "Link":
+        """Opened by redis-py (address, TLS, password), then used directly. The script is loaded
+        over the very same connection, so that no other server gets it."""
+        link = cls(owner, connection_from(owner.queue))
+        try:
+            await link.connection.connect()  # type: ignore[no-untyped-call]
+            await link.connection.send_command("SCRIPT", "LOAD", scripts.PUSH)
+            await link.connection.read_response()
+            link.write(TIME)
+            seconds, micros = await link.next_reply()
+        except BaseException:
+            link.close()
+            raise
+        link.clock.learn(int(seconds) * 1000 + int(micros) // 1000)
+        link.reading = owner.loop.create_task(link.read())
+        link.watch = owner.loop.call_later(WATCH_SECONDS, link.look)
+        return link
+
+    def send(self, requests: list[Waiting]) -> None:
+        first = self.sent + 1
+        for request in requests:
+            self.sent += 1
+            request.place = Place(self.stream, self.sent)
+        events = [request.events for request in requests]
+        deadline = self.clock.deadline()
+        self.calls.append((time.monotonic(), requests))
+        self.write(self.command.pack(self.head, events, first, self.confirmed, deadline))
+
+    def write(self, packed: bytes) -> None:
+        writer = self.connection._writer
+        assert writer is not None
+        writer.write(packed)
+
+    async def read(self) -> None:
+        """Answer what was sent, until the connection breaks."""
+        try:
+            while True:
+                reply = await self.next_reply()
+                self.answer(reply)
+                if self.owner.waiting:
+                    self.owner.flush()
+        except (redis.RedisError, OSError, EOFError) as error:
+            self.fail(error)
+
+    async def next_reply(self) -> Any:
+        reader = self.connection._reader
+        assert reader is not None
+        while (reply := self.replies.gets()) is False:
+            received = await reader.read(READ_BYTES)
+            if not received:
+                raise redis.ConnectionError("the server closed the connection")
+            self.replies.feed(received)
+        if isinstance(reply, redis.RedisError):
+            raise reply
+        return reply
+
+    def answer(self, reply: Any) -> None:
+        taken = taken_from(reply)
+        self.clock.learn(taken.now)
+        if Pushed.LATE in taken.outcomes:
+            raise redis.TimeoutError("it is too slow, or its clock jumps")
+        _, requests = self.calls.popleft()
+        self.confirmed += len(requests)
+        for request, outcome in zip(requests, taken.outcomes, strict=True):
+            request.settle(self.queue.refusal(outcome, taken.waiting))
+        if taken.is_job_wanted:
+            self.owner.wake()
+
+    def look(self) -> None:
+        """Give the connection up where an answer does not come."""
+        if self.calls and time.monotonic() - self.calls[0][0] > PUSH_SECONDS:
+            self.fail(redis.TimeoutError("no answer in time"))
+            return
+        self.watch = self.owner.loop.call_later(WATCH_SECONDS, self.look)
+
+    def fail(self, error: BaseException) -> None:
+        if self.owner.link is not self:  # it has failed before
+            return
+        self.close()
+        unanswered = [request for _, requests in self.calls for request in requests]
+        self.calls.clear()
+        self.owner.broken(error, unanswered)
+
+    def close(self) -> None:
+        if self.watch is not None:
+            self.watch.cancel()
+        if self.reading is not None and self.reading is not asyncio.current_task():
+            self.reading.cancel()
+        writer = self.connection._writer
+        if writer is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                writer.transport.abort()
+
+
+def connection_from(queue: EventQueue) -> "aioredis.Connection":
+    """A connection for asyncio with the address, password and TLS of the queue's client."""
+    pool = aioredis.ConnectionPool.from_url(
+        queue.url, **connection_options(queue.timeout_seconds), retry=AsyncRetry(NoBackoff(), 0)
+    )
+    made: aioredis.Connection = pool.make_connection()  # type: ignore[no-untyped-call]
+    return made
