@@ -36,8 +36,8 @@ class Door:
         self.make_id = EventIds()
         self.salts = Salts(queue, settings.data_dir / "salts.json")
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
-        self.delivery = ThreadDelivery(queue, self.spool)
         self.keeper = Keeper(queue, self.spool, self.salts, clock)
+        self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
         self.country_header = settings.country_header.lower()

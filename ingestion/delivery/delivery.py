@@ -6,6 +6,7 @@ Whichever way, they are kept once this returns; what raises Unavailable is kept 
 import asyncio
 from collections.abc import Sequence
 
+from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.spool import Keep, Spool
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
@@ -16,9 +17,10 @@ from shared.queue.turn_push import TurnPush, Waiting
 class ThreadDelivery:
     """For servers that answer each request in a thread."""
 
-    def __init__(self, queue: EventQueue, spool: Spool) -> None:
+    def __init__(self, queue: EventQueue, spool: Spool, keeper: Keeper) -> None:
         self.queue = queue
         self.spool = spool
+        self.keeper = keeper
 
     def push(self, events: list[bytes]) -> None:
         """Have one request's events kept. Raises Unavailable."""
@@ -27,6 +29,7 @@ class ThreadDelivery:
         except NotTaken as error:
             if not self.spool.is_on:
                 raise
+            self.keeper.start()  # whichever WSGI server this is
             self.spool.wait_to_keep(error.place, events)
 
 

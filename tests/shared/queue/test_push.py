@@ -1,115 +1,163 @@
-"""The held connection's own small client of the Redis protocol, against a real Valkey."""
+"""Pushing from threads: the held connection's own small client of the Redis protocol, and places."""
 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.queue import push
-from shared.queue.push import PushScript
+from shared.queue import push, push_command, scripts
+from shared.queue.event_queue import EventQueue
+from shared.queue.push_command import NotTaken, Place, Pushed, new_stream
+from tests.conftest import MakeQueue
 from tests.servers import ValkeyServer
 
-# Answers with what it was called with; a first event of the form "wait 0.3" is waited for.
-ECHO = """
-local seconds = string.match(ARGV[3] or '', '^wait (.+)$')
-if seconds then
-  local enough = os.clock() + tonumber(seconds)
-  while os.clock() < enough do end
-end
-if ARGV[3] == 'fail' then return redis.error_reply('ERR as told') end
-return {KEYS[1], ARGV[1], {unpack(ARGV, 3)}}
-"""
+TAKEN, FULL = Pushed.TAKEN, Pushed.TOO_MANY_WAIT
 
 
-@pytest.fixture(params=[True, False], ids=["looks", "sleeps"])
-def echo(valkey: ValkeyServer, request: pytest.FixtureRequest) -> Iterator[PushScript]:
-    client = redis.Redis.from_url(valkey.url, socket_timeout=0.5)
-    script = PushScript(client, ECHO, keys=("key",), args=(7, 8), looks=request.param)
-    yield script
-    script.disconnect()
-    client.close()
+@pytest.fixture
+def hasty(make_queue: MakeQueue) -> Iterator[EventQueue]:
+    queue = make_queue(timeout_seconds=0.5)
+    yield queue
+    queue.close()
 
 
-def test_keys_arguments_and_events_arrive_as_they_are(echo: PushScript) -> None:
-    @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+def waiting(queue: EventQueue) -> list[bytes]:
+    found: list[bytes] = queue.redis.lrange(queue.buffer, 0, -1)
+    return found
+
+
+def test_events_arrive_as_they_are(queue: EventQueue) -> None:
+    @settings(max_examples=100, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.binary(), min_size=1, max_size=5))
     def check(events: list[bytes]) -> None:
-        assert echo(events) == [b"key", b"7", events]
+        queue.redis.delete(queue.buffer)
+        assert queue.push(events) == len(events)
+        assert waiting(queue) == events
+        assert int(queue.redis.get(queue.bytes) or 0) == sum(map(len, events))
 
     check()
 
 
-def test_many_and_large_events_are_one_call(echo: PushScript) -> None:
-    for events in ([b"%d" % n for n in range(1000)], [b"x" * 1_000_000, b"", b"y" * 300_000]):
-        assert echo(events) == [b"key", b"7", events]
+def test_many_and_large_events_are_one_call(queue: EventQueue) -> None:
+    for events in ([b"%d" % n for n in range(9000)], [b"x" * 1_000_000, b"", b"y" * 300_000]):
+        queue.redis.delete(queue.buffer)
+        queue.push(events)
+        assert waiting(queue) == events
 
 
-def test_an_answer_that_takes_longer_than_a_look_is_waited_for(echo: PushScript) -> None:
-    assert echo([b"wait 0.05", b"1"])[2] == [b"wait 0.05", b"1"]
-
-
-def test_an_error_is_raised_and_the_next_call_works(echo: PushScript) -> None:
-    for _ in range(3):
-        with pytest.raises(redis.ResponseError, match="as told"):
-            echo([b"fail"])
-        assert echo([b"1"])[2] == [b"1"]
-
-
-def test_a_late_answer_is_never_taken_for_another_calls(
-    echo: PushScript, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(push, "HUNG_SECONDS", 0.0)
-    echo([b"0"])
-    with pytest.raises(redis.TimeoutError):
-        echo([b"wait 0.7", b"late"])
-    wait_for(valkey)
-    for number in range(3):
-        assert echo([b"%d" % number])[2] == [b"%d" % number]
-
-
-def wait_for(valkey: ValkeyServer) -> None:
-    """Until the script is done that nobody waits for any more."""
+def hang(valkey: ValkeyServer, seconds: float) -> None:
+    """Have the server answer nobody for so long."""
     with valkey.client() as client:
-        client.ping()
+        client.client_pause(int(seconds * 1000))
 
 
 def test_after_silence_the_next_callers_do_not_ask(
-    echo: PushScript, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+    hasty: EventQueue, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    echo([b"0"])
-    before = calls(valkey)
+    hasty.push([b"0"])
     with monkeypatch.context() as patched:
         patched.setattr(push, "HUNG_SECONDS", 60.0)  # so that none of these comes too late
-        for event in (b"wait 0.6", b"1", b"2", b"3"):
-            with pytest.raises(redis.TimeoutError):
-                echo([event])
-    wait_for(valkey)
-    assert calls(valkey) == before + 1
+        hang(valkey, 1)
+        began = time.monotonic()
+        for event in (b"1", b"2", b"3"):
+            with pytest.raises(NotTaken):
+                hasty.push([event])
+        assert time.monotonic() - began < 1.5  # one was waited for, not three
+    assert waiting(hasty) == [b"0"]  # of the first, the server has seen that it came too late
 
 
-def calls(valkey: ValkeyServer) -> int:
-    """How often a script was called so far."""
-    with valkey.client() as client:
-        return int(client.info("commandstats")["cmdstat_evalsha"]["calls"])
+def test_silence_is_forgotten_after_a_while(hasty: EventQueue, valkey: ValkeyServer) -> None:
+    hasty.push([b"0"])
+    hang(valkey, 0.6)
+    with pytest.raises(NotTaken):
+        hasty.push([b"1"])
+    time.sleep(push.HUNG_SECONDS + 0.2)
+    assert hasty.push([b"2"]) == 2
 
 
-def test_silence_is_forgotten_after_a_while(echo: PushScript, valkey: ValkeyServer) -> None:
-    echo([b"0"])
-    with pytest.raises(redis.TimeoutError):
-        echo([b"wait 0.6"])
-    wait_for(valkey)
-    time.sleep(push.HUNG_SECONDS)
-    assert echo([b"1"])[2] == [b"1"]
-
-
-def test_each_thread_has_a_connection_of_its_own(echo: PushScript) -> None:
-    def call(number: int) -> bool:
-        events = [b"%d" % number] * 3
-        return bool(echo(events)[2] == events)
+def test_each_thread_has_a_connection_and_a_stream_of_its_own(queue: EventQueue) -> None:
+    def call(number: int) -> int:
+        return queue.push([b"%d" % number] * 3)
 
     with ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(call, range(2000)))
+        list(threads.map(call, range(1000)))
+    assert sorted(waiting(queue)) == sorted(b"%d" % n for n in range(1000) for _ in range(3))
+    assert 1 <= len(list(queue.redis.scan_iter(f"{queue.push_command.stream_prefix}*"))) <= 8
+
+
+def test_what_is_sent_again_with_its_place_is_there_once(queue: EventQueue) -> None:
+    stream = new_stream()
+    requests = [[b"a", b"b"], [b"c"], [b"d"]]
+    assert queue.push_again(requests[:2], Place(stream, 1))
+    assert queue.push_again(requests, Place(stream, 1))
+    assert queue.push_again(requests[1:], Place(stream, 2))
+    assert waiting(queue) == [b"a", b"b", b"c", b"d"]
+    assert queue.snapshot().accepted == 4
+
+
+def test_a_request_that_was_refused_is_not_taken_for_one_that_is_there(
+    make_queue: MakeQueue,
+) -> None:
+    queue = make_queue(max_backlog=2)
+    stream = new_stream()
+    assert not queue.push_again([[b"a", b"b"], [b"c"], [b"d"]], Place(stream, 1))
+    assert waiting(queue) == [b"a", b"b"]
+    queue.redis.delete(queue.buffer)
+    assert queue.push_again([[b"a", b"b"], [b"c"]], Place(stream, 1))
+    assert queue.push_again([[b"c"], [b"d"]], Place(stream, 2))
+    assert waiting(queue) == [b"c", b"d"]
+
+
+def test_each_request_of_a_call_is_answered_by_itself(make_queue: MakeQueue) -> None:
+    queue = make_queue(max_backlog=3)
+    taken = queue._push.again([[b"a"], [b"b", b"c"], [b"d"]], Place(new_stream(), 1))
+    assert taken.outcomes == [TAKEN, TAKEN, FULL]
+    assert (taken.waiting, taken.is_job_wanted) == (3, True)
+
+
+def test_the_backlog_has_a_bound_in_bytes(make_queue: MakeQueue) -> None:
+    queue = make_queue(max_backlog_bytes=1000, batch_size=2)
+    queue.push([b"x" * 400, b"y" * 500])
+    queue.push([b"z" * 900])  # below the bound when it came
+    with pytest.raises(Exception, match="MAX_BACKLOG_BYTES already, 1000") as caught:
+        queue.push([b"1"])
+    assert getattr(caught.value, "code", "") == "backlog_full"
+    assert queue.claim() is not None
+    assert queue.snapshot().queued_bytes == 900
+    queue.push([b"1"])
+    assert queue.snapshot().queued_bytes == 901
+
+
+def test_bytes_that_an_older_worker_left_uncounted_are_forgotten(queue: EventQueue) -> None:
+    queue.push([b"x" * 400])
+    queue.redis.delete(queue.buffer)  # as by a claim that knows of no bytes
+    queue.push([b"y"])
+    assert queue.snapshot().queued_bytes == 1
+
+
+def test_a_push_that_comes_late_is_not_taken(
+    queue: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.push([b"0"])
+    monkeypatch.setattr(push_command, "PUSH_SECONDS", -60.0)
+    with pytest.raises(NotTaken, match="too slow"):
+        queue.push([b"1"])
+    assert waiting(queue) == [b"0"]
+
+
+def test_a_clock_that_jumps_costs_one_call_more(queue: EventQueue) -> None:
+    queue.push([b"0"])
+    held = queue._push.held_connection()
+    held.clock.ahead -= 3_600_000  # as after the server's was set forward
+    assert queue.push([b"1"]) == 2
+
+
+def test_a_script_that_was_forgotten_is_sent_again(queue: EventQueue) -> None:
+    queue.push([b"0"])
+    queue.redis.script_flush()
+    assert queue.push([b"1"]) == 2
+    assert queue.redis.script_exists(push_command.DIGEST.decode())[0]
+    assert scripts.PUSH
