@@ -29,7 +29,8 @@ is stored and counted exactly once, also when the database is down at the moment
 
 Bodies are parsed as JSON whatever their content type, so `navigator.sendBeacon` works. Fields \
 that are not listed become properties; an empty string or `null` is the same as no value. Paths \
-that do not exist are answered `404` and wrong methods `405`, in the shape of every other error."""
+that do not exist are answered `404` and wrong methods `405`, in the shape of every other error; \
+slashes too many, as in `//event` or `/health/`, change nothing."""
 METRICS = """\
 footfall_ingestion_answers_total{status="202"} 1.0
 footfall_ingestion_events_total 1.0

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
+from shared.http.paths import with_plain_paths
 
 DOCS_PAGE = Path(__file__).with_name("docs_page.html")
 # The page has its styles inline and no script at all.
@@ -60,10 +61,11 @@ def metrics_text(collectors: CollectorRegistry) -> bytes:
 def add_common_routes(
     app: Flask, openapi: dict[str, Any], ready: Callable[[], None], collector: Collector
 ) -> None:
-    """Health, readiness, metrics and documentation.
+    """Health, readiness, metrics and documentation; to be called before the other routes are added.
 
     `ready` raises Unavailable with the reason; `collector` reads what Redis or SQL know.
     """
+    app.wsgi_app = with_plain_paths(app)  # type: ignore[assignment, method-assign]
     collectors = CollectorRegistry()
     collectors.register(collector)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the contract's order
