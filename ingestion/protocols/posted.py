@@ -89,10 +89,15 @@ SAMPLES_OF_SEVERAL = (
 )
 ASKED = {"query": {"users": "hashed"}, "body": BEACON}
 VISITOR = example("Of a visitor without a name", DONE, ASKED)
+LINES_ARE = (
+    "One event a line; empty lines are skipped. Two lines or more are understood whatever they are "
+    "called, where the first is an object; by this type, or `application/ndjson`, "
+    "`application/jsonl` or `application/jsonlines`, one is as well."
+)
 SCHEMAS: Json = {
     JSON_TYPE: ref("Events"),
     TEXT_TYPE: {**TEXT, "description": "The same JSON; what `sendBeacon` sends."},
-    NDJSON: {**TEXT, "description": "One event a line; empty lines are skipped."},
+    NDJSON: {**TEXT, "description": LINES_ARE},
 }
 
 
