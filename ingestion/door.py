@@ -11,9 +11,10 @@ from ingestion.cors import cors_headers
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import MAX_EVENT_BYTES, event_too_large
+from ingestion.reading.fetched_ahead import PREFETCH, is_fetched_ahead
 from ingestion.reading.request import Request, utf8_text
 from ingestion.reading.schema import EventIds, Visit, event_from
-from ingestion.telemetry import count_answer, count_events
+from ingestion.telemetry import count_answer, count_dropped, count_events
 from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.visitors import Salts, asks_for_visitors, browser_from
 from shared.errors import InvalidInput, Unavailable
@@ -69,6 +70,8 @@ class Door:
                 if not payload.is_batch:
                     raise
                 rejected.append((index, error))
+        if is_fetched_ahead(request.headers):
+            return Outcome([], rejected, payload.is_batch, dropped=len(encoded))
         return Outcome(encoded, rejected, payload.is_batch)
 
     def encoded(self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool) -> bytes:
@@ -109,6 +112,8 @@ class Door:
         """The answer to a request whose events, if any, are in the queue."""
         if outcome.encoded:
             count_events(len(outcome.encoded))
+        if outcome.dropped:
+            count_dropped(outcome.dropped, PREFETCH)
         count_answer(outcome.status)
         return self.whole(protocol.answer(outcome), request)
 

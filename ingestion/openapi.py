@@ -6,7 +6,7 @@ import msgspec
 
 from ingestion.protocols.described import CORS, TEXT, operation
 from ingestion.protocols.event_schema import event_schema
-from ingestion.protocols.json_answers import Accepted, Refused
+from ingestion.protocols.json_answers import Accepted, Dropped, Refused
 from ingestion.protocols.known import PROTOCOLS
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
@@ -110,8 +110,9 @@ OPENAPI: dict[str, Any] = document(
         "Events": events_schema(),
         # As the structs that are encoded have them.
         **msgspec.json.schema_components(
-            [Accepted, Refused], ref_template="#/components/schemas/{name}"
+            [Accepted, Dropped, Refused], ref_template="#/components/schemas/{name}"
         )[1],
+        "Taken": {"oneOf": [ref("Accepted"), ref("Dropped")]},
         "Status": STATUS_SCHEMA,
     },
 )

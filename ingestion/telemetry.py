@@ -15,6 +15,11 @@ ANSWERS = Counter(
     ["status"],
 )
 EVENTS = Counter("footfall_ingestion_events", "Events this service pushed to the queue.")
+DROPPED = Counter(
+    "footfall_ingestion_dropped_events",
+    "Events that were answered and not pushed, by the reason.",
+    ["reason"],
+)
 
 # labels() looks the child up under a lock each time; the door asks ten thousand times a second.
 ANSWERS_BY_STATUS: dict[int, Counter] = {}
@@ -31,6 +36,11 @@ def count_answer(status: int) -> None:
 def count_events(number: int) -> None:
     """Count events that are now in the queue."""
     EVENTS.inc(number)
+
+
+def count_dropped(number: int, reason: str) -> None:
+    """Count events that were valid and are not pushed."""
+    DROPPED.labels(reason).inc(number)
 
 
 class BacklogCollector(Collector):
