@@ -7,7 +7,7 @@ for the visitors' salt once a day: a door that pushes otherwise calls `read`, `a
 
 from collections.abc import Callable
 
-from ingestion.cors import cors_headers
+from ingestion.cors import cors_headers, preflight_headers
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import MAX_EVENT_BYTES, event_too_large
@@ -125,7 +125,8 @@ class Door:
     def preflight(self, protocol: Protocol, request: Request) -> Answer:
         """The answer to a browser that asks whether a page may post."""
         cors = cors_headers(self.cors_origins, request.headers.get("origin"))
-        return Answer(204, [*cors, *protocol.preflight])
+        asked = request.headers.get("access-control-request-headers")
+        return Answer(204, [*cors, *preflight_headers(protocol.preflight, asked)])
 
     def whole(self, answer: Answer, request: Request) -> Answer:
         """An answer with what every protocol's has: its length, and which pages may read it."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ingestion.protocols.described import CORS, TEXT, operation
+from ingestion.protocols.described import CORS_OF_SHOP, SHOP, TEXT, operation
 from ingestion.protocols.event_schema import event_schema
 from ingestion.protocols.json_answers import Accepted, Dropped, Refused
 from ingestion.protocols.known import PROTOCOLS
@@ -55,18 +55,21 @@ def events_schema() -> Json:
 
 def preflight_of(protocol: Protocol) -> Json:
     asked = {
-        "Origin": ("The page's origin.", "https://shop.example"),
+        "Origin": ("The page's origin.", SHOP),
         "Access-Control-Request-Method": ("The method it wants to use.", protocol.method),
     }
     parameters = [
         {"name": name, "in": "header", "description": text, "schema": TEXT, "example": value}
         for name, (text, value) in asked.items()
     ]
-    headers = CORS | {name: header(value, "What it may do.") for name, value in protocol.preflight}
+    headers = CORS_OF_SHOP | {
+        name: header(value, "What it may do.") for name, value in protocol.preflight
+    }
     allowed = {"description": "It may, if its origin is allowed.", "headers": headers}
     return operation(
         "May this page post?",
-        "What a browser asks before it posts from another origin.",
+        "What a browser asks before it posts from another origin. Headers that it names in "
+        "`Access-Control-Request-Headers` are allowed as well, whatever they are.",
         {"204": allowed},
         security=[],
         parameters=parameters,
