@@ -1,6 +1,6 @@
 """The ingestion service: a Flask application whose hottest routes skip Flask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import redis
 from flask import Flask
@@ -31,18 +31,21 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
     app = Ingestion("ingestion", static_folder=None)
     queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     app.door = Door(settings, queue, clock)
-    add_common_routes(app, OPENAPI, lambda: check_ready(queue), BacklogCollector(queue))
+    add_common_routes(app, OPENAPI, lambda: check_ready(app.door), BacklogCollector(queue))
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
-def check_ready(queue: EventQueue) -> None:
-    """Raises Unavailable where events could not be accepted, or not kept."""
+def check_ready(door: Door) -> Sequence[str]:
+    """What the operator should know. Raises Unavailable where events could not be accepted, or not
+    kept."""
+    queue = door.queue
     try:
         problem = check_durability(queue.redis)
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
     if problem:
         raise Unavailable("queue_not_durable", problem)
+    return door.senders.warnings(door.clock())
