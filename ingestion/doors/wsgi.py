@@ -1,4 +1,7 @@
-"""The door for WSGI servers: the one module that knows what is in `environ`."""
+"""The door for WSGI servers: the one module that knows what is in `environ`.
+
+There `X_Real_IP` has the key of `X-Real-IP`: the server, or a proxy, has to drop such names.
+"""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
