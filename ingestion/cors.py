@@ -5,7 +5,7 @@ for an answer: the origin is named that asks. There is nothing here that a cooki
 """
 
 import re
-from collections.abc import Set as AbstractSet
+from functools import lru_cache
 
 Headers = list[tuple[str, str]]
 
@@ -23,7 +23,9 @@ ASKED = re.compile(r"[\w!#$%&'*+.^`|~-]+(?: ?, ?[\w!#$%&'*+.^`|~-]+)*", re.ASCII
 MAX_ASKED = 1000
 
 
-def cors_headers(origins: AbstractSet[str], origin: str | None) -> Headers:
+# The same pages post all the time; what this returns is not to be changed.
+@lru_cache(maxsize=1000)
+def cors_headers(origins: frozenset[str], origin: str | None) -> Headers:
     """The headers that let `origin` read the answer; none but Vary where it may not.
 
     An empty set of origins stands for all of them.

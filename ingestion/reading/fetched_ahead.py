@@ -8,17 +8,14 @@ from ingestion.reading.request import RequestHeaders
 
 # The reason under which it is dropped.
 PREFETCH = "prefetch"
-NAMES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 PURPOSES = frozenset({"prefetch", "prerender", "preview"})
 
 
 def is_fetched_ahead(headers: RequestHeaders) -> bool:
-    """Whether any of these headers says so, whatever parameters follow."""
-    for name in NAMES:
-        value = headers.get(name)
-        if value and not PURPOSES.isdisjoint(words_in(value)):
-            return True
-    return False
+    """Whether the first of these headers that is there says so, whatever parameters follow."""
+    of = headers.get
+    value = of("sec-purpose") or of("purpose") or of("x-purpose") or of("x-moz")
+    return value is not None and not PURPOSES.isdisjoint(words_in(value))
 
 
 def words_in(value: str) -> list[str]:
