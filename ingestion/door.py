@@ -7,18 +7,21 @@ that was not fetched ahead: a door that pushes otherwise calls `read`, `answer` 
 
 from collections.abc import Callable
 
-from ingestion.cors import cors_headers
+from ingestion.cors import cors_headers, preflight_headers
 from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.spool import Spool
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import MAX_EVENT_BYTES, event_too_large
+from ingestion.reading.fetched_ahead import PREFETCH, is_fetched_ahead
 from ingestion.reading.request import Request, utf8_text
 from ingestion.reading.schema import EventIds, Visit, event_from
-from ingestion.telemetry import count_answer, count_events
+from ingestion.telemetry import count_answer, count_dropped, count_events
+from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of, open_countries
-from ingestion.visitor.visitors import Salts, asks_for_visitors, browser_from
+from ingestion.visitor.senders import Senders
+from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
 from shared.event import encode_event
 from shared.fields import MAX_USER_AGENT
@@ -43,6 +46,7 @@ class Door:
         self.country_header = settings.country_header.lower()
         self.countries = open_countries(settings.country_database)
         self.address_header = settings.address_header.lower()
+        self.senders = Senders(settings.address_header)
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
 
@@ -75,6 +79,8 @@ class Door:
                 if not payload.is_batch:
                     raise
                 rejected.append((index, error))
+        if is_fetched_ahead(request.headers):
+            return Outcome([], rejected, payload.is_batch, dropped=len(encoded))
         return Outcome(encoded, rejected, payload.is_batch)
 
     def encoded(self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool) -> bytes:
@@ -99,22 +105,27 @@ class Door:
         country = None
         if self.country_header:
             country = code_from(request.headers.get(self.country_header))
-        if self.countries and not country:
-            country = country_of(self.countries, self.address_of(request))
         now = self.clock()
         browser = None
-        if request.query and asks_for_visitors(request.query):
-            browser = browser_from(self.salts, self.address_of(request), now)
+        is_asked = bool(request.query) and asks_for_visitors(request.query)
+        looks_up = self.countries if not country else None
+        if (is_asked or looks_up) and (address := self.address_of(request, now)):
+            country = country_of(looks_up, address) if looks_up else country
+            # Those without an address, as on a Unix socket, would all be one visitor.
+            browser = Browser(self.salts, str(address), now) if is_asked else None
         return Visit(now, user_agent or None, country, self.default_site_id, browser)
 
-    def address_of(self, request: Request) -> str | None:
+    def address_of(self, request: Request, now: int) -> Address | None:
         """Of whoever sent the request; it is read, used and forgotten."""
-        return request.headers.get(self.address_header) if self.address_header else request.peer
+        header = self.address_header
+        return self.senders.address(request.headers.get(header) if header else request.peer, now)
 
     def answer(self, protocol: Protocol, request: Request, outcome: Outcome) -> Answer:
         """The answer to a request whose events, if any, are kept."""
         if outcome.encoded:
             count_events(len(outcome.encoded))
+        if outcome.dropped:
+            count_dropped(outcome.dropped, PREFETCH)
         count_answer(outcome.status)
         return self.whole(protocol.answer(outcome), request)
 
@@ -131,7 +142,8 @@ class Door:
     def preflight(self, protocol: Protocol, request: Request) -> Answer:
         """The answer to a browser that asks whether a page may post."""
         cors = cors_headers(self.cors_origins, request.headers.get("origin"))
-        return Answer(204, [*cors, *protocol.preflight])
+        asked = request.headers.get("access-control-request-headers")
+        return Answer(204, [*cors, *preflight_headers(protocol.preflight, asked)])
 
     def whole(self, answer: Answer, request: Request) -> Answer:
         """An answer with what every protocol's has: its length, and which pages may read it."""

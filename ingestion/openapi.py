@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from ingestion.protocols.described import CORS, TEXT, operation
+from ingestion.protocols.described import CORS_OF_SHOP, SHOP, TEXT, operation
 from ingestion.protocols.event_schema import event_schema
-from ingestion.protocols.json_answers import Accepted, Refused
+from ingestion.protocols.json_answers import Accepted, Dropped, Refused
 from ingestion.protocols.known import PROTOCOLS
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
@@ -29,7 +29,8 @@ is stored and counted exactly once, also when the database is down at the moment
 
 Bodies are parsed as JSON whatever their content type, so `navigator.sendBeacon` works. Fields \
 that are not listed become properties; an empty string or `null` is the same as no value. Paths \
-that do not exist are answered `404` and wrong methods `405`, in the shape of every other error."""
+that do not exist are answered `404` and wrong methods `405`, in the shape of every other error; \
+slashes too many, as in `//event` or `/health/`, change nothing."""
 METRICS = """\
 footfall_ingestion_answers_total{status="202"} 1.0
 footfall_ingestion_events_total 1.0
@@ -54,18 +55,21 @@ def events_schema() -> Json:
 
 def preflight_of(protocol: Protocol) -> Json:
     asked = {
-        "Origin": ("The page's origin.", "https://shop.example"),
+        "Origin": ("The page's origin.", SHOP),
         "Access-Control-Request-Method": ("The method it wants to use.", protocol.method),
     }
     parameters = [
         {"name": name, "in": "header", "description": text, "schema": TEXT, "example": value}
         for name, (text, value) in asked.items()
     ]
-    headers = CORS | {name: header(value, "What it may do.") for name, value in protocol.preflight}
+    headers = CORS_OF_SHOP | {
+        name: header(value, "What it may do.") for name, value in protocol.preflight
+    }
     allowed = {"description": "It may, if its origin is allowed.", "headers": headers}
     return operation(
         "May this page post?",
-        "What a browser asks before it posts from another origin.",
+        "What a browser asks before it posts from another origin. Headers that it names in "
+        "`Access-Control-Request-Headers` are allowed as well, whatever they are.",
         {"204": allowed},
         security=[],
         parameters=parameters,
@@ -109,8 +113,9 @@ OPENAPI: dict[str, Any] = document(
         "Events": events_schema(),
         # As the structs that are encoded have them.
         **msgspec.json.schema_components(
-            [Accepted, Refused], ref_template="#/components/schemas/{name}"
+            [Accepted, Dropped, Refused], ref_template="#/components/schemas/{name}"
         )[1],
+        "Taken": {"oneOf": [ref("Accepted"), ref("Dropped")]},
         "Status": STATUS_SCHEMA,
     },
 )

@@ -15,7 +15,11 @@ ANSWERS = Counter(
     ["status"],
 )
 EVENTS = Counter("footfall_ingestion_events", "Events this service accepted.")
-
+DROPPED = Counter(
+    "footfall_ingestion_dropped_events",
+    "Events that were answered and not kept, by the reason.",
+    ["reason"],
+)
 TORN = Counter(
     "footfall_ingestion_torn_records", "Records of the spool that a power cut left incomplete."
 )
@@ -35,6 +39,11 @@ def count_answer(status: int) -> None:
 def count_events(number: int) -> None:
     """Count events that are now kept."""
     EVENTS.inc(number)
+
+
+def count_dropped(number: int, reason: str) -> None:
+    """Count events that were valid and are not pushed."""
+    DROPPED.labels(reason).inc(number)
 
 
 class BacklogCollector(Collector):

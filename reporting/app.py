@@ -1,6 +1,6 @@
 """The reporting service: reads SQL and Redis, and never writes to either."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 import redis
@@ -50,13 +50,14 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     return app
 
 
-def check_ready(engine: Engine, queue: EventQueue) -> None:
+def check_ready(engine: Engine, queue: EventQueue) -> Sequence[str]:
     """Raises Unavailable where a dependency does not answer, or the database is not migrated."""
     check_schema(engine)
     try:
         queue.redis.ping()
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
+    return ()
 
 
 def ask_for_key(app: Flask, api_auth: str) -> None:

@@ -104,6 +104,13 @@ def header_safe(value: str) -> str:
     return value
 
 
+def header_name(value: str) -> str:
+    # A name with an underscore is never read as the one with a hyphen, and most servers drop it.
+    if not re.fullmatch(r"[A-Za-z0-9-]*", value):
+        raise ValueError("must be the name of a header, in ASCII letters, digits and hyphens")
+    return value
+
+
 def key_name(value: str) -> str:
     if not value or len(value) > 64 or not all(c.isalnum() or c in "-_.:" for c in value):
         raise ValueError("must be 1 to 64 letters, digits or - _ . :")
@@ -239,7 +246,7 @@ class Settings:
         "",
         "Request header with the visitor's two-letter country, set by a CDN or proxy, "
         "e.g. `CF-IPCountry`.",
-        text,
+        header_name,
     )
     country_database: str = setting(
         "",
@@ -250,8 +257,9 @@ class Settings:
     address_header: str = setting(
         "",
         "Request header in which your proxy passes the visitor's address, e.g. `X-Real-IP`, or "
-        "`X-Forwarded-For`, whose last address counts. Empty: the connection's address.",
-        text,
+        "`X-Forwarded-For` or `Forwarded`, whose last address counts. Empty: the connection's "
+        "address.",
+        header_name,
     )
     cors_origins: tuple[str, ...] = setting(
         (), "Origins that browsers may post from, separated by commas. Empty: any.", names

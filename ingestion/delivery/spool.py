@@ -105,7 +105,7 @@ class Spool:
 
     def write_group(self, group: Sequence[Keep]) -> Unavailable | None:
         try:
-            if self.used_bytes() >= self.max_bytes:
+            if not self.has_room():
                 reason = f"and SPOOL_MAX_BYTES, {self.max_bytes}, wait in {self.root} already"
                 return Unavailable("queue_unavailable", f"the queue takes no events, {reason}")
             with self.lock:
@@ -117,6 +117,9 @@ class Spool:
             reason = f"nothing can be kept in {self.root}: {error.strerror}"
             return Unavailable("queue_unavailable", f"the queue takes no events, and {reason}")
         return None
+
+    def has_room(self) -> bool:
+        return self.used_bytes() < self.max_bytes
 
     def used_bytes(self) -> int:
         """Bytes of all spools of this machine; those of other processes as of a second ago."""

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -22,7 +21,8 @@ from werkzeug.test import run_wsgi_app
 from ingestion.app import Ingestion
 from ingestion.delivery.delivery import LoopDelivery
 from ingestion.door import Door
-from ingestion.doors.wsgi import ENVIRON_KEYS, ROUTES
+from ingestion.doors.wsgi import ENVIRON_KEYS
+from ingestion.protocols.known import protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
 from ingestion.reading.body import MAX_BODY_BYTES, incomplete
 from ingestion.reading.request import Request
@@ -99,7 +99,7 @@ class RsgiDoor:
         self.door.close()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        spoken = ROUTES.get((scope.method, scope.path))
+        spoken = protocol_at(scope.method, scope.path)
         try:
             if spoken is None:
                 await self.answer_by_flask(scope, protocol)
@@ -203,7 +203,7 @@ def environ_from(scope: Scope) -> "WSGIEnvironment":
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(scope.path, "latin-1"),
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
         "QUERY_STRING": scope.query_string,
         "SERVER_NAME": host,
         "SERVER_PORT": port,

@@ -1,4 +1,7 @@
-"""The door for WSGI servers: the one module that knows what is in `environ`."""
+"""The door for WSGI servers: the one module that knows what is in `environ`.
+
+There `X_Real_IP` has the key of `X-Real-IP`: the server, or a proxy, has to drop such names.
+"""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -9,7 +12,7 @@ from flask import request as flask_request
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ingestion.door import Door
-from ingestion.protocols.known import PROTOCOLS
+from ingestion.protocols.known import PROTOCOLS, protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
 from ingestion.reading.body import incomplete
 from ingestion.reading.request import Request
@@ -17,7 +20,6 @@ from ingestion.reading.request import Request
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-ROUTES = {(protocol.method, path): protocol for protocol in PROTOCOLS for path in protocol.paths}
 STATUS_LINES = {
     status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()
 }
@@ -72,7 +74,7 @@ def with_short_path(door: Door, otherwise: "WSGIApplication") -> "WSGIApplicatio
     just as the Flask views do."""
 
     def wsgi_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        protocol = ROUTES.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        protocol = protocol_at(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         if protocol is None:
             return otherwise(environ, start_response)
         answer = door.receive(protocol, request_from(environ))

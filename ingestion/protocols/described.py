@@ -9,8 +9,13 @@ SITE = "site-abc-123"
 ONE = {"site_id": SITE, "event_type": "page_view", "path": "/pricing", "user_id": "user-xyz-789"}
 TEXT = {"type": "string"}
 
-CORS_ORIGIN = "`*`, or with `CORS_ORIGINS` the origin that asks, if it is listed."
+SHOP = "https://shop.example"
+CORS_ORIGIN = "The origin that asks, if `CORS_ORIGINS` lists it or is empty; `*` where none asks."
 CORS: Json = {"Access-Control-Allow-Origin": header("*", CORS_ORIGIN)}
+CORS_OF_SHOP: Json = {
+    "Access-Control-Allow-Origin": header(SHOP, CORS_ORIGIN),
+    "Access-Control-Allow-Credentials": header("true", "Beacons are sent with credentials."),
+}
 USERS = query(
     PARAMETER,
     {"type": "string", "enum": [HASHED]},

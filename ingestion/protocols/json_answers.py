@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ingestion.protocols.protocol import Answer, Outcome, Refusal
+from ingestion.reading.fetched_ahead import PREFETCH
 from shared.errors import InvalidInput, Unavailable
 
 JSON_HEADER = ("Content-Type", "application/json")
@@ -40,6 +41,15 @@ class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
     rejected: RejectedOnes | UnsetType = UNSET
 
 
+class Dropped(msgspec.Struct, frozen=True, tag_field="status", tag="dropped"):
+    """Nothing is in the queue, and nothing is to be sent again: a browser fetched ahead."""
+
+    reason: Annotated[str, Meta(description="Why; stable, for programs.")]
+    dropped: Annotated[int, Meta(ge=1)]
+    accepted: Literal[0] = 0
+    rejected: RejectedOnes | UnsetType = UNSET
+
+
 class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="error"):
     """An error; with counts and reasons where several events were sent."""
 
@@ -51,21 +61,24 @@ class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="error"):
 
 
 ONE_ACCEPTED = Answer(202, [JSON_HEADER], encode_json(Accepted()))
+ONE_DROPPED = Answer(202, [JSON_HEADER], encode_json(Dropped(PREFETCH, 1)))
 
 
 def answer_in_json(outcome: Outcome) -> Answer:
     if not outcome.is_batch:
-        return ONE_ACCEPTED
+        return ONE_DROPPED if outcome.dropped else ONE_ACCEPTED
     return Answer(outcome.status, [JSON_HEADER], encode_json(answer_to_batch(outcome)))
 
 
-def answer_to_batch(outcome: Outcome) -> Accepted | Refused:
+def answer_to_batch(outcome: Outcome) -> Accepted | Dropped | Refused:
     rejected = [
         Rejected(index, error.code, error.message, error.field or UNSET)
         for index, error in outcome.rejected
     ]
     if outcome.encoded:
         return Accepted(len(outcome.encoded), rejected)
+    if outcome.dropped:
+        return Dropped(PREFETCH, outcome.dropped, rejected=rejected)
     return Refused(rejected[0].code, "no event was accepted", accepted=0, rejected=rejected)
 
 

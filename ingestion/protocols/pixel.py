@@ -13,6 +13,7 @@ from ingestion.protocols.described import CORS, SITE, TEXT, USERS, operation
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.body import Payload
+from ingestion.reading.fetched_ahead import PREFETCH
 from ingestion.reading.request import Request, utf8_text
 from ingestion.visitor.visitors import PARAMETER
 from shared.fields import MAX_TEXT
@@ -47,10 +48,11 @@ def image(outcome: str) -> Answer:
 
 
 ACCEPTED = image("accepted")
+DROPPED = image(PREFETCH)
 
 
-def answer_with_image(_: Outcome) -> Answer:
-    return ACCEPTED
+def answer_with_image(outcome: Outcome) -> Answer:
+    return DROPPED if outcome.dropped else ACCEPTED
 
 
 def refuse_with_image(error: Refusal) -> Answer:
@@ -59,7 +61,7 @@ def refuse_with_image(error: Refusal) -> Answer:
 
 HEADERS = {
     "Cache-Control": header("no-store", "Each view asks again."),
-    "X-Footfall": header("accepted", "`accepted`, or the code of the error."),
+    "X-Footfall": header("accepted", "`accepted`, `prefetch`, or the code of the error."),
 }
 PARAMETERS = [
     query("site_id", TEXT, "Whose event it is.", example=SITE),
@@ -89,7 +91,8 @@ PIXEL = Protocol(
         '`<img src="…/pixel.gif?site_id=…&event_type=page_view" alt="">`. Every field and other '
         "name of an event may be a query parameter, except `properties`; unknown parameters become "
         "properties. The answer is always the image, whatever became of the event: also where "
-        "`INGEST_AUTH` asks for a key and none or a wrong one is given, and nothing is counted.",
+        "`INGEST_AUTH` asks for a key and none or a wrong one is given, and nothing is counted. "
+        "Neither is what a browser fetches ahead (`Sec-Purpose: prefetch`).",
         {"200": SHOWN},
         parameters=PARAMETERS,
     ),

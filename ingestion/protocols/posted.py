@@ -10,11 +10,18 @@ from msgspec import to_builtins
 
 from ingestion.cors import PREFLIGHT
 from ingestion.protocols.described import CORS, ONE, SITE, TEXT, USERS, operation
-from ingestion.protocols.json_answers import Accepted, Rejected, answer_in_json, refuse_in_json
+from ingestion.protocols.json_answers import (
+    Accepted,
+    Dropped,
+    Rejected,
+    answer_in_json,
+    refuse_in_json,
+)
 from ingestion.protocols.protocol import Protocol
 from ingestion.protocols.refusals import BAD_DATE, REFUSALS
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import NDJSON, Payload, payload_from, read_body
+from ingestion.reading.fetched_ahead import PREFETCH
 from ingestion.reading.request import Request
 from shared.fields import EVENT_TYPE
 from shared.http.openapi import JSON_TYPE, TEXT_TYPE, Json, answer, example, ref
@@ -89,10 +96,17 @@ SAMPLES_OF_SEVERAL = (
 )
 ASKED = {"query": {"users": "hashed"}, "body": BEACON}
 VISITOR = example("Of a visitor without a name", DONE, ASKED)
+LINES_ARE = (
+    "One event a line; empty lines are skipped. Two lines or more are understood whatever they are "
+    "called, where the first is an object; by this type, or `application/ndjson`, "
+    "`application/jsonl` or `application/jsonlines`, one is as well."
+)
+AHEAD = {"headers": {"Sec-Purpose": "prefetch;prerender"}, "body": ONE}
+NOT_COUNTED = example("Fetched ahead", to_builtins(Dropped(PREFETCH, 1)), AHEAD)
 SCHEMAS: Json = {
     JSON_TYPE: ref("Events"),
     TEXT_TYPE: {**TEXT, "description": "The same JSON; what `sendBeacon` sends."},
-    NDJSON: {**TEXT, "description": "One event a line; empty lines are skipped."},
+    NDJSON: {**TEXT, "description": LINES_ARE},
 }
 
 
@@ -104,7 +118,8 @@ def posting(summary: str, description: str, samples: tuple[Sample, ...], **more:
         examples = content.setdefault(sample.media_type, media)["examples"]
         examples[sample.name] = example(sample.summary, sample.body)
     answers = {sample.name: sample.answer for sample in samples}
-    accepted = answer("In the queue.", "Accepted", answers | more, headers=CORS)
+    taken = "In the queue; or dropped, where a browser fetched ahead what nobody may look at."
+    accepted = answer(taken, "Taken", answers | more, headers=CORS)
     body = {"required": True, "content": content}
     responses = {"202": accepted, **REFUSALS}
     return operation(summary, description, responses, parameters=[USERS], requestBody=body)
@@ -124,6 +139,7 @@ POST_EVENT = Protocol(
         "Takes one event, or several: `/event` and `/events` are the same route.",
         SAMPLES,
         visitor=VISITOR,
+        fetched_ahead=NOT_COUNTED,
     ),
 )
 POST_EVENTS = replace(

@@ -22,17 +22,19 @@ Refusal = InvalidInput | Unavailable
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a request's events became: encoded ones to push, and errors by their index.
 
-    One that did not come as a batch is accepted: a fault of it is the whole request's.
+    One that did not come as a batch is accepted: a fault of it is the whole request's. `dropped` is
+    how many would have been pushed, had not a browser fetched ahead what nobody looks at.
     """
 
     encoded: list[bytes]
     rejected: list[tuple[int, InvalidInput]]
     is_batch: bool
+    dropped: int = 0
 
     @property
     def status(self) -> int:
         """The HTTP status that says so, for /metrics also where the answer has another one."""
-        return 202 if self.encoded else 400
+        return 202 if self.encoded or self.dropped else 400
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -15,6 +15,8 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENTS = 1000
 MAX_EVENT_BYTES = 32 * 1024
 NDJSON = "application/x-ndjson"
+# What else clients call it; none of these names is registered.
+LINE_TYPES = frozenset({NDJSON, "application/ndjson", "application/jsonl", "application/jsonlines"})
 
 decode_json = msgspec.json.Decoder().decode
 
@@ -104,15 +106,37 @@ def payload_from(body: bytes, content_type: str, type_names: AbstractSet[str]) -
 
     What has a member of `type_names` is an event itself, also where it has a member `events`.
     """
-    if content_type.partition(";")[0].strip().lower() == NDJSON:
+    if content_type and content_type.partition(";")[0].strip().lower() in LINE_TYPES:
         events, is_batch = events_from_lines(body), True
     else:
-        events, is_batch = events_from_json(decoded(body), type_names)
+        events, is_batch = events_from_any(body, type_names)
     if not events:
         raise InvalidInput("no_events", "the body holds no event")
     if len(events) > MAX_EVENTS:
         raise too_many()
     return Payload(events, is_batch, b"\\u0000" in body)
+
+
+def events_from_any(body: bytes, type_names: AbstractSet[str]) -> tuple[list[object], bool]:
+    """The events in a body that calls itself anything, and whether they came as several."""
+    try:
+        value = decoded(body)
+    except InvalidInput:
+        if not holds_lines(body):
+            raise
+        return events_from_lines(body), True
+    return events_from_json(value, type_names)
+
+
+def holds_lines(body: bytes) -> bool:
+    """Whether what is not JSON is JSON by the line: its first line is an object, and not all."""
+    first, _, rest = body.lstrip().partition(b"\n")
+    if not rest.strip():
+        return False
+    try:
+        return isinstance(decoded(first), dict)
+    except InvalidInput:
+        return False
 
 
 def events_from_lines(body: bytes) -> list[object]:

@@ -9,7 +9,9 @@ import msgspec
 class RequestHeaders(Protocol):
     """Headers by their HTTP names in lower case; a dict will do.
 
-    Values are as HTTP has them: a character for each byte, which is Latin-1.
+    Values are as HTTP has them: a character for each byte, which is Latin-1. Of a header that came
+    several times, all are there, joined by commas: the last is the nearest proxy's, the first may
+    be anybody's. A name with an underscore is another than the one with a hyphen.
     """
 
     def get(self, name: str, /) -> str | None: ...

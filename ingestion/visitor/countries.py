@@ -9,7 +9,7 @@ from itertools import islice
 import maxminddb
 from maxminddb import InvalidDatabaseError, Reader
 
-from ingestion.visitor.addresses import address_from
+from ingestion.visitor.addresses import Address
 from shared.errors import BadSetting
 
 CODE = re.compile("[A-Za-z]{2}")
@@ -39,11 +39,11 @@ def open_countries(path: str) -> Reader | None:
     )
 
 
-def country_of(countries: Reader, address: str | None) -> str | None:
-    """The country of the last address in a header, or of a connection; None where it is unknown."""
+def country_of(countries: Reader, address: Address) -> str | None:
+    """The country of an address; None where it is unknown."""
     try:
-        return country_in(countries.get(address_from(address or "")))
-    except (ValueError, InvalidDatabaseError):  # no address, not of this file's kind, or damage
+        return country_in(countries.get(address))
+    except (ValueError, InvalidDatabaseError):  # not of this file's kind, or damage
         return None
 
 

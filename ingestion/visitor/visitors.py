@@ -16,7 +16,6 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from ingestion.visitor.addresses import address_from
 from shared.clock import DAY_MS
 from shared.errors import InvalidInput, Unavailable
 from shared.queue.event_queue import EventQueue
@@ -116,12 +115,3 @@ def asks_for_visitors(query: str) -> bool:
     if asked not in (None, [HASHED]):
         raise InvalidInput("bad_users", f"users must be {HASHED}, or absent", field=PARAMETER)
     return asked is not None
-
-
-def browser_from(salts: Salts, address: str | None, received_at: int) -> Browser | None:
-    """The sender of a request, by its connection's address or its proxy's header; None where that
-    tells no address, as on a Unix socket: they would all be one visitor."""
-    try:
-        return Browser(salts, str(address_from(address or "")), received_at)
-    except ValueError:
-        return None

@@ -89,6 +89,7 @@ def event_type_from(name: str, text: str) -> str:
 
 def bucket_from(name: str, text: str) -> tuple[str, str, int]:
     """A minute's counter: its key, the event type in it, and when the minute begins, in ms."""
+    text = text.rstrip("/")  # of the path, not of the key
     found = BUCKET.fullmatch(text)
     try:
         minute = datetime.strptime(found[2], "%Y-%m-%d_%H:%M") if found else None

@@ -12,7 +12,8 @@ Answers what was counted. It only reads, and it answers `503` while the database
 With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard asks for the key: \
 `Authorization: <key>` or `Authorization: Bearer <key>`. A query parameter that a route does not \
 know is an error, so that a misspelt one is not silently ignored. Paths that do not exist are \
-answered `404` and wrong methods `405`, in the shape of every other error."""
+answered `404` and wrong methods `405`, in the shape of every other error; slashes too many, as in \
+`//stats` or `/health/`, change nothing, but where they are part of a name."""
 TAGS = {
     "numbers": "What was counted.",
     "now": "The last minutes, and what dashboards of other systems poll.",

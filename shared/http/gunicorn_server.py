@@ -35,6 +35,10 @@ def serve(
         "threads": threads,
         "graceful_timeout": GRACE_SECONDS,
         "keepalive": 75,
+        # `X_Forwarded_For` must not pass for `X-Forwarded-For`, which a proxy has set: WSGI has one
+        # name for both. By default a client behind a proxy on this machine may set two others.
+        "header_map": "drop",
+        "forwarder_headers": "",
         "loglevel": level,
         "control_socket_disable": True,
     }

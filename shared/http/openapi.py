@@ -219,5 +219,12 @@ def common_paths(
 STATUS_SCHEMA: Json = {
     "type": "object",
     "required": ["status"],
-    "properties": {"status": {"type": "string"}},
+    "properties": {
+        "status": {"type": "string"},
+        "warnings": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Of `/ready`: what whoever runs it should know all the same.",
+        },
+    },
 }

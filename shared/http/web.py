@@ -1,7 +1,7 @@
 """What both HTTP services have in common: JSON errors, health, metrics, the API's description."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
+from shared.http.paths import with_plain_paths
 
 DOCS_PAGE = Path(__file__).with_name("docs_page.html")
 # The page has its styles inline and no script at all.
@@ -58,12 +59,14 @@ def metrics_text(collectors: CollectorRegistry) -> bytes:
 
 
 def add_common_routes(
-    app: Flask, openapi: dict[str, Any], ready: Callable[[], None], collector: Collector
+    app: Flask, openapi: dict[str, Any], ready: Callable[[], Sequence[str]], collector: Collector
 ) -> None:
-    """Health, readiness, metrics and documentation.
+    """Health, readiness, metrics and documentation; to be called before the other routes are added.
 
-    `ready` raises Unavailable with the reason; `collector` reads what Redis or SQL know.
+    `ready` raises Unavailable with the reason, or returns what the operator should know all the
+    same; `collector` reads what Redis or SQL know.
     """
+    app.wsgi_app = with_plain_paths(app)  # type: ignore[assignment, method-assign]
     collectors = CollectorRegistry()
     collectors.register(collector)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the contract's order
@@ -77,8 +80,8 @@ def add_common_routes(
 
     @app.get("/ready")
     def readiness() -> Response:
-        ready()
-        return jsonify({"status": "ready"})
+        warnings = ready()
+        return jsonify({"status": "ready"} | ({"warnings": warnings} if warnings else {}))
 
     @app.get("/metrics")
     def metrics() -> Response:

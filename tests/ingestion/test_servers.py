@@ -95,6 +95,18 @@ def test_a_connection_serves_many_requests(service: ServiceProcess, queue: Event
     assert len(queued(queue)) == 2
 
 
+@pytest.mark.parametrize("path", [b"/event/", b"//event", b"//events//"])
+def test_a_path_with_slashes_too_many_is_the_same_route(
+    service: ServiceProcess, queue: EventQueue, path: bytes
+) -> None:
+    sent = request(GOOD, length(GOOD)).replace(b"/event", path)
+    assert b" 202 " in exchange(service, sent).splitlines()[0]
+    assert len(queued(queue)) == 1
+    for other in (b"/health/", b"//health", b"/tracker.js/"):
+        answer = exchange(service, b"GET %b HTTP/1.0\r\n\r\n" % other)
+        assert b" 200 " in answer.splitlines()[0]
+
+
 def test_a_body_in_chunks_is_understood(service: ServiceProcess, queue: EventQueue) -> None:
     chunks = b"".join(chunk(GOOD[n : n + 7]) for n in range(0, len(GOOD), 7))
     sent = request(chunks + b"0\r\n\r\n", "Transfer-Encoding: chunked")

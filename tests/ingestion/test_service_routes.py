@@ -87,7 +87,8 @@ def test_metrics_are_there_with_redis_down(client: FlaskClient, valkey: ValkeySe
     ("method", "route", "status", "code"),
     [
         ("GET", "/", 404, "not_found"),
-        ("POST", "/event/", 404, "not_found"),
+        ("POST", "/event/more", 404, "not_found"),
+        ("GET", "/event/", 405, "method_not_allowed"),
         ("POST", "/EVENT", 404, "not_found"),
         ("POST", "/\xff", 404, "not_found"),
         ("GET", "/event", 405, "method_not_allowed"),

@@ -1,11 +1,13 @@
 """The service: keys, faults, the ledger, and that it never writes."""
 
 import dataclasses
+import re
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
+from werkzeug.test import TestResponse
 
 from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
@@ -152,6 +154,40 @@ def test_unknown_routes_and_methods_are_answered_in_json(reports: FlaskClient) -
     answer = reports.delete("/stats")
     assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")
     assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/stats/", "//stats", "//stats/aggregated//"])
+def test_a_path_with_slashes_too_many_is_the_same_route(reports: FlaskClient, path: str) -> None:
+    query = "site_id=site-a&date=2025-11-15"
+    answer = asked_at(reports, path, query)
+    assert (answer.status_code, answer.data) == (200, reports.get(f"/stats?{query}").data)
+
+
+def asked_at(client: FlaskClient, path: str, query: str = "") -> TestResponse:
+    """The answer to GET of these very characters: to the client itself, `//` begins a host."""
+    return client.get("/", environ_overrides={"PATH_INFO": path, "QUERY_STRING": query})
+
+
+def test_slashes_too_many_open_no_route_and_close_none(reporting_settings: Settings) -> None:
+    app = create_app(dataclasses.replace(reporting_settings, api_auth="sesame"))
+    client = app.test_client()
+    page = client.get("/").data
+    for path in ("//", "///"):
+        assert asked_at(client, path).data == page
+    for path in ("//health", "/health/", "/ready//"):
+        assert asked_at(client, path).status_code in {200, 503}
+    for path in ("//stats", "/sites/", "//metrics/", "/health//../sites", "//users/a/sessions"):
+        assert asked_at(client, path, "site_id=s").status_code in {401, 404}
+    asset = re.search(rb'"(assets/[^"]+)"', page)
+    assert asset
+    path = asset[1].decode()
+    assert asked_at(client, f"//{path}").data == client.get(f"/{path}").data
+    app.close()
+
+
+def test_a_minute_s_counter_may_be_asked_for_with_a_slash_at_its_end(reports: FlaskClient) -> None:
+    path = "/analytics/minute-buckets/page_view_2024-06-07_12:34"
+    assert reports.get(f"{path}/").get_json() == reports.get(path).get_json()
 
 
 def test_system_tells_of_redis_and_the_database(reports: FlaskClient, store: Store) -> None:

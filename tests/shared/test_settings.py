@@ -36,6 +36,15 @@ def test_the_defaults_are_settings_that_could_be_given() -> None:
             assert field.metadata["parse"](str(field.default)) == field.default
 
 
+@pytest.mark.parametrize("name", ["ADDRESS_HEADER", "COUNTRY_HEADER"])
+def test_a_header_is_named_as_http_has_it(name: str) -> None:
+    for value in ("", "X-Real-IP", "forwarded"):
+        assert getattr(Settings.from_env({name: value}), name.lower()) == value
+    for bad in ("X_Real_IP", "X Real", "X-Real-IP:", "\xe9"):
+        [problem] = problems(**{name: bad})
+        assert problem.startswith(f"{name}: must be the name of a header")
+
+
 NUMBERS = [
     ("INGESTION_PORT", 1, 65_535),
     ("INGESTION_PROCESSES", 1, 256),

@@ -23,15 +23,16 @@ def test_no_two_protocols_share_a_name_or_a_route() -> None:
 
 
 @each_route
+@pytest.mark.parametrize("written", ["{}", "/{}", "{}/"])
 def test_a_route_is_answered_before_flask(
-    ingestion: Ingestion, protocol: Protocol, path: str
+    ingestion: Ingestion, protocol: Protocol, path: str, written: str
 ) -> None:
     def never(*_: object) -> list[bytes]:
         raise AssertionError("the short path ends before it")
 
     started: list[str] = []
     app = with_short_path(ingestion.door, never)
-    environ = make_environ(b"", path, REQUEST_METHOD=protocol.method)
+    environ = make_environ(b"", written.format(path), REQUEST_METHOD=protocol.method)
     [body] = app(environ, lambda status, *_: started.append(status))  # type: ignore[arg-type]
     assert body
     assert len(started) == 1

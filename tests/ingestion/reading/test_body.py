@@ -30,6 +30,9 @@ SEVERAL = [
     (json.dumps({"events": TWO, "sentBy": "sdk"}).encode(), ""),
     (LINES, NDJSON),
     (b"\n" + LINES.replace(b"\n", b"\r\n\r\n") + b"\n", "Application/X-NDJSON"),
+    *((LINES, f"application/{name}") for name in ("ndjson", "jsonl", "jsonlines", "json")),
+    (LINES, "text/plain;charset=UTF-8"),
+    (b" \n" + LINES.replace(b"\n", b"\r\n\r\n") + b"\n", ""),
 ]
 
 
@@ -42,6 +45,22 @@ def test_several_events_come_as_array_object_or_lines(
     assert answer.status == 202
     assert answer.json == {"status": "accepted", "accepted": 2, "rejected": []}
     assert [event.path for event in queued(queue)] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("content_type", [NDJSON, "application/json", ""])
+def test_lines_may_be_bad_each_by_itself(
+    ingestion: Ingestion, queue: EventQueue, content_type: str
+) -> None:
+    answer = post(ingestion, LINES + b'\n{"torn', CONTENT_TYPE=content_type)
+    rejected = [(bad["index"], bad["code"]) for bad in answer.json["rejected"]]
+    assert (answer.status, rejected, len(queued(queue))) == (202, [(2, "invalid_json")], 2)
+
+
+def test_an_event_that_is_written_on_several_lines_is_one(
+    ingestion: Ingestion, queue: EventQueue
+) -> None:
+    assert post(ingestion, json.dumps(ONE, indent=1).encode()).json == {"status": "accepted"}
+    assert len(queued(queue)) == 1
 
 
 CONTENT_TYPES = ["text/plain;charset=UTF-8", "", None, "application/x-www-form-urlencoded", "x\xff"]
@@ -102,6 +121,11 @@ REFUSED: list[tuple[bytes, dict[str, Any], int, str]] = [
     (b'{"site_id":"a","event_type":"b","n":1e999}', {}, 400, "number_out_of_range"),
     (b'{"site_id":"a","event_type":"b","n":' + b"9" * 5000 + b"}", {}, 400, "number_out_of_range"),
     (b"[" * 100_000, {}, 400, "too_deep"),
+    # No lines: the first is no object, or there is only one.
+    (b'{\n"site_id":"a"\n"event_type":"b"}', {}, 400, "invalid_json"),
+    (b"[1]\n[2]", {}, 400, "invalid_json"),
+    (b'{"site_id":"a"\n{"site_id":"a"}', {}, 400, "invalid_json"),
+    (b'{"site_id":"a"} x\n', {}, 400, "invalid_json"),
     (b'"text"', {}, 400, "bad_type"),
     (b"1", {}, 400, "bad_type"),
     (b"null", {}, 400, "bad_type"),
