@@ -80,6 +80,11 @@ function verdictsOn(status) {
     "warn",
     `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; waiting: ${plural(waiting, "event")}.`,
   );
+  add(
+    (status.replica_lag_seconds ?? 0) > SLOW_SECONDS,
+    "warn",
+    `The database's replica is behind by ${duration(status.replica_lag_seconds ?? 0)}: numbers lack what came since.`,
+  );
   return found.length
     ? found
     : [
