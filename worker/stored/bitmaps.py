@@ -30,6 +30,7 @@ def insert_bitmaps(
         longest = max(rows, key=length)
         if limit is None or length(longest) <= limit:
             raise
+        connection.invalidate()  # the server hangs up, before or after the ROLLBACK that comes next
         raise TooLong(
             f"the users of one {longest[1] or 'period'} in {statement.table.name} of site "
             f"{longest[0]}, {iso_from_ms(longest[3])}, take {length(longest)} bytes; raise the "
