@@ -1,6 +1,8 @@
 """Answers that are read from a replica: how old they may be, and that nothing looks lost."""
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,12 +17,13 @@ from shared.db.database import writing_engine
 from shared.db.tables import batch_ledger, metadata
 from shared.errors import BadSetting
 from shared.event import encode_event
+from shared.process import BAD_SETTING_STATUS
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.conftest import NO_MARIADB, require
 from tests.events import NOW, make_batch, make_event
 from tests.migration import migrate
-from tests.servers import MariaDbServer, wait_until
+from tests.servers import PATIENCE_SECONDS, ROOT, MariaDbServer, wait_until
 from worker.batch.commit import commit_batch
 
 STATS = "/stats?site_id=site-a&date=2025-11-15"
@@ -246,3 +249,23 @@ def test_an_address_without_sense_is_refused_by_the_name_of_its_setting(settings
     nonsense = dataclasses.replace(settings, reporting_database_url="mysql://root@host/db?sense=no")
     with pytest.raises(BadSetting, match=r"^REPORTING_DATABASE_URL: .*'sense'"):
         create_app(nonsense)
+
+
+def test_reporting_ends_at_its_start_where_an_address_has_no_sense(settings: Settings) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "reporting"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        cwd=settings.data_dir,
+        env={
+            "PYTHONPATH": str(ROOT),
+            "DATA_DIR": str(settings.data_dir),
+            "REPORTING_DATABASE_URL": "mysql://root:secret@host/db?sense=no",
+        },
+    )
+    assert ended.returncode == BAD_SETTING_STATUS
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("footfall: REPORTING_DATABASE_URL: ")
+    assert "secret" not in line
