@@ -32,7 +32,12 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
     app = Ingestion("ingestion", static_folder=None)
     queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     app.door = Door(settings, queue, clock)
-    add_common_routes(app, OPENAPI, lambda: check_ready(app.door), BacklogCollector(queue))
+    add_common_routes(
+        app,
+        OPENAPI,
+        lambda: check_ready(app.door),
+        BacklogCollector(queue, app.door.spool.used_bytes),
+    )
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]

@@ -1,7 +1,9 @@
 """Start reporting: `python -m reporting`, on gunicorn."""
 
+from shared.db.database import reading_engine, replica_engine
+from shared.errors import BadSetting
 from shared.http import gunicorn_server
-from shared.process import share_metrics, start, warn_if_open
+from shared.process import refuse, share_metrics, start, warn_if_open
 from shared.settings import Settings
 
 THREADS = 4
@@ -14,8 +16,18 @@ def load_app() -> object:
     return create_app(Settings.from_env())
 
 
+def check_addresses(settings: Settings) -> None:
+    """Raises BadSetting for one without sense, before any server process meets it."""
+    for engine in filter(None, (reading_engine(settings), replica_engine(settings))):
+        engine.dispose()
+
+
 def main() -> None:
     settings = start("reporting")
+    try:
+        check_addresses(settings)
+    except BadSetting as error:
+        refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
     share_metrics(settings.reporting_processes)
     gunicorn_server.serve(

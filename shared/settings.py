@@ -130,6 +130,12 @@ class Settings:
         "`sqlite:////path/file.db`. Empty: SQLite in `DATA_DIR`.",
         url("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql", "sqlite"),
     )
+    reporting_database_url: str = setting(
+        "",
+        "A replica of that database for reporting to read from, written as `DATABASE_URL` is; how "
+        "far it is behind is told at `/pipeline/status`. Empty: `DATABASE_URL`.",
+        url("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql", "sqlite"),
+    )
     database_ca_path: str = setting(
         "",
         "File with the certificate authority of the database's TLS; also read as `TIDB_CA_PATH`. "

@@ -11,11 +11,11 @@ from tests.servers import MariaDbServer
 SMALL_PACKET_BYTES = 1 << 20
 
 
-def refuse(engine: Engine, table: str, change: str, site_id: str) -> None:
-    """Let each INSERT or DELETE of such a row fail."""
+def refuse(engine: Engine, table: str, change: str, site_id: str, also: str = "") -> None:
+    """Let each INSERT or DELETE of such a row fail, if `also` holds for it."""
     row = "NEW" if change == "INSERT" else "OLD"
     begins = f"CREATE TRIGGER refuse_{table} BEFORE {change} ON {table} FOR EACH ROW"
-    is_site = f"{row}.site_id = '{site_id}'"
+    is_site = f"{row}.site_id = '{site_id}'" + (also and f" AND {also}")
     sql = {
         "sqlite": f"{begins} WHEN {is_site} BEGIN SELECT RAISE(ABORT, 'refused'); END",
         "mariadb": f"{begins} IF {is_site} THEN SIGNAL SQLSTATE '45000'"

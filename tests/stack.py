@@ -68,7 +68,11 @@ class Stack:
             "DROP_BOTS": settings.drop_bots,
         }
         self.ingestion = ServiceProcess("ingestion", shared | {"INGESTION_SERVER": server})
-        reporting = {"PUBLIC_INGESTION_URL": self.ingestion.url, "API_AUTH": settings.api_auth}
+        reporting = {
+            "PUBLIC_INGESTION_URL": self.ingestion.url,
+            "API_AUTH": settings.api_auth,
+            "REPORTING_DATABASE_URL": settings.reporting_database_url,
+        }
         self.reporting = ServiceProcess("reporting", shared | reporting)
         self.workers = [WorkerProcess("worker", shared) for _ in range(workers)]
         self.clients = [Client(self.reporting.url)]

@@ -5,6 +5,7 @@ What differs between databases is asked of an engine's dialect; see shared/db/di
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url, text
@@ -51,6 +52,16 @@ def reading_engine(settings: Settings) -> Engine:
     engine = make_engine(settings, statement_seconds=seconds, pool_size=4, max_overflow=4)
     dialect_of(engine).only_read(engine, seconds)
     return engine
+
+
+def replica_engine(settings: Settings) -> Engine | None:
+    """The same, of the replica that REPORTING_DATABASE_URL names; None where it names none."""
+    if not settings.reporting_database_url:
+        return None
+    try:
+        return reading_engine(replace(settings, database_url=settings.reporting_database_url))
+    except BadSetting as error:  # it names the other setting
+        raise BadSetting(f"REPORTING_{error}") from error
 
 
 def make_engine(

@@ -5,6 +5,7 @@ Whatever one of them lacks is asked of the server itself; its name is for people
 
 import ssl
 from collections.abc import Container, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
@@ -318,4 +319,6 @@ def repeatable_read(connection: Any, _record: object) -> None:
 
 
 def forbid_writing(connection: Any, _record: object) -> None:
-    run(connection, "SET SESSION TRANSACTION READ ONLY")
+    """TiDB has no such sessions, and refuses to pretend (1235)."""
+    with suppress(pymysql.err.NotSupportedError):
+        run(connection, "SET SESSION TRANSACTION READ ONLY")

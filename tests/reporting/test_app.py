@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
 from shared.event import encode_event
-from shared.queue.event_queue import Backlog, EventQueue
+from shared.queue.event_queue import Backlog, EventQueue, Spooled
 from shared.settings import Settings
 from tests.events import NOW, make_event
 from tests.reporting.conftest import Store
@@ -218,6 +218,24 @@ def test_the_ledger_adds_up_on_the_way_and_at_the_end(
     assert last["oldest_queued_seconds"] is None
     assert seen[0]["oldest_queued_seconds"] == 0
     queue.redis.close()
+
+
+def test_what_spools_have_told_is_accepted_and_balanced(
+    reporting_settings: Settings, reports: FlaskClient
+) -> None:
+    queue = EventQueue(reporting_settings)
+    queue.push([encode_event(make_event(1))])
+    for name, events, age in (("a", 3, 5_000), ("b", 4, 9_000)):
+        queue.report_spool(name, Spooled(events, 100 * events, NOW - age, NOW))
+    told = reports.get("/pipeline/status").get_json()
+    assert (told["accepted"], told["spooled"], told["balanced"]) == (8, 7, True)
+    assert told["oldest_spooled_seconds"] == 9
+    assert told["queued_bytes"] == len(encode_event(make_event(1)))
+    queue.report_spool("a", None)
+    queue.report_spool("b", None)
+    over = reports.get("/pipeline/status").get_json()
+    assert (over["accepted"], over["spooled"], over["oldest_spooled_seconds"]) == (1, 0, None)
+    queue.close()
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pymysql
 import pytest
 from sqlalchemy import String, create_engine
 from sqlalchemy.dialects import mysql as core
 
 from shared.db.dialects import remember
 from shared.db.driver_rows import reader_of
-from shared.db.mysql import MySQL
+from shared.db.mysql import MySQL, forbid_writing
 from shared.db.tables import users
 from shared.settings import Settings
 
@@ -137,3 +138,24 @@ def test_what_ends_reading_only_is_told_to_readers_only() -> None:
     dialect.engine_options(Settings(), statement_seconds=20)
     dialect.prepare(MYSQL, None)
     assert not any(statement.startswith("SET") for statement, _ in MYSQL.told[-2:])
+
+
+class RefusingServer(Server):
+    """Refuses what it is told."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("8.0.11-TiDB-v8.5.0", [], [])
+        self.error = error
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        super().execute(statement, parameters)
+        raise self.error
+
+
+def test_a_server_that_knows_no_read_only_sessions_is_read_all_the_same() -> None:
+    unknown = pymysql.err.NotSupportedError(1235, "function READ ONLY has only noop implementation")
+    server = RefusingServer(unknown)
+    forbid_writing(server, None)
+    assert server.told == [("SET SESSION TRANSACTION READ ONLY", ())]
+    with pytest.raises(pymysql.err.OperationalError):
+        forbid_writing(RefusingServer(pymysql.err.OperationalError(2006, "gone away")), None)
