@@ -13,7 +13,8 @@ from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
 from shared.errors import Unavailable
 from shared.http.web import add_common_routes
-from shared.queue.event_queue import EventQueue, check_durability
+from shared.queue.durability import check_durability
+from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 
 # Connecting included, a dead Redis is reported well within a second.

@@ -6,6 +6,7 @@ much later. So a process with a single thread looks for the answer before it sle
 threads, looking only takes the interpreter's lock away from the others.
 """
 
+import logging
 import select
 import socket
 import struct
@@ -15,7 +16,14 @@ from typing import Any
 
 import hiredis
 import redis
-from redis.connection import AbstractConnection, SSLConnection
+from redis.connection import SSLConnection
+
+from shared.errors import Unavailable
+from shared.queue.connections import Following, digest_of
+from shared.queue.durability import POLICY_SECONDS, eviction, fetch_policy
+from shared.queue.faults import leads_elsewhere
+
+log = logging.getLogger(__name__)
 
 # How long to look for an answer without sleeping; a Redis across a network takes longer, and then
 # looking only burns CPU. Measured on 2 cores, 16 connections: half as much again of requests/s.
@@ -30,8 +38,9 @@ class PushScript:
 
     A connection that turns out to be dead is replaced and the call made once more: the server may
     have run the first one, and then the events are in the buffer twice under the same event ids,
-    which the batch counts once. A call that timed out is not repeated: the second within which to
-    answer is nearly over.
+    which the batch counts once. So is one whose server cannot serve: its address may lead to
+    another by now. A call that timed out is not repeated: the second within which to answer is
+    nearly over.
     """
 
     def __init__(
@@ -44,17 +53,18 @@ class PushScript:
         looks: bool,
     ) -> None:
         self.client = client
-        self.script = script
-        fixed = (len(keys), *keys, *args)
+        fixed: tuple[str | int, ...] = (len(keys), *keys, *args)
         self.fixed_parts = len(fixed) + 2
-        self.fixed = b"".join(bulk(str(part).encode()) for part in fixed)
-        self.head = b""
+        # The script by its digest, and whole for a server that does not know it.
+        self.head = parts("EVALSHA", digest_of(script), *fixed)
+        self.whole = parts("EVAL", script, *fixed)
         self.hung_until = 0.0
         self.local = threading.local()
         self.looks = looks
 
     def __call__(self, events: list[bytes]) -> Any:
-        """The script's answer. Raises redis.ConnectionError, TimeoutError or ResponseError."""
+        """The script's answer. Raises redis.ConnectionError, TimeoutError or ResponseError, and
+        Unavailable where the server may evict what it takes."""
         if time.monotonic() < self.hung_until:
             raise redis.TimeoutError("it did not answer a moment ago")
         try:
@@ -62,32 +72,30 @@ class PushScript:
         except redis.TimeoutError:
             self.hung_until = time.monotonic() + HUNG_SECONDS
             raise
-        except redis.ConnectionError:
+        except redis.RedisError as error:
+            if not isinstance(error, redis.ConnectionError) and not leads_elsewhere(error):
+                raise
             return self.call_once(events)
 
     def call_once(self, events: list[bytes]) -> Any:
         try:
             connection = self.held_connection()
-            if not self.head:
-                self.load()
-            try:
-                return connection.exchange(self.pack(events))
-            except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
-                self.load()
-                return connection.exchange(self.pack(events))
+            refusal = connection.refusal_to_evict()
+            if not refusal:
+                try:
+                    return connection.exchange(self.pack(self.head, events))
+                except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
+                    return connection.exchange(self.pack(self.whole, events))
         except BaseException:
-            # The answer may still be coming; or the server may have become a replica, which will
-            # refuse writes for as long as this connection lasts.
+            # The answer may still be coming; or the server cannot serve, for as long as this
+            # connection lasts.
             self.disconnect()
             raise
+        raise Unavailable("queue_not_durable", refusal)
 
-    def pack(self, events: list[bytes]) -> bytes:
+    def pack(self, head: bytes, events: list[bytes]) -> bytes:
         count = b"*%d\r\n" % (self.fixed_parts + len(events))
-        return b"".join((count, self.head, *[bulk(event) for event in events]))
-
-    def load(self) -> None:
-        sha: str | bytes = self.client.script_load(self.script)
-        self.head = bulk(b"EVALSHA") + bulk(to_bytes(sha)) + self.fixed
+        return b"".join((count, head, *[bulk(event) for event in events]))
 
     def held_connection(self) -> "HeldConnection":
         held: HeldConnection | None = getattr(self.local, "held", None)
@@ -109,8 +117,10 @@ class PushScript:
 class HeldConnection:
     """One thread's connection: opened by redis-py (address, TLS, password), then used directly."""
 
-    def __init__(self, connection: AbstractConnection, looks: bool) -> None:
+    def __init__(self, connection: Following, looks: bool) -> None:
         self.connection = connection
+        self.refusal: str | None = None
+        self.asked_until = 0.0
         connection.connect()  # type: ignore[no-untyped-call]
         assert connection._sock is not None
         self.socket: socket.socket = connection._sock
@@ -135,7 +145,18 @@ class HeldConnection:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(seconds / 2))
 
     def close(self) -> None:
-        self.connection.disconnect()  # type: ignore[no-untyped-call]
+        self.connection.disconnect()
+
+    def refusal_to_evict(self) -> str | None:
+        """Why nothing may be pushed here, asked anew every POLICY_SECONDS."""
+        now = time.monotonic()
+        if now >= self.asked_until:
+            policy = fetch_policy(lambda *words: self.exchange(command(*words)))
+            if policy is None:
+                log.warning("cannot ask Redis for its maxmemory-policy: it must be noeviction")
+            self.refusal = eviction(policy)
+            self.asked_until = now + POLICY_SECONDS
+        return self.refusal
 
     def exchange(self, packed: bytes) -> Any:
         """The answer to one packed command."""
@@ -162,6 +183,7 @@ class HeldConnection:
                 raise redis.ConnectionError("the server closed the connection")
             self.reader.feed(received)
         if isinstance(answer, redis.ResponseError):
+            self.connection.server.heard(answer)
             try:
                 raise answer
             finally:
@@ -181,8 +203,12 @@ def timeval(seconds: float) -> bytes:
     return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
-def to_bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
+def command(*words: str) -> bytes:
+    return b"*%d\r\n%b" % (len(words), parts(*words))
+
+
+def parts(*values: str | int) -> bytes:
+    return b"".join(bulk(str(value).encode()) for value in values)
 
 
 def bulk(value: bytes) -> bytes:

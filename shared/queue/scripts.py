@@ -10,14 +10,17 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 # Returns {length after the push, 1 if a job should be enqueued}, or {length, -1} where the backlog
 # is at its limit and nothing was pushed. A job is wanted when nobody drains, and again each time
-# the buffer grows past a multiple of the batch size; never while one already waits in RQ.
+# the buffer grows past a multiple of the batch size; never while one already waits in RQ. Without
+# events nothing changes, and what would refuse them refuses that.
 PUSH = """
 local buffer, accepted, awake, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local batch_size, max_backlog = tonumber(ARGV[1]), tonumber(ARGV[2])
 local before = redis.call('LLEN', buffer)
 if before >= max_backlog then return {before, -1} end
-local after = redis.call('RPUSH', buffer, unpack(ARGV, 3))
+local after = before
+if #ARGV > 2 then after = redis.call('RPUSH', buffer, unpack(ARGV, 3)) end
 redis.call('INCRBY', accepted, after - before)
+if after == before then return {before, 0} end
 local wanted = redis.call('EXISTS', awake) == 0
   or math.floor(after / batch_size) > math.floor(before / batch_size)
 if wanted and redis.call('LLEN', rq_queue) == 0 then return {after, 1} end

@@ -18,13 +18,13 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
+from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
     FORGET_JOB,
     PRUNE_JOB,
     SEGMENTS_JOB,
-    connect,
     rq_queue,
 )
 from shared.settings import Settings

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.queue import push
+from shared.queue.connections import connect
 from shared.queue.push import PushScript
+from shared.settings import Settings
 from tests.servers import ValkeyServer
 
 # Answers with what it was called with; a first event of the form "wait 0.3" is waited for.
@@ -27,7 +29,7 @@ return {KEYS[1], ARGV[1], {unpack(ARGV, 3)}}
 
 @pytest.fixture(params=[True, False], ids=["looks", "sleeps"])
 def echo(valkey: ValkeyServer, request: pytest.FixtureRequest) -> Iterator[PushScript]:
-    client = redis.Redis.from_url(valkey.url, socket_timeout=0.5)
+    client = connect(Settings(redis_url=valkey.url), timeout_seconds=0.5)
     script = PushScript(client, ECHO, keys=("key",), args=(7, 8), looks=request.param)
     yield script
     script.disconnect()

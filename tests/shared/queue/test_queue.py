@@ -6,7 +6,8 @@ import pytest
 
 from shared.errors import Unavailable
 from shared.event import Event, encode_event
-from shared.queue.event_queue import Batch, EventQueue, check_durability, periodic_queue_name
+from shared.queue.durability import check_durability
+from shared.queue.event_queue import Batch, EventQueue, periodic_queue_name
 from shared.settings import Settings
 from tests.conftest import MakeQueue
 from tests.servers import ValkeyServer

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from shared.queue.event_queue import EventQueue, connect, rq_queue
+from shared.queue.connections import connect
+from shared.queue.event_queue import EventQueue, rq_queue
 from shared.settings import Settings
 from worker.run.rq_worker import QuietWorker
 from worker.stopping import StopFlag
