@@ -15,6 +15,7 @@ from shared.errors import Unavailable
 from shared.http.web import add_common_routes
 from shared.queue.durability import check_durability
 from shared.queue.event_queue import EventQueue
+from shared.queue.faults import explained
 from shared.settings import Settings
 
 # Connecting included, a dead Redis is reported well within a second.
@@ -40,10 +41,14 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
 
 
 def check_ready(queue: EventQueue) -> None:
-    """Raises Unavailable where events could not be accepted, or not kept."""
+    """Tries what an event needs. Raises Unavailable where none would be accepted, or none kept."""
     try:
+        # First: a Redis that is loading says that it has no append-only file.
+        queue.push([])
         problem = check_durability(queue.redis)
+    except Unavailable as error:
+        raise Unavailable(error.code, f"{queue.address}: {error}") from error
     except redis.RedisError as error:
-        raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
+        raise Unavailable("queue_unavailable", f"{queue.address}: {explained(error)}") from error
     if problem:
         raise Unavailable("queue_not_durable", problem)

@@ -23,6 +23,8 @@ from shared.settings import Settings
 
 OPEN_ROUTES = frozenset({"/health", "/ready"})
 QUEUE_TIMEOUT_SECONDS = 2.0
+# Nothing here writes, so that no error tells of a Redis that has become a replica.
+CONNECTION_SECONDS = 10.0
 
 
 class Reporting(Flask):
@@ -40,7 +42,9 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
     engine = reading_engine(settings)
-    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    queue = EventQueue(
+        settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS, max_age_seconds=CONNECTION_SECONDS
+    )
     app.sources = Sources(engine, queue)
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))

@@ -1,5 +1,6 @@
 """Fixtures that several test packages share. The servers are in tests/servers.py."""
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -107,8 +108,12 @@ def make_queue(settings: Settings) -> Iterator[MakeQueue]:
     """Queues with other settings: `make_queue(batch_size=3)`."""
     made: list[EventQueue] = []
 
-    def make(timeout_seconds: float = 10, **changes: Any) -> EventQueue:
-        made.append(EventQueue(replace(settings, **changes), timeout_seconds=timeout_seconds))
+    def make(
+        timeout_seconds: float = 10, max_age_seconds: float = math.inf, **changes: Any
+    ) -> EventQueue:
+        changed = replace(settings, **changes)
+        ages = {"timeout_seconds": timeout_seconds, "max_age_seconds": max_age_seconds}
+        made.append(EventQueue(changed, **ages))
         return made[-1]
 
     yield make

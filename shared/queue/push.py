@@ -152,7 +152,7 @@ class HeldConnection:
         now = time.monotonic()
         if now >= self.asked_until:
             policy = fetch_policy(lambda *words: self.exchange(command(*words)))
-            if policy is None:
+            if policy is None and not self.asked_until:
                 log.warning("cannot ask Redis for its maxmemory-policy: it must be noeviction")
             self.refusal = eviction(policy)
             self.asked_until = now + POLICY_SECONDS
