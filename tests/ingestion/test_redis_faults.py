@@ -3,6 +3,7 @@
 Connections are open before each fault, and stay open where the server leaves them so.
 """
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -199,14 +200,15 @@ def test_where_info_is_forbidden_config_tells_and_else_nobody(
 def test_a_server_that_is_loading_is_named_and_waited_for(settings: Settings) -> None:
     with ValkeyServer() as server:
         with server.client() as admin:
-            admin.mset({str(number): "x" * 100 for number in range(1000)})
+            # Valkey answers after each kilobyte that it has read, and reads 300 keys a second.
+            admin.mset({str(number): random.Random(number).randbytes(200) for number in range(999)})
             admin.bgrewriteaof()
             wait_until(lambda: not admin.info("persistence")["aof_rewrite_in_progress"])
         app = create_app(replace(settings, redis_url=server.url))
         assert post(app, ONE).status == 202
         server.stop()
         server.options |= {
-            "key-load-delay": "2000",
+            "key-load-delay": "3000",
             "loading-process-events-interval-bytes": "1024",
         }
         starting = threading.Thread(target=server.start)
