@@ -16,6 +16,7 @@ from ingestion.app import Ingestion, create_app
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
+from tests.failover import Pair, pair_in
 from tests.servers import MariaDbServer, ValkeyServer
 
 # The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
@@ -59,6 +60,13 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[ValkeyServer]:
         client.flushall()
     yield valkey_server
     valkey_server.revive()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """A primary, its replica, and an address that can be moved between them."""
+    with pair_in(tmp_path) as pair:
+        yield pair
 
 
 @pytest.fixture(scope="session")

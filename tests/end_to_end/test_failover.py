@@ -3,26 +3,18 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from shared.settings import Settings
 from tests.counted import differences
-from tests.failover import Pair, pair_in
+from tests.failover import Pair
 from tests.servers import ServiceProcess, wait_until
 from tests.stack import Stack
 
 # What is promised of every process.
 GO_ON_SECONDS = 30
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with pair_in(tmp_path) as pair:
-        yield pair
 
 
 class PeriodicProcess(ServiceProcess):

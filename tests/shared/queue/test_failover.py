@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -13,16 +12,10 @@ from shared.clock import DAY_MS
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeQueue
-from tests.failover import Pair, pair_in
+from tests.failover import Pair
 from tests.servers import ValkeyServer, wait_until
 
 THREADS = 4
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    with pair_in(tmp_path) as pair:
-        yield pair
 
 
 @pytest.fixture
