@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import time
+from functools import partial
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -10,11 +11,13 @@ from sqlalchemy import create_engine, text
 from shared.settings import Settings
 from tests.counted import differences
 from tests.failover import Pair
-from tests.servers import ServiceProcess, wait_until
+from tests.redis_faults import FAULTS
+from tests.servers import ServiceProcess, ValkeyServer, wait_until
 from tests.stack import Stack
 
 # What is promised of every process.
 GO_ON_SECONDS = 30
+EVENT = {"site_id": "s", "event_type": "page_view"}
 
 
 class PeriodicProcess(ServiceProcess):
@@ -93,3 +96,21 @@ def test_every_process_goes_on_by_itself_and_each_event_is_stored_once(
         # The periodic process enqueues and works.
         wait_until(lambda: uncompacted(settings) == 0, GO_ON_SECONDS)
         assert differences(settings) == []
+
+
+def is_stored(stack: Stack, number: int) -> bool:
+    return bool(stack.status().get("stored") == number)
+
+
+def test_every_process_outlives_whatever_ails_its_redis(settings: Settings) -> None:
+    with ValkeyServer() as server, server.client() as admin:
+        settings = dataclasses.replace(settings, redis_url=server.url)
+        with Stack(settings, workers=1) as stack, PeriodicProcess(settings) as periodic:
+            for number, (fault, _) in enumerate(FAULTS, start=1):
+                with fault(admin, server.directory):
+                    time.sleep(1.5)  # longer than between two sweeps
+                wait_until(lambda: stack.door().post(EVENT)[0] == 202, GO_ON_SECONDS)
+                wait_until(partial(is_stored, stack, number), GO_ON_SECONDS)
+            assert stack.settle(GO_ON_SECONDS)["balanced"]
+            assert differences(settings) == []
+            assert not any(process.has_ended() for process in (*stack.processes, periodic))
