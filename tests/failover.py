@@ -52,6 +52,14 @@ class Pair:
         wait_until(self.primary.is_replica)
         self.primary, self.replica = self.replica, self.primary
 
+    def lose(self) -> None:
+        """The primary says nothing any more; the replica takes over, and its address as well."""
+        self.primary.pause()
+        with self.replica.client() as admin:
+            admin.replicaof("NO", "ONE")
+        self.primary, self.replica = self.replica, self.primary
+        self.point()
+
     def move(self) -> None:
         """The replica takes over, and its address as well."""
         self.swap()

@@ -30,6 +30,9 @@ from shared.settings import Settings
 
 # Connecting and answering together stay below the second within which ingestion answers 503.
 CONNECT_TIMEOUT_SECONDS = 0.3
+# Who waited so long without an answer waits for a server that has gone, and so do all the others;
+# a shorter wait tells of the haste of the one who asked.
+SILENCE_SECONDS = 5
 
 
 class Server:
@@ -87,6 +90,10 @@ class Following(AbstractConnection):
         is_open = self.opened_at < math.inf
         try:
             return super().read_response(*args, **kwargs)
+        except redis.TimeoutError:
+            if is_open and (self.socket_timeout or math.inf) >= SILENCE_SECONDS:
+                self.server.leave()
+            raise
         except redis.RedisError as error:
             # While it is being opened, it tells nothing of those that are let in already.
             if is_open:

@@ -1,5 +1,6 @@
 """A primary is demoted while connections to it stay open: whoever has one goes on elsewhere."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -10,6 +11,7 @@ import redis
 from ingestion.app import QUEUE_TIMEOUT_SECONDS
 from shared.clock import DAY_MS
 from shared.errors import Unavailable
+from shared.queue import connections
 from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeQueue
 from tests.failover import Pair
@@ -99,6 +101,28 @@ def test_who_only_reads_does_not_stay_with_a_replica(
     pair.move()
     moving.push([b"2"])
     wait_until(lambda: reader.snapshot().accepted == 2, 5)
+
+
+@pytest.mark.parametrize(("haste_seconds", "ends_all"), [(0.2, True), (5, False)])
+def test_a_long_silence_ends_all_connections_and_a_short_one_its_own(
+    make_queue: MakeQueue,
+    pair: Pair,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    haste_seconds: float,
+    ends_all: bool,
+) -> None:
+    def use() -> None:
+        queue.redis.blpop(["nothing"], 0.1)
+
+    monkeypatch.setattr(connections, "SILENCE_SECONDS", haste_seconds)
+    queue = make_queue(timeout_seconds=0.3, redis_url=pair.url)
+    in_each(threads, use)
+    pair.lose()
+    with pytest.raises(redis.TimeoutError):
+        use()
+    with contextlib.nullcontext() if ends_all else pytest.raises(redis.TimeoutError):
+        in_each(threads, use)
 
 
 def wait_for_an_item(queue: EventQueue) -> bool:
