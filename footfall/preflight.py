@@ -12,7 +12,8 @@ from ingestion.visitor.countries import open_countries
 from shared.db.database import NOT_MIGRATED, check_connection, make_engine
 from shared.db.schema import check_schema
 from shared.errors import BadSetting, Unavailable
-from shared.queue.event_queue import check_durability, connect
+from shared.queue.connections import connect
+from shared.queue.durability import check_durability
 from shared.settings import Settings, masked
 
 TIMEOUT_SECONDS = 5.0

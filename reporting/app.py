@@ -22,6 +22,8 @@ from shared.settings import Settings
 
 OPEN_ROUTES = frozenset({"/health", "/ready"})
 QUEUE_TIMEOUT_SECONDS = 2.0
+# Nothing here writes, so that no error tells of a Redis that has become a replica.
+CONNECTION_SECONDS = 10.0
 
 
 class Reporting(Flask):
@@ -50,7 +52,9 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
 def make_sources(settings: Settings) -> Sources:
     written = reading_engine(settings)
     replica = replica_engine(settings)
-    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
+    queue = EventQueue(
+        settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS, max_age_seconds=CONNECTION_SECONDS
+    )
     return Sources(replica or written, queue, primary=written if replica else None)
 
 

@@ -1,5 +1,6 @@
 """Fixtures that several test packages share. The servers are in tests/servers.py."""
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from ingestion.app import Ingestion, create_app
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
+from tests.failover import Pair, pair_in
 from tests.servers import MariaDbServer, ValkeyServer
 
 # The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
@@ -58,6 +60,13 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[ValkeyServer]:
         client.flushall()
     yield valkey_server
     valkey_server.revive()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """A primary, its replica, and an address that can be moved between them."""
+    with pair_in(tmp_path) as pair:
+        yield pair
 
 
 @pytest.fixture(scope="session")
@@ -107,8 +116,12 @@ def make_queue(settings: Settings) -> Iterator[MakeQueue]:
     """Queues with other settings: `make_queue(batch_size=3)`."""
     made: list[EventQueue] = []
 
-    def make(timeout_seconds: float = 10, **changes: Any) -> EventQueue:
-        made.append(EventQueue(replace(settings, **changes), timeout_seconds=timeout_seconds))
+    def make(
+        timeout_seconds: float = 10, max_age_seconds: float = math.inf, **changes: Any
+    ) -> EventQueue:
+        changed = replace(settings, **changes)
+        ages = {"timeout_seconds": timeout_seconds, "max_age_seconds": max_age_seconds}
+        made.append(EventQueue(changed, **ages))
         return made[-1]
 
     yield make

@@ -134,7 +134,14 @@ class Server:
 
 
 class ValkeyServer(Server):
-    """Valkey on a Unix socket; what it acknowledged survives `kill`."""
+    """Valkey on a Unix socket; what it acknowledged survives `kill`.
+
+    `options` are its own, beside ours or in their place.
+    """
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.options = dict(options or {})
 
     @property
     def url(self) -> str:
@@ -149,6 +156,7 @@ class ValkeyServer(Server):
             "appendfsync": "no",
             "save": "",
             "maxmemory-policy": "noeviction",
+            **self.options,
         }
         return [str(get_binary_path()), *(p for k, v in options.items() for p in (f"--{k}", v))]
 

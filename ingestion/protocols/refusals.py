@@ -25,6 +25,7 @@ HUGE = InvalidInput("number_out_of_range", "a number is out of range")
 HUGE_BODY = '{"site_id":"site-abc-123","event_type":"sale","amount":1e999}'
 NO_KEY = InvalidInput("unauthorized", "a valid API key is required", status=401)
 AWAY = "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+EVICTS = "Redis evicts keys (allkeys-lru): set `maxmemory-policy noeviction`"
 FULL = "1000000 events wait already, and MAX_BACKLOG is 1000000"
 REJECTED = Rejected(0, NO_SITE.code, NO_SITE.message, "site_id")
 ALL_BAD = to_builtins(Refused(NO_SITE.code, "no event was accepted", UNSET, 0, [REJECTED]))
@@ -65,6 +66,7 @@ TOO_LARGE = by_code(
 BROTLI = shown("Brotli", body.unsupported_encoding(), body=ONE, headers={"Content-Encoding": "br"})
 NOT_NOW = by_code(
     shown("Redis is away or takes no writes", Unavailable("queue_unavailable", AWAY), body=ONE),
+    shown("Redis may evict what waits", Unavailable("queue_not_durable", EVICTS), body=ONE),
     shown("`MAX_BACKLOG` events wait already", Unavailable("backlog_full", FULL), body=ONE),
 )
 TRY_AGAIN = "Nothing was queued; send the same again after `Retry-After`."

@@ -9,14 +9,17 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from werkzeug.test import TestResponse
 
+from reporting import app as reporting_app
 from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
 from shared.event import encode_event
 from shared.queue.event_queue import Backlog, EventQueue, Spooled
 from shared.settings import Settings
+from tests.conftest import MakeQueue
 from tests.events import NOW, make_event
+from tests.failover import Pair
 from tests.reporting.conftest import Store
-from tests.servers import ValkeyServer
+from tests.servers import ValkeyServer, wait_until
 from worker.batch.commit import commit_batch
 
 
@@ -147,6 +150,27 @@ def test_with_redis_away_stats_answers_and_the_ledger_does_not(
     for path in ("/pipeline/status", "/system", "/ready"):
         answer = reports.get(path)
         assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_unavailable")
+
+
+def test_a_redis_that_was_demoted_is_not_read_for_long(
+    reporting_settings: Settings,
+    writing: Engine,
+    make_queue: MakeQueue,
+    pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def accepted() -> int:
+        return int(client.get("/pipeline/status").get_json()["accepted"])
+
+    monkeypatch.setattr(reporting_app, "CONNECTION_SECONDS", 0.2)
+    moved = dataclasses.replace(reporting_settings, redis_url=pair.url)
+    client = create_app(moved, clock=lambda: NOW).test_client()
+    assert accepted() == 0
+    pair.move()
+    with pair.replica.client() as admin:
+        admin.replicaof("127.0.0.1", "1")  # it hears of nothing any more
+    make_queue(redis_url=pair.url).push([encode_event(make_event(1))])
+    wait_until(lambda: accepted() == 1, 5)
 
 
 def test_unknown_routes_and_methods_are_answered_in_json(reports: FlaskClient) -> None:

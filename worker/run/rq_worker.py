@@ -18,13 +18,13 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
+from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
     FORGET_JOB,
     PRUNE_JOB,
     SEGMENTS_JOB,
-    connect,
     rq_queue,
 )
 from shared.settings import Settings
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
+# RQ waits for a job for 15 s less than this, and for Redis's answer to that 10 s more: a Redis that
+# has gone without a word is noticed after 20 s.
+RQ_TTL_SECONDS = 25
 # Whoever can write to Redis can enqueue any function there is, `os.system` included.
 KNOWN_JOBS = frozenset({DRAIN_JOB, FORGET_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB})
 
@@ -55,6 +58,7 @@ class QuietWorker(SimpleWorker):
             [queue],
             name=worker_name(),
             connection=connection,
+            worker_ttl=RQ_TTL_SECONDS,
             serializer=JSONSerializer,
             log_job_description=False,
         )
@@ -67,6 +71,14 @@ class QuietWorker(SimpleWorker):
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
+
+    def teardown(self) -> None:
+        """RQ's own ends its thread, which listens for commands, only where Redis still answers."""
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]
+        finally:
+            if self.pubsub_thread is not None:
+                self.pubsub_thread.stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job of ours; any other is refused and forgotten, for its name is code to run."""

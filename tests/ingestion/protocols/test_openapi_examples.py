@@ -38,6 +38,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
 VARYING = {"queue_unavailable", "backlog_full"}
 
 
+FORGETFUL = {
+    "ready": ("appendonly", "no", "yes"),
+    "event": ("maxmemory-policy", "allkeys-lru", "noeviction"),
+}
+
+
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[Ingestion]:
     app = create_app(settings)
@@ -63,12 +69,13 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
     if example.name != "queue_not_durable":
         yield
         return
+    option, value, kept = FORGETFUL["ready" if example.path == "/ready" else "event"]
     with valkey.client() as client:
-        client.config_set("appendonly", "no")
+        client.config_set(option, value)
         try:
             yield
         finally:
-            client.config_set("appendonly", "yes")
+            client.config_set(option, kept)
 
 
 def comparable(name: str, value: Any) -> Any:
