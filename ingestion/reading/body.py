@@ -5,16 +5,20 @@ import re
 import zlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from ingestion.reading.request import Request
-from ingestion.reading.values import check_values, count_events_in
+from ingestion.reading.values import check_values
 from shared.errors import InvalidInput
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENTS = 1000
+# As it will be kept, and as JSON brings it: with what is cut off, in six bytes for a character.
 MAX_EVENT_BYTES = 32 * 1024
+MAX_EVENT_JSON_BYTES = 256 * 1024
 # Of compressed bodies: blocks and members cost, also those that hold nothing. JSON is compressed to
 # a third or less, and into one member, or one for each 64 KiB.
 MAX_GZIP_BYTES = MAX_BODY_BYTES // 2
@@ -117,8 +121,8 @@ def too_large() -> InvalidInput:
     return InvalidInput("too_large", sentence, status=413)
 
 
-def event_too_large() -> InvalidInput:
-    sentence = f"an event must have at most {MAX_EVENT_BYTES} bytes"
+def event_too_large(most: int = MAX_EVENT_BYTES) -> InvalidInput:
+    sentence = f"an event must have at most {most} bytes"
     return InvalidInput("too_large", sentence, status=413)
 
 
@@ -139,12 +143,14 @@ def payload_from(body: bytes, content_type: str, type_names: AbstractSet[str]) -
     if content_type.partition(";")[0].strip().lower() == NDJSON:
         events, is_batch = events_from_lines(body), True
     else:
-        check_values(body, lambda: count_events_in(body, type_names))
+        check_values(body, lambda: count_events(body, type_names))
         events, is_batch = events_from_json(decoded(body), type_names)
     if not events:
         raise InvalidInput("no_events", "the body holds no event")
     if len(events) > MAX_EVENTS:
         raise too_many()
+    if len(body.strip()) > MAX_EVENT_JSON_BYTES * len(events):
+        raise event_too_large(MAX_EVENT_JSON_BYTES)
     return Payload(events, is_batch, b"\\u0000" in body)
 
 
@@ -170,6 +176,15 @@ def events_from_json(value: object, type_names: AbstractSet[str]) -> tuple[list[
     raise InvalidInput("bad_type", "the body must be a JSON object or an array of them")
 
 
+def count_events(body: bytes, type_names: AbstractSet[str]) -> int:
+    """How many events_from_json will find, while none is decoded. Raises InvalidInput."""
+    array: Any = body.lstrip()
+    if array.startswith(b"{"):
+        members = decoded(body, decode_members)
+        array = b"" if members.keys() & type_names else bytes(members.get("events", b""))
+    return len(decoded(array, decode_elements)) if array.startswith(b"[") else 1
+
+
 def line_from(line: bytes) -> object:
     try:
         return decoded(line)
@@ -187,13 +202,15 @@ def finite(text: str) -> float:
 
 
 decode_json = msgspec.json.Decoder(float_hook=finite).decode
+decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+decode_elements = msgspec.json.Decoder(list[Raw]).decode
 
 
-def decoded(body: bytes) -> object:
+def decoded(body: bytes, decode: Callable[[bytes], Any] = decode_json) -> Any:
     if not body.strip():
         raise InvalidInput("invalid_json", "the body is empty")
     try:
-        return decode_json(body)
+        return decode(body)
     except msgspec.ValidationError:  # the one thing JSON allows and we do not: a number too large
         raise InvalidInput("number_out_of_range", "a number is out of range") from None
     except msgspec.DecodeError as error:

@@ -5,23 +5,18 @@ has half a million, and takes 200 times as long as one text of that size.
 """
 
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
-from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from shared.errors import InvalidInput
 
 # A thousand events with all fields and properties have 66,000.
-MAX_VALUES = 100_000
+MAX_VALUES = 80_000
 MAX_EVENT_VALUES = 20_000
 # All that tell JSON's values apart stand for themselves in texts, too.
 MARKS = (b",", b"[", b"{")
 
 encode_json = msgspec.json.Encoder().encode
-decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
-decode_elements = msgspec.json.Decoder(list[Raw]).decode
 
 
 def too_many_values() -> InvalidInput:
@@ -54,19 +49,6 @@ def count_values(body: bytes) -> int:
     # A value has a name and a text at most, each between two of these.
     quoted = plain.count(b'"') // 4
     return quoted if quoted > MAX_VALUES else count_marks(b"".join(plain.split(b'"')[::2]))
-
-
-def count_events_in(body: bytes, type_names: AbstractSet[str]) -> int:
-    """The events in a JSON body that is not decoded yet; enough of them where it cannot be, for
-    whoever tries says why."""
-    try:
-        elements: Any = body
-        if body.lstrip().startswith(b"{"):
-            members = decode_members(body)
-            elements = None if members.keys() & type_names else members.get("events")
-        return len(decode_elements(elements)) if elements else 1
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return MAX_VALUES // MAX_EVENT_VALUES
 
 
 def holds_nul(value: object) -> bool:
