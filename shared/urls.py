@@ -26,7 +26,7 @@ HEAD = re.compile(ANY + UP_TO_PATH)
 # Of a name in ASCII: RFC 1035 has 255 bytes, of which two are not written.
 MAX_HOST = 253
 # Names have three or four labels, and each that is international takes two microseconds.
-MAX_LABELS = 10
+MAX_LABELS = 6
 # Of a URL up to a path, where it is international: the parser needs a quarter of a microsecond for
 # each character, and for a label the square. The longest names that people have are a third of it.
 MAX_INTERNATIONAL = 128

@@ -1,14 +1,14 @@
 """Which page an event is about: its path without query or fragment, and the campaign behind it."""
 
 import re
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from shared.errors import InvalidInput
 from shared.fields import MAX_NAME, MAX_TEXT
 from shared.urls import is_absolute
 
 # Of one page's parameters; the campaigns that are known have nine, and each takes a microsecond.
-MAX_CAMPAIGN = 16
+MAX_CAMPAIGN = 12
 # A character has at most 12: four bytes, three for each. The one that is cut off is not kept.
 MAX_ENCODED = 12 * (MAX_NAME + 1)
 UTM = re.compile("&(utm_[^&=]*+)=([^&]++)")
@@ -56,4 +56,7 @@ def campaign_from(page: str) -> dict[str, str]:
 
 def parameter(text: str) -> str:
     """A name or value of a query string, decoded as far as anything of it is kept."""
-    return unquote_plus(text[:MAX_ENCODED])
+    plain = text[:MAX_ENCODED].replace("+", " ")
+    if "%" not in plain:
+        return plain
+    return unquote_to_bytes(plain.encode("utf-8", "replace")).decode("utf-8", "replace")

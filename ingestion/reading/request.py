@@ -8,7 +8,7 @@ import msgspec
 from shared.errors import InvalidInput
 
 # Of a query as it is sent: each parameter takes a microsecond, each byte that is no UTF-8 another.
-MAX_QUERY = 32 * 1024
+MAX_QUERY = 16 * 1024
 MAX_PARAMETERS = 100
 
 
