@@ -16,7 +16,7 @@ from shared.urls import parsed_host
 from tests.ingestion.costly import MAKERS, Costly, ordinary
 from tests.ingestion.test_door import NOW, Kept
 
-# A call takes some 0.1 us: 20 ms for an event, 100 ms in all, with room for a slow machine.
+# A call takes some 0.1 us. What C does within one is bounded by counts: reading/test_bounds.py.
 MAX_EVENT_CALLS = 100_000
 MAX_CALLS = 700_000
 # Of each kind of request, so many in this order are looked at; bench/costs.py measures them all.
