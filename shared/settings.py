@@ -325,7 +325,7 @@ def masked(address: str) -> str:
     """A URL fit for a log: its password, if any, replaced by asterisks."""
     # Up to the last @: a password may hold one that was not percent-encoded, or a slash.
     address = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", address)
+    return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", address)
 
 
 def is_loopback(host: str) -> bool:

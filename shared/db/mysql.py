@@ -3,11 +3,9 @@
 Whatever one of them lacks is asked of the server itself; its name is for people only.
 """
 
-import ssl
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
 from typing import Any, NamedTuple
 
 import pymysql
@@ -31,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from shared.db.dialect import Changes, Dialect, Fault
-from shared.errors import BadSetting
+from shared.db.mysql_address import CHARSET, options_of, tls_arguments
 from shared.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -145,13 +143,16 @@ class MySQL(Dialect):
         return self.abilities.kind
 
     def with_driver(self, url: URL) -> URL:
-        refuse_unknown_options(url)
-        return url.set(drivername=f"{url.get_backend_name()}+pymysql")
+        driver = f"{url.get_backend_name()}+pymysql"
+        return url.set(drivername=driver, query=dict(options_of(url).driver))
 
-    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+    def engine_options(
+        self, url: URL, settings: Settings, statement_seconds: int
+    ) -> dict[str, Any]:
         self.statement_seconds = statement_seconds
+        arguments = connect_arguments(url, statement_seconds)
         return {
-            "connect_args": connect_arguments(settings, statement_seconds),
+            "connect_args": arguments | tls_arguments(options_of(url), settings),
             "pool_pre_ping": True,
             "pool_recycle": RECYCLE_SECONDS,
             "paramstyle": "format",  # what executemany with tuples needs; see worker.batch.insert
@@ -253,31 +254,16 @@ class MySQL(Dialect):
         return Fault.UNAVAILABLE if isinstance(error.orig, pymysql.err.InternalError) else None
 
 
-def refuse_unknown_options(url: URL) -> None:
-    """What other drivers call `ssl-mode` or `sslmode` would be an unknown argument to this one, and
-    `ssl=true` no context. Raises BadSetting."""
-    known = {*signature(pymysql.Connection).parameters, "ssl_check_hostname"} - {"ssl"}
-    for name in url.query:
-        if name not in known:
-            raise BadSetting(
-                f"DATABASE_URL: has the option {name!r}, which is not known; "
-                "for TLS set FORCE_SSL=true, or DATABASE_CA_PATH"
-            )
-
-
-def connect_arguments(settings: Settings, statement_seconds: int) -> dict[str, Any]:
+def connect_arguments(url: URL, statement_seconds: int) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "charset": "utf8mb4",
+        "charset": CHARSET,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "read_timeout": statement_seconds + ANSWER_SECONDS,
         "write_timeout": statement_seconds,
     }
-    if settings.database_ca_path or settings.force_ssl:
-        try:
-            context = ssl.create_default_context(cafile=settings.database_ca_path or None)
-        except (OSError, ssl.SSLError) as error:
-            raise BadSetting(f"DATABASE_CA_PATH: {settings.database_ca_path}: {error}") from error
-        arguments["ssl"] = context
+    if url.password:
+        # The driver would take it for Latin 1; the server has hashed it as it is in UTF-8.
+        arguments["password"] = url.password.encode()
     return arguments
 
 
