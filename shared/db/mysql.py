@@ -30,6 +30,13 @@ from sqlalchemy.types import TypeEngine
 
 from shared.db.dialect import Changes, Dialect, Fault
 from shared.db.mysql_address import CHARSET, options_of, tls_arguments
+from shared.db.mysql_packets import (
+    MAX_PACKET,
+    PACKET_TOO_LARGE,
+    USUAL_PACKET_BYTES,
+    BoundCursor,
+    refuse_small_packets,
+)
 from shared.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -41,7 +48,7 @@ RECYCLE_SECONDS = 1800
 # character set, null, a check failed, JSON invalid, packet too large, row too large.
 # https://mariadb.com/docs/server/reference/error-codes
 POISON_CODES = frozenset(
-    {1048, 1118, 1139, 1153, 1264, 1265, 1292, 1366, 1367, 1406, 3140, 3819, 4025, 8025}
+    {1048, 1118, 1139, PACKET_TOO_LARGE, 1264, 1265, 1292, 1366, 1367, 1406, 3140, 3819, 4025, 8025}
 )
 # A table, or a column.
 NOT_THERE_CODES = frozenset({1146, 1054})
@@ -58,13 +65,10 @@ SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
-MAX_PACKET = "max_allowed_packet"
 SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s)"
 
 # What is left of a packet for all of a statement that is not the one long value in it.
 STATEMENT_BYTES = 8 << 10
-# MariaDB's own default; TiDB's and MySQL's is four times that.
-USUAL_PACKET_BYTES = 16 << 20
 # Of a character in UTF-8.
 MOST_BYTES = 4
 
@@ -151,6 +155,7 @@ class MySQL(Dialect):
     ) -> dict[str, Any]:
         self.statement_seconds = statement_seconds
         arguments = connect_arguments(url, statement_seconds)
+        arguments["cursorclass"] = partial(BoundCursor, most_bytes=self.max_packet_bytes)
         return {
             "connect_args": arguments | tls_arguments(options_of(url), settings),
             "pool_pre_ping": True,
@@ -163,6 +168,7 @@ class MySQL(Dialect):
             self.abilities = ask(connection)
             # What comes next concerns the next transaction, and this one has begun with the asking.
             connection.rollback()
+        refuse_small_packets(self.abilities.max_packet_bytes)
         limit = self.abilities.time_limit
         if limit is not None and limit.is_for_all and self.statement_seconds:
             self.limit_time(self.statement_seconds, connection, None)
@@ -229,6 +235,9 @@ class MySQL(Dialect):
     def max_value_bytes(self) -> int:
         """The driver escapes bytes: each may become two."""
         return max(1, (self.abilities.max_packet_bytes - STATEMENT_BYTES) // 2)
+
+    def max_packet_bytes(self) -> int:
+        return self.abilities.max_packet_bytes
 
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)

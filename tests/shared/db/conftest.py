@@ -44,6 +44,7 @@ def strange_server(authority: Authority) -> Iterator[MariaDbServer]:
         "sql-mode": "ANSI,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES",
         "character-set-server": "latin1",
         "max-allowed-packet": SMALL_PACKET_BYTES,
+        "innodb-force-primary-key": "ON",
         "plugin-load-add": "auth_ed25519",
         "ssl-ca": authority.path,
         "ssl-cert": own.cert,
