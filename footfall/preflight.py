@@ -78,7 +78,7 @@ def check_redis(settings: Settings) -> str | None:
                 return check_durability(client)
     except redis.BusyLoadingError:
         pass  # it is there, and answers once it has read its file
-    except (redis.RedisError, ValueError) as error:
+    except redis.RedisError as error:
         raise BadSetting(explain_redis(settings, error)) from error
     return None
 

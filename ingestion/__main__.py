@@ -3,9 +3,12 @@
 from ingestion.visitor.countries import open_countries
 from shared.errors import BadSetting
 from shared.process import refuse, share_metrics, start, warn_if_open
+from shared.queue.event_queue import connect
 from shared.settings import Settings
 
 GRACE_SECONDS = 5
+# Nothing is connected to, only what the address says is read.
+REFUSAL_SECONDS = 1
 # Under gunicorn a thread is busy for as long as a client takes to send, so one is never enough.
 MIN_GUNICORN_THREADS = 4
 
@@ -20,8 +23,9 @@ def load_app() -> object:
 def main() -> None:
     settings = start("ingestion")
     try:
-        # Each server process opens it for itself; one that cannot would only be started again.
+        # Each server process opens them for itself; one that cannot would only be started again.
         open_countries(settings.country_database)
+        connect(settings, REFUSAL_SECONDS).close()
     except BadSetting as error:
         refuse(error)
     warn_if_open("ingestion", settings.ingestion_host, settings.api_auth)

@@ -1,10 +1,15 @@
 """Start reporting: `python -m reporting`, on gunicorn."""
 
+from shared.db.database import make_engine
+from shared.errors import BadSetting
 from shared.http import gunicorn_server
-from shared.process import share_metrics, start, warn_if_open
+from shared.process import refuse, share_metrics, start, warn_if_open
+from shared.queue.event_queue import connect
 from shared.settings import Settings
 
 THREADS = 4
+# Nothing is connected to, only what the addresses say is read.
+REFUSAL_SECONDS = 1
 
 
 def load_app() -> object:
@@ -16,6 +21,12 @@ def load_app() -> object:
 
 def main() -> None:
     settings = start("reporting")
+    try:
+        # Each server process makes its own; one that cannot would only be started again.
+        make_engine(settings).dispose()
+        connect(settings, REFUSAL_SECONDS).close()
+    except BadSetting as error:
+        refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
     share_metrics(settings.reporting_processes)
     gunicorn_server.serve(
