@@ -3,7 +3,7 @@
 from shared.db.database import make_engine
 from shared.errors import BadSetting
 from shared.http import gunicorn_server
-from shared.process import refuse, share_metrics, start, warn_if_open
+from shared.process import refuse, resolve, share_metrics, start, warn_if_open
 from shared.queue.event_queue import connect
 from shared.settings import Settings
 
@@ -25,13 +25,14 @@ def main() -> None:
         # Each server process makes its own; one that cannot would only be started again.
         make_engine(settings).dispose()
         connect(settings, REFUSAL_SECONDS).close()
+        _, address = resolve("REPORTING", settings.reporting_host, settings.reporting_port)
     except BadSetting as error:
         refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
     share_metrics(settings.reporting_processes)
     gunicorn_server.serve(
         load_app,
-        host=settings.reporting_host,
+        host=address[0],
         port=settings.reporting_port,
         processes=settings.reporting_processes,
         threads=THREADS,

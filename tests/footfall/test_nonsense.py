@@ -188,7 +188,9 @@ def test_a_command_names_it(
     ("module", "name", "value"),
     [
         ("ingestion", "REDIS_URL", f"redis://:secret@{NOBODY}?x=y"),
+        ("ingestion", "INGESTION_HOST", "256.1.1.1"),
         ("reporting", "DATABASE_URL", f"mysql://u:secret@{NOBODY}/d?x=y"),
+        ("reporting", "REPORTING_HOST", "256.1.1.1"),
         ("worker", "DATABASE_URL", f"mysql://u:secret@{NOBODY}/d?ssl_ca=/nowhere"),
     ],
 )
