@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import pymysql
@@ -166,9 +167,12 @@ class ValkeyServer(Server):
 class MariaDbServer(Server):
     """MariaDB on a free port, with a user root who has no password and tables that are ours."""
 
-    def __init__(self, buffer_pool: str = "64M") -> None:
+    def __init__(
+        self, buffer_pool: str = "64M", options: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
         super().__init__()
         self.buffer_pool = buffer_pool
+        self.options = options
         self.port = free_port()
         self.databases = 0
 
@@ -187,6 +191,7 @@ class MariaDbServer(Server):
             "local-infile": "1",
             "innodb-flush-log-at-trx-commit": "1",
             "innodb-buffer-pool-size": self.buffer_pool,
+            **self.options,
         }
         given = [f"--{name}={value}" for name, value in options.items()]
         return [mariadb_program("mariadbd"), "--no-defaults", *given]

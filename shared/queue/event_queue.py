@@ -18,7 +18,7 @@ from redis.retry import Retry
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
-from shared.errors import Unavailable
+from shared.errors import BadSetting, Unavailable
 from shared.event import decode_event
 from shared.queue import scripts
 from shared.queue.push import PushScript
@@ -241,9 +241,26 @@ def periodic_queue_name(settings: Settings) -> str:
 
 
 def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
-    """A client that never repeats a command by itself: a push repeated blindly counts twice."""
+    """A client that never repeats a command by itself: a push repeated blindly counts twice.
+
+    Raises BadSetting for an address with options that are not understood.
+    """
+    try:
+        client = make_client(settings.redis_address, timeout_seconds)
+        pool = client.connection_pool
+        # Of those that are not known, only a connection would say so, at its first use.
+        pool.connection_class(**pool.connection_kwargs)
+        if pool.connection_kwargs.get("decode_responses"):
+            raise ValueError("decode_responses must not be set: answers are bytes")
+    except (TypeError, ValueError, redis.RedisError) as error:
+        address = masked(settings.redis_address)
+        raise BadSetting(f"REDIS_URL: cannot use {address}: {error}") from error
+    return client
+
+
+def make_client(address: str, timeout_seconds: float) -> "redis.Redis":
     return redis.Redis.from_url(
-        settings.redis_address,
+        address,
         socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
         socket_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 0),

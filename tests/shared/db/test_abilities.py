@@ -6,7 +6,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from sqlalchemy import String, create_engine
+from sqlalchemy import String, create_engine, make_url
 from sqlalchemy.dialects import mysql as core
 
 from shared.db.dialects import remember
@@ -47,6 +47,7 @@ class Server:
         return self.rows
 
 
+ADDRESS = make_url("mysql://root@h/d")
 MARIADB = Server("10.11.6-MariaDB", ["utf8mb4_nopad_bin"], ["max_statement_time"])
 NEW_MARIADB = Server(
     "11.8.1-MariaDB", ["utf8mb4_0900_bin", "utf8mb4_nopad_bin"], ["max_statement_time"]
@@ -126,7 +127,7 @@ def test_text_that_is_kept_as_bytes_is_read_as_text() -> None:
 
 def test_what_ends_writing_too_is_told_how_long_that_may_take() -> None:
     dialect = MySQL()
-    dialect.engine_options(Settings(), statement_seconds=20)
+    dialect.engine_options(ADDRESS, Settings(), statement_seconds=20)
     dialect.prepare(OCEANBASE, None)
     assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (20_000_000,))
     dialect.limit_time(3, OCEANBASE, None)
@@ -135,7 +136,7 @@ def test_what_ends_writing_too_is_told_how_long_that_may_take() -> None:
 
 def test_what_ends_reading_only_is_told_to_readers_only() -> None:
     dialect = MySQL()
-    dialect.engine_options(Settings(), statement_seconds=20)
+    dialect.engine_options(ADDRESS, Settings(), statement_seconds=20)
     dialect.prepare(MYSQL, None)
     assert not any(statement.startswith("SET") for statement, _ in MYSQL.told[-2:])
 
