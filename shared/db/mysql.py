@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Insert,
+    String,
     Table,
     event,
     func,
@@ -123,6 +124,7 @@ class BinaryText(mysql.VARBINARY):
     """
 
     cache_ok = True
+    literal_processor = String.literal_processor
 
     def bind_processor(self, _dialect: CoreDialect) -> None:
         return None

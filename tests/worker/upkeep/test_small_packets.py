@@ -16,16 +16,16 @@ from tests.events import make_event
 from tests.migration import migrate
 from tests.refused import SMALL_PACKET_BYTES, small_packets
 from tests.segmented import build_all, in_force
-from tests.servers import MariaDbServer
 
 # Of 2,000 characters each, and each of them is escaped.
 LONG_PATHS = 1_200
 
 
-@pytest.fixture
-def small(mariadb: MariaDbServer, mariadb_url: str, settings: Settings) -> Iterator[Settings]:
-    with small_packets(mariadb):
-        yield replace(settings, database_url=mariadb_url)
+@pytest.fixture(params=["mariadb", "oceanbase"])
+def small(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Settings]:
+    url = request.getfixturevalue(f"{request.param}_url")
+    with small_packets(request.getfixturevalue(request.param)):
+        yield replace(settings, database_url=url)
 
 
 @pytest.fixture
