@@ -177,21 +177,26 @@ def test_with_repeats_and_workers_killed_they_still_do(stack: Stack) -> None:
 
 
 def kill_in_the_middle(stack: Stack) -> None:
-    """All workers, until a batch is left that none of them has finished."""
-    wait_until(lambda: has_batches(stack) and is_left_by_killed(stack))
+    """All workers, once they are stopped with a batch in their hands."""
+    wait_until(lambda: has_batches(stack) and are_stopped_at_work(stack))
+    for worker in stack.workers:
+        worker.kill()
+        worker.start()
 
 
 def has_batches(stack: Stack) -> bool:
     return bool(stack.status()["processing"])
 
 
-def is_left_by_killed(stack: Stack) -> bool:
+def are_stopped_at_work(stack: Stack) -> bool:
+    """They go on where they were between two batches."""
     for worker in stack.workers:
-        worker.kill()
-    is_left = has_batches(stack)
+        worker.pause()
+    if has_batches(stack):
+        return True
     for worker in stack.workers:
-        worker.start()
-    return is_left
+        worker.resume()
+    return False
 
 
 def check_stats(stack: Stack, sent: list[Sent]) -> None:
