@@ -1,4 +1,5 @@
-"""Private servers for the tests: real Valkey, real MariaDB and our own services, on this machine.
+"""Private servers for the tests: real Valkey, MariaDB and OceanBase and our own services, on this
+machine.
 
 Each is a class that starts, stops, kills and pauses one process, which it knows by its id. On Linux
 the process also ends when the tests themselves are killed.
@@ -6,6 +7,7 @@ the process also ends when the tests themselves are killed.
 
 import contextlib
 import getpass
+import importlib.util
 import os
 import shutil
 import signal
@@ -19,7 +21,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import ClassVar, Self
 
 import pymysql
 import redis
@@ -164,8 +166,49 @@ class ValkeyServer(Server):
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
 
-class MariaDbServer(Server):
-    """MariaDB on a free port, with a user root who has no password and tables that are ours."""
+class SqlServer(Server):
+    """A server of MySQL's protocol on a free port, with a user root who has no password and tables
+    that are ours."""
+
+    # What the database is called in names of tests and of figures.
+    kind: ClassVar[str]
+    # What to do where it is not installed.
+    advice: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.port = free_port()
+        self.databases = 0
+
+    @staticmethod
+    def is_installed() -> bool:
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except pymysql.err.OperationalError:
+            return False
+        return True
+
+    def execute(self, statement: str) -> None:
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
+            connection.cursor().execute(statement)
+
+    def create_database(self) -> str:
+        """An empty database, in the character set that this server happens to prefer; its URL."""
+        self.databases += 1
+        name = f"footfall_{self.databases}"
+        self.execute(f"CREATE DATABASE {name}")
+        return f"mysql://root@127.0.0.1:{self.port}/{name}"
+
+    def drop_database(self, url: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]}")
+
+
+class MariaDbServer(SqlServer):
+    kind = "mariadb"
+    advice = "MariaDB is not installed; to get it: apt-get install mariadb-server"
 
     def __init__(
         self, buffer_pool: str = "64M", options: Mapping[str, object] = MappingProxyType({})
@@ -173,8 +216,6 @@ class MariaDbServer(Server):
         super().__init__()
         self.buffer_pool = buffer_pool
         self.options = options
-        self.port = free_port()
-        self.databases = 0
 
     @staticmethod
     def is_installed() -> bool:
@@ -213,26 +254,38 @@ class MariaDbServer(Server):
         if made.returncode:
             raise RuntimeError(f"cannot make a database:\n{made.stdout}{made.stderr}")
 
-    def is_ready(self) -> bool:
-        try:
-            self.execute("SELECT 1")
-        except pymysql.err.OperationalError:
-            return False
-        return True
 
-    def execute(self, statement: str) -> None:
-        with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
-            connection.cursor().execute(statement)
+class OceanBaseServer(SqlServer):
+    """OceanBase's engine as one process, from the wheel that is a dependency of development."""
 
-    def create_database(self) -> str:
-        """An empty database, in the character set that this server happens to prefer; its URL."""
-        self.databases += 1
-        name = f"footfall_{self.databases}"
-        self.execute(f"CREATE DATABASE {name}")
-        return f"mysql://root@127.0.0.1:{self.port}/{name}"
+    kind = "oceanbase"
+    advice = "OceanBase is not installed; its wheel, pylibseekdb, is for Linux on x86-64 only"
 
-    def drop_database(self, url: str) -> None:
-        self.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]}")
+    @staticmethod
+    def is_installed() -> bool:
+        return bool(oceanbase_program())
+
+    @property
+    def home(self) -> Path:
+        """It makes a directory `log` in there, and ours has a file of that name."""
+        return self.directory / "home"
+
+    def command(self) -> list[str]:
+        # With less of either it does not start; its file of data grows by itself.
+        parameters = {"memory_budget": "1G", "log_disk_size": "2G"}
+        given = [p for k, v in parameters.items() for p in ("--parameter", f"{k}={v}")]
+        options = ["--nodaemon", "--port", str(self.port), "--base-dir", str(self.home)]
+        return [oceanbase_program(), *options, *given]
+
+    def environment(self) -> Mapping[str, str]:
+        """It would tell its maker of each start."""
+        return os.environ | {"TELEMETRY_ENABLED": "false"}
+
+    def start(self) -> None:
+        self.home.mkdir(exist_ok=True)
+        super().start()
+        # It listens on all addresses of the machine, and root has no password.
+        self.execute("SET GLOBAL ob_tcp_invited_nodes = '127.0.0.1'")
 
 
 class ServiceProcess(Server):
@@ -273,6 +326,13 @@ class ServiceProcess(Server):
 def mariadb_program(name: str) -> str:
     """The program's path, also where Debian keeps servers; empty if there is none."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
+
+
+def oceanbase_program() -> str:
+    """The program's path, without importing the wheel; empty if there is none."""
+    wheel = importlib.util.find_spec("pylibseekdb")
+    places = wheel.submodule_search_locations if wheel else None
+    return shutil.which("seekdb", path=os.pathsep.join(places or ())) or ""
 
 
 def leashed() -> list[str]:

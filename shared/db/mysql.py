@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Insert,
+    String,
     Table,
     event,
     func,
@@ -126,6 +127,7 @@ class BinaryText(mysql.VARBINARY):
     """
 
     cache_ok = True
+    literal_processor = String.literal_processor
 
     def bind_processor(self, _dialect: CoreDialect) -> None:
         return None

@@ -1,4 +1,4 @@
-"""A migrated database, once with SQLite and once with MariaDB; and a server that is unlike both."""
+"""A migrated database, on each kind of server in turn; and a server that is unlike all of them."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from shared.db.database import writing_engine
 from shared.settings import Settings
 from tests.certificates import Authority
-from tests.conftest import NO_MARIADB, require
+from tests.conftest import require
 from tests.migration import migrate
 from tests.refused import SMALL_PACKET_BYTES
 from tests.servers import MariaDbServer
@@ -38,7 +38,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def strange_server(authority: Authority) -> Iterator[MariaDbServer]:
     """A MariaDB whose operator has chosen everything else than it comes with: how text is written,
     which characters there are, how much is taken at once, who may log in how, and TLS."""
-    require(MariaDbServer.is_installed(), NO_MARIADB)
+    require(MariaDbServer.is_installed(), MariaDbServer.advice)
     own = authority.certify("server")
     options = {
         "sql-mode": "ANSI,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES",
