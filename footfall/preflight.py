@@ -12,6 +12,7 @@ from ingestion.visitor.countries import open_countries
 from shared.db.database import NOT_MIGRATED, check_connection, make_engine
 from shared.db.schema import check_schema
 from shared.errors import BadSetting, Unavailable
+from shared.process import resolve
 from shared.queue.connections import connect
 from shared.queue.durability import check_durability
 from shared.settings import Settings, masked
@@ -28,12 +29,8 @@ def check_ports(*addresses: tuple[str, str, int]) -> None:
 
 
 def listen(prefix: str, host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise BadSetting(f"{prefix}_HOST: {host} is no address: {error.strerror}") from error
-    family, kind, protocol, _, address = found[0]
-    listener = socket.socket(family, kind, protocol)
+    family, address = resolve(prefix, host, port)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         # Connections of the last run that linger in TIME_WAIT are no obstacle, a listener is.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,7 +76,7 @@ def check_redis(settings: Settings) -> str | None:
                 return check_durability(client)
     except redis.BusyLoadingError:
         pass  # it is there, and answers once it has read its file
-    except (redis.RedisError, ValueError) as error:
+    except redis.RedisError as error:
         raise BadSetting(explain_redis(settings, error)) from error
     return None
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from ingestion.visitor.countries import open_countries
 from shared.errors import BadSetting
-from shared.process import refuse, share_metrics, start, warn_if_open
+from shared.process import refuse, resolve, share_metrics, start, warn_if_open
+from shared.queue.connections import connect
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from ingestion.doors.rsgi import RsgiDoor
 
 GRACE_SECONDS = 5
+# Nothing is connected to, only what the address says is read.
+REFUSAL_SECONDS = 1
 # Under gunicorn a thread is busy for as long as a client takes to send, so one is never enough.
 MIN_GUNICORN_THREADS = 4
 # Of Granian: connections not accepted yet, connections in all, and how long a head may take.
@@ -35,25 +38,28 @@ def load_rsgi() -> "RsgiDoor":
     from ingestion.app import create_app
     from ingestion.doors.rsgi import RsgiDoor
 
-    return RsgiDoor(create_app(Settings.from_env()))
+    app = create_app(Settings.from_env())
+    return RsgiDoor(app.door, app)
 
 
 def main() -> None:
     settings = start("ingestion")
     try:
-        # Each server process opens it for itself; one that cannot would only be started again.
+        # Each server process opens them for itself; one that cannot would only be started again.
         open_countries(settings.country_database)
+        connect(settings, REFUSAL_SECONDS).close()
+        _, address = resolve("INGESTION", settings.ingestion_host, settings.ingestion_port)
     except BadSetting as error:
         refuse(error)
     warn_if_open("ingestion", settings.ingestion_host, settings.api_auth)
     share_metrics(settings.ingestion_processes)
     if settings.ingestion_server == "granian":
-        serve_with_granian(settings)
+        serve_with_granian(settings, address[0])
     else:
-        serve_with_gunicorn(settings)
+        serve_with_gunicorn(settings, address[0])
 
 
-def serve_with_granian(settings: Settings) -> None:
+def serve_with_granian(settings: Settings, address: str) -> None:
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -62,7 +68,7 @@ def serve_with_granian(settings: Settings) -> None:
     raise_open_files()
     Granian(
         "ingestion.__main__:load_rsgi",
-        address=settings.ingestion_host,
+        address=address,
         port=settings.ingestion_port,
         interface=Interfaces.RSGI,
         factory=True,
@@ -86,12 +92,12 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def serve_with_gunicorn(settings: Settings) -> None:
+def serve_with_gunicorn(settings: Settings, address: str) -> None:
     from shared.http import gunicorn_server
 
     gunicorn_server.serve(
         load_app,
-        host=settings.ingestion_host,
+        host=address,
         port=settings.ingestion_port,
         processes=settings.ingestion_processes,
         threads=max(MIN_GUNICORN_THREADS, settings.ingestion_threads),

@@ -18,9 +18,12 @@ from urllib.parse import quote, urlsplit
 from dotenv import dotenv_values
 
 from shared.errors import BadSetting
+from shared.fields import MAX_NAME
 
 # A Unix socket's path has 108 bytes on Linux, 104 on macOS, terminator included.
 MAX_SOCKET_PATH_BYTES = 100
+# Control characters, and what is left of bytes that are not UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
@@ -29,6 +32,29 @@ def setting(default: object, description: str, parse: Callable[[str], object]) -
 
 
 def text(value: str) -> str:
+    """Of one line, in UTF-8: what else there is breaks paths, headers and logs."""
+    if UNPRINTABLE.search(value):
+        raise ValueError("must be one line of text, without control characters")
+    return value
+
+
+def directory(value: str) -> Path:
+    if "?" in text(value):  # the rest would be options of the SQLite file's address
+        raise ValueError("must be a path without ?")
+    return Path(value)
+
+
+def host(value: str) -> str:
+    try:
+        text(value).encode("idna")
+    except UnicodeError:  # which the look-up of names raises as well
+        raise ValueError("must have the name or the address of a machine") from None
+    return value
+
+
+def site_name(value: str) -> str:
+    if len(text(value)) > MAX_NAME:
+        raise ValueError(f"must have at most {MAX_NAME} characters")
     return value
 
 
@@ -68,15 +94,17 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if value.partition("://")[0] not in schemes:
+        if text(value).partition("://")[0] not in schemes:
             raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}://")
         try:
-            urlsplit(value).port  # noqa: B018  # it is read to be checked
+            parts = urlsplit(value)
+            parts.port  # noqa: B018  # it is read to be checked
         except ValueError:  # its own message would show a part of the password
             raise ValueError(
                 "must be a URL with a port from 0 to 65535; write / ? # @ : in a password as "
                 "%2F %3F %23 %40 %3A"
             ) from None
+        host(parts.hostname or "")
         return value
 
     return parse
@@ -94,7 +122,7 @@ def web_address(value: str) -> str:
 
 
 def names(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(text(part.strip()) for part in value.split(",") if part.strip())
 
 
 def header_safe(value: str) -> str:
@@ -122,7 +150,9 @@ class Settings:
     """The settings of one process, checked."""
 
     data_dir: Path = setting(  # noqa: RUF009  # a Path never changes
-        Path("data"), "Directory of the embedded Valkey, the SQLite file and the spool.", Path
+        Path("data"),
+        "Directory of the embedded Valkey, the SQLite file and the spool.",
+        directory,
     )
     database_url: str = setting(
         "",
@@ -162,7 +192,7 @@ class Settings:
         "this and of `REDIS_KEY`.",
         key_name,
     )
-    ingestion_host: str = setting("127.0.0.1", "Address ingestion listens on.", text)
+    ingestion_host: str = setting("127.0.0.1", "Address ingestion listens on.", host)
     ingestion_port: int = setting(8000, "Port ingestion listens on.", integer(1, 65535))
     ingestion_server: str = setting(
         "granian", "Server of ingestion: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
@@ -184,7 +214,7 @@ class Settings:
         "name by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
         web_address,
     )
-    reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)
+    reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", host)
     reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))
     reporting_processes: int = setting(
         1, "Processes of the reporting server on this machine.", integer(1, 256)
@@ -235,7 +265,7 @@ class Settings:
         integer(1, 3600),
     )
     default_site_id: str = setting(
-        "", "Site of events that name none. Empty: they are refused.", text
+        "", "Site of events that name none. Empty: they are refused.", site_name
     )
     api_auth: str = setting(
         "",
@@ -283,7 +313,7 @@ class Settings:
         Raises BadSetting with one line for each setting that cannot be used.
         """
         if environ is None:
-            environ = {k: v for k, v in dotenv_values(".env").items() if v} | dict(os.environ)
+            environ = read_dot_env() | dict(os.environ)
         values: dict[str, object] = {}
         problems: list[str] = []
         for field in dataclasses.fields(cls):
@@ -336,6 +366,13 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'footfall.db'}"
 
 
+def read_dot_env() -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(".env").items() if value}
+    except (OSError, ValueError) as error:
+        raise BadSetting(f".env: cannot be read: {error}") from error
+
+
 def read(environ: Mapping[str, str], name: str) -> str | None:
     """The value of `name`, of the file that `name_FILE` names, or None where neither is set."""
     aliases = (name, "TIDB_CA_PATH") if name == "DATABASE_CA_PATH" else (name,)
@@ -351,7 +388,7 @@ def masked(address: str) -> str:
     """A URL fit for a log: its password, if any, replaced by asterisks."""
     # Up to the last @: a password may hold one that was not percent-encoded, or a slash.
     address = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", address)
+    return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", address)
 
 
 def is_loopback(host: str) -> bool:

@@ -17,7 +17,7 @@ from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.failover import Pair, pair_in
-from tests.servers import MariaDbServer, ValkeyServer
+from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
 # The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
 hypothesis.settings.register_profile("footfall", derandomize=True, deadline=None)
@@ -25,10 +25,6 @@ hypothesis.settings.load_profile("footfall")
 
 MakeQueue = Callable[..., EventQueue]
 MakeIngestion = Callable[..., Ingestion]
-NO_MARIADB = (
-    "MariaDB is not installed: whatever needs it is not tested. "
-    "To test it: apt-get install mariadb-server"
-)
 
 
 def require(is_there: object, reason: str) -> None:
@@ -71,7 +67,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariaDbServer]:
-    require(MariaDbServer.is_installed(), NO_MARIADB)
+    require(MariaDbServer.is_installed(), MariaDbServer.advice)
     with MariaDbServer() as server:
         yield server
 
@@ -82,6 +78,21 @@ def mariadb(mariadb_server: MariaDbServer) -> Iterator[MariaDbServer]:
     mariadb_server.revive()
     yield mariadb_server
     mariadb_server.revive()
+
+
+@pytest.fixture(scope="session")
+def oceanbase_server() -> Iterator[OceanBaseServer]:
+    require(OceanBaseServer.is_installed(), OceanBaseServer.advice)
+    with OceanBaseServer() as server:
+        yield server
+
+
+@pytest.fixture
+def oceanbase(oceanbase_server: OceanBaseServer) -> Iterator[OceanBaseServer]:
+    """An OceanBase that runs. The test may kill or pause it."""
+    oceanbase_server.revive()
+    yield oceanbase_server
+    oceanbase_server.revive()
 
 
 @pytest.fixture
@@ -99,7 +110,16 @@ def mariadb_url(mariadb: MariaDbServer) -> Iterator[str]:
     mariadb.drop_database(url)
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture
+def oceanbase_url(oceanbase: OceanBaseServer) -> Iterator[str]:
+    """An empty database on OceanBase."""
+    url = oceanbase.create_database()
+    yield url
+    oceanbase.revive()
+    oceanbase.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "oceanbase"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database, on each kind of server in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")

@@ -117,7 +117,8 @@ class Stack:
         with engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT event_id FROM events").all()
         engine.dispose()
-        return [row[0] for row in rows]
+        # A server without a collation that is exact keeps text as bytes.
+        return [found.decode() if isinstance(found, bytes) else found for (found,) in rows]
 
     def __enter__(self) -> Self:
         engine = writing_engine(self.settings)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import (
+    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -71,17 +72,34 @@ def make_engine(
     try:
         url = make_url(settings.database_address)
         dialect = dialect_for(url)
-    except Exception as error:
+        engine = create_engine(
+            dialect.with_driver(url),
+            hide_parameters=True,  # an error names no visitor
+            **dialect.engine_options(url, settings, statement_seconds),
+            **options,
+        )
+    except (ValueError, TypeError, ArgumentError) as error:
         raise BadSetting(f"DATABASE_URL: {error}") from error
-    engine = create_engine(
-        dialect.with_driver(url),
-        hide_parameters=True,  # an error names no visitor
-        **dialect.engine_options(settings, statement_seconds),
-        **options,
-    )
     remember(engine, dialect)
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", dialect.prepare)
     return engine
+
+
+def connect(core: Dialect, _record: object, arguments: Any, options: Any) -> Any:
+    """A new connection of the driver's.
+
+    While it makes one, a driver also raises what is no error of its own: of a password or an answer
+    that it cannot read, of a way to log in for which it lacks a library. No statement is to blame.
+    """
+    driver = core.loaded_dbapi
+    try:
+        return core.connect(*arguments, **options)
+    except driver.Error:
+        raise
+    except Exception as error:
+        sentence = f"cannot connect: {type(error).__name__}: {error}"
+        raise driver.OperationalError(sentence) from error
 
 
 @contextmanager
@@ -123,7 +141,8 @@ def meaning_of(error: DBAPIError) -> Exception:
         case Fault.UNAVAILABLE:
             return unavailable(error.orig or error)
         case None:
-            return error
+            # Without a statement, it is the connection that cannot be used.
+            return error if error.statement else unavailable(error.orig or error)
 
 
 def fault_of_kind(error: DBAPIError) -> Fault | None:

@@ -59,9 +59,16 @@ class SQLite(Dialect):
     value_errors = (OverflowError,)  # an integer beyond its 64 bits
 
     def with_driver(self, url: URL) -> URL:
+        """How the file is opened is said here, not in the address."""
+        if url.host or url.username:
+            raise ValueError("has a host; the file of a SQLite is sqlite:////path/file.db")
+        for name in url.query:
+            raise ValueError(f"has the option {name!r}; one of SQLite has none")
         return url
 
-    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+    def engine_options(
+        self, url: URL, settings: Settings, statement_seconds: int
+    ) -> dict[str, Any]:
         return {"connect_args": {"timeout": BUSY_SECONDS}}
 
     def prepare(self, connection: sqlite3.Connection, _record: object) -> None:

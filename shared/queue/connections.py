@@ -25,8 +25,9 @@ from redis.connection import (
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from shared.errors import BadSetting
 from shared.queue.faults import leads_elsewhere
-from shared.settings import Settings
+from shared.settings import Settings, masked
 
 # Connecting and answering together stay below the second within which ingestion answers 503.
 CONNECT_TIMEOUT_SECONDS = 0.3
@@ -131,12 +132,24 @@ KINDS: dict[Any, Any] = {
 def connect(
     settings: Settings, timeout_seconds: float, max_age_seconds: float = math.inf
 ) -> "redis.Redis":
-    """A client that never repeats a command by itself: a push repeated blindly counts twice."""
+    """A client that never repeats a command by itself: a push repeated blindly counts twice.
+
+    Raises BadSetting for an address with options that are not understood.
+    """
     options = connection_options(timeout_seconds)
-    retry = Retry(NoBackoff(), 0)
-    pool = redis.ConnectionPool.from_url(settings.redis_address, retry=retry, **options)
-    pool.connection_class = KINDS[pool.connection_class]
-    pool.connection_kwargs["server"] = Server(max_age_seconds)
+    try:
+        pool = redis.ConnectionPool.from_url(
+            settings.redis_address, retry=Retry(NoBackoff(), 0), **options
+        )
+        pool.connection_class = KINDS[pool.connection_class]
+        pool.connection_kwargs["server"] = Server(max_age_seconds)
+        # Of those that are not known, only a connection would say so, at its first use.
+        pool.connection_class(**pool.connection_kwargs)
+        if pool.connection_kwargs.get("decode_responses"):
+            raise ValueError("decode_responses must not be set: answers are bytes")
+    except (TypeError, ValueError, redis.RedisError) as error:
+        address = masked(settings.redis_address)
+        raise BadSetting(f"REDIS_URL: cannot use {address}: {error}") from error
     return redis.Redis.from_pool(pool)
 
 

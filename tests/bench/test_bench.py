@@ -1,6 +1,8 @@
 """The benchmarks run to their ends, and give all their figures."""
 
 from tests.bench.short_form import result, run_short_form
+from tests.conftest import require
+from tests.servers import OceanBaseServer
 
 RATIOS = {
     "door on granian-4 / one RQ job per event on gunicorn-4",
@@ -27,6 +29,17 @@ def test_the_short_benchmark_gives_all_its_ratios() -> None:
     ratios = result("quick")["ratios"]
     assert ratios.keys() > RATIOS
     assert all(ratio["value"] > 0 for ratio in ratios.values()), ratios
+
+
+def test_a_database_is_measured_beside_mariadb() -> None:
+    require(OceanBaseServer.is_installed(), OceanBaseServer.advice)
+    done = run_short_form("bench", "--database", "oceanbase")
+    assert done.returncode == 0, done.stderr
+    figures = result("beside-oceanbase-quick")["figures"]
+    assert figures.keys() > {"worker", "stats, 90 days", "breakdown by path, 90 days"}
+    for both in figures.values():
+        assert both.keys() == {"oceanbase", "mariadb"}
+        assert all(value > 0 for values in both.values() for value in values)
 
 
 def test_the_short_benchmark_of_reporting_gives_all_its_figures() -> None:

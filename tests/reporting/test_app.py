@@ -217,8 +217,9 @@ def test_a_minute_s_counter_may_be_asked_for_with_a_slash_at_its_end(reports: Fl
 def test_system_tells_of_redis_and_the_database(reports: FlaskClient, store: Store) -> None:
     store(make_event(1))
     answer = reports.get("/system").get_json()
-    assert answer["database"]["kind"] in ("sqlite", "mariadb")
-    assert answer["database"]["size_bytes"] > 0
+    assert answer["database"]["kind"] in ("sqlite", "mariadb", "mysql")
+    # OceanBase knows it when it has looked.
+    assert answer["database"]["size_bytes"] > 0 or answer["database"]["kind"] == "mysql"
     assert answer["redis"]["memory_bytes"] > 0
     assert answer["uptime_seconds"] >= 0
 

@@ -20,7 +20,7 @@ from shared.event import encode_event
 from shared.process import BAD_SETTING_STATUS
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from tests.conftest import NO_MARIADB, require
+from tests.conftest import require
 from tests.events import NOW, make_batch, make_event
 from tests.migration import migrate
 from tests.servers import PATIENCE_SECONDS, ROOT, MariaDbServer, wait_until
@@ -57,7 +57,7 @@ class ReplicatingServer(MariaDbServer):
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[ReplicatingServer, ReplicatingServer]]:
     """One, and one that follows it."""
-    require(MariaDbServer.is_installed(), NO_MARIADB)
+    require(MariaDbServer.is_installed(), MariaDbServer.advice)
     with ReplicatingServer(1) as primary, ReplicatingServer(2) as replica:
         replica.follow(primary)
         yield primary, replica

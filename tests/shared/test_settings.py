@@ -198,6 +198,10 @@ def test_dot_env_is_read_and_the_environment_wins(
         ("mysql://u:hun/ter2@h/d", "mysql://u:***@h/d"),
         ("mysql://u:hun:ter2@h/d", "mysql://u:***@h/d"),
         ("redis://h/0?password=hunter2&db=1", "redis://h/0?password=***&db=1"),
+        (
+            "mysql://h/d?ssl_key_password=hunter2&ssl_ca=a",
+            "mysql://h/d?ssl_key_password=***&ssl_ca=a",
+        ),
         ("mysql://u@h:3306/d", "mysql://u@h:3306/d"),
         ("redis://h:6379/0", "redis://h:6379/0"),
         ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),

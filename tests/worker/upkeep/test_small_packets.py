@@ -23,7 +23,6 @@ from tests.events import NOW, make_batch, make_event
 from tests.migration import migrate
 from tests.refused import SMALL_PACKET_BYTES, small_packets
 from tests.segmented import build_all, in_force
-from tests.servers import MariaDbServer
 from worker.batch.commit import commit_batch
 from worker.upkeep.compaction import compact
 from worker.upkeep.own_fault import Faults
@@ -35,10 +34,11 @@ FREE_TEXTS = ("path", "event_type", "utm_source", "utm_medium", "utm_campaign")
 PART_NUMBERS = 2_000_000
 
 
-@pytest.fixture
-def small(mariadb: MariaDbServer, mariadb_url: str, settings: Settings) -> Iterator[Settings]:
-    with small_packets(mariadb):
-        yield replace(settings, database_url=mariadb_url)
+@pytest.fixture(params=["mariadb", "oceanbase"])
+def small(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Settings]:
+    url = request.getfixturevalue(f"{request.param}_url")
+    with small_packets(request.getfixturevalue(request.param)):
+        yield replace(settings, database_url=url)
 
 
 @pytest.fixture
