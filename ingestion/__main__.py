@@ -1,9 +1,13 @@
 """Start ingestion: `python -m ingestion`, on Granian or gunicorn."""
 
+from functools import partial
+
 from ingestion.visitor.countries import open_countries
 from shared.errors import BadSetting
 from shared.process import refuse, share_metrics, start, warn_if_open
+from shared.queue.answering import require_redis
 from shared.settings import Settings
+from shared.waiting import wait_for
 
 GRACE_SECONDS = 5
 # Under gunicorn a thread is busy for as long as a client takes to send, so one is never enough.
@@ -22,6 +26,7 @@ def main() -> None:
     try:
         # Each server process opens it for itself; one that cannot would only be started again.
         open_countries(settings.country_database)
+        wait_for(partial(require_redis, settings))
     except BadSetting as error:
         refuse(error)
     warn_if_open("ingestion", settings.ingestion_host, settings.api_auth)

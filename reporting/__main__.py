@@ -1,8 +1,14 @@
 """Start reporting: `python -m reporting`, on gunicorn."""
 
+from functools import partial
+
+from shared.db.schema import require_connection
+from shared.errors import BadSetting
 from shared.http import gunicorn_server
-from shared.process import share_metrics, start, warn_if_open
+from shared.process import refuse, share_metrics, start, warn_if_open
+from shared.queue.answering import require_redis
 from shared.settings import Settings
+from shared.waiting import wait_for
 
 THREADS = 4
 
@@ -16,6 +22,10 @@ def load_app() -> object:
 
 def main() -> None:
     settings = start("reporting")
+    try:
+        wait_for(partial(require_redis, settings), partial(require_connection, settings))
+    except BadSetting as error:
+        refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
     share_metrics(settings.reporting_processes)
     gunicorn_server.serve(

@@ -18,6 +18,7 @@ DECIDED = {
     "INGESTION_PORT",
     "REPORTING_HOST",
     "REPORTING_PORT",
+    "PORT",
     "WORKERS",
 }
 

@@ -137,6 +137,19 @@ def test_settings_that_make_no_sense_together_are_refused() -> None:
     Settings.from_env({"INGESTION_PORT": "8001", "INGESTION_HOST": "10.0.0.1"})
 
 
+def test_port_is_of_the_one_service_that_is_started_without_a_port_of_its_own() -> None:
+    for service, other in [("ingestion", "reporting"), ("reporting", "ingestion")]:
+        both = Settings.from_env({"PORT": "8001"}, service=other), Settings()
+        assert getattr(both[0], f"{service}_port") == getattr(both[1], f"{service}_port")
+        assert getattr(both[0], f"{other}_port") == 8001
+        own = {"PORT": "9000", f"{service.upper()}_PORT": "9001"}
+        assert getattr(Settings.from_env(own, service=service), f"{service}_port") == 9001
+    for service in ("", "worker", "periodic"):
+        settings = Settings.from_env({"PORT": "9000"}, service=service)
+        assert (settings.ingestion_port, settings.reporting_port) == (8000, 8001)
+    assert problems(PORT="0")[0].startswith("PORT: must be from 1 to 65535")
+
+
 def test_an_empty_variable_is_as_good_as_none() -> None:
     assert Settings.from_env({"BATCH_SIZE": "", "REDIS_URL": "", "CORS_ORIGINS": ""}) == Settings()
 

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import redis
@@ -18,6 +19,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
+from shared.db.schema import require_schema
+from shared.queue.answering import require_redis
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
@@ -27,7 +30,8 @@ from shared.queue.event_queue import (
     connect,
     rq_queue,
 )
-from shared.settings import Settings
+from shared.settings import Settings, masked
+from shared.waiting import Reminder, are_there, wait_for
 from worker.run.drain import Runtime
 from worker.stopping import StopFlag
 
@@ -92,6 +96,13 @@ def worker_name() -> str:
     return f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
 
 
+def begin(settings: Settings) -> None:
+    """Refuse what no waiting mends. Raises BadSetting; servers that are away are waited for: Redis
+    by `work`, the database by the batch in hand."""
+    are_there(partial(require_redis, settings))
+    wait_for(partial(require_schema, settings))
+
+
 def work(
     settings: Settings,
     queue_name: str,
@@ -107,6 +118,7 @@ def work(
     # A client of its own: RQ makes its time-outs as long as it may wait for a job.
     connection = connect(settings, timeout_seconds=10)
     queue = rq_queue(queue_name, connection)
+    reminder = Reminder()
     try:
         while not stopping.is_set():
             try:
@@ -116,7 +128,8 @@ def work(
                 stop_on_signals(stopping)
                 empty(when_full)
             except redis.RedisError as error:
-                log.warning("Redis is unavailable, trying again: %s", error)
+                address = masked(settings.redis_address)
+                reminder.say(f"waiting: REDIS_URL: no answer from {address}: {error}")
             stop_on_signals(stopping)
             stopping.wait(RECONNECT_SECONDS)
     except StopRequested:

@@ -64,10 +64,11 @@ def test_an_empty_database_has_no_tables(settings: Settings, database_url: str) 
         require_schema(empty)
 
 
-def test_a_database_that_is_away_is_no_reason_not_to_start(settings: Settings) -> None:
+def test_a_database_that_is_away_is_told_from_one_that_lacks_something(settings: Settings) -> None:
     url = f"mysql://nobody@127.0.0.1:{free_port()}/none"
     away = dataclasses.replace(settings, database_url=url)
-    require_schema(away)
+    with pytest.raises(Unavailable, match="DATABASE_URL: cannot use mysql://nobody@"):
+        require_schema(away)
     engine = writing_engine(away)
     with pytest.raises(Unavailable) as caught:
         check_schema(engine)
