@@ -1,16 +1,16 @@
-"""Start reporting: `python -m reporting`, on gunicorn."""
+"""Start reporting: `python -m reporting`, on Granian or gunicorn."""
 
 from functools import partial
 
 from shared.db.schema import require_connection
 from shared.errors import BadSetting
-from shared.http import gunicorn_server
 from shared.process import refuse, share_metrics, start, warn_if_open
 from shared.queue.answering import require_redis
 from shared.settings import Settings
 from shared.waiting import wait_for
 
-THREADS = 4
+# Most of them wait for a seat (reporting/http/seats.py), and the rest are for `/health`.
+THREADS = 256
 
 
 def load_app() -> object:
@@ -28,6 +28,31 @@ def main() -> None:
         refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
     share_metrics(settings.reporting_processes)
+    if settings.reporting_server == "granian":
+        serve_with_granian(settings)
+    else:
+        serve_with_gunicorn(settings)
+
+
+def serve_with_granian(settings: Settings) -> None:
+    from granian.constants import Interfaces
+
+    from shared.http import granian_server
+
+    granian_server.serve(
+        "reporting.__main__:load_app",
+        interface=Interfaces.WSGI,
+        host=settings.reporting_host,
+        port=settings.reporting_port,
+        processes=settings.reporting_processes,
+        threads=THREADS,
+        level=settings.log_level,
+    )
+
+
+def serve_with_gunicorn(settings: Settings) -> None:
+    from shared.http import gunicorn_server
+
     gunicorn_server.serve(
         load_app,
         host=settings.reporting_host,

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
+from reporting.http.seats import Seats
 from reporting.http.telemetry import OutcomeCollector
 from reporting.route import Sources
 from shared.clock import now_ms
@@ -26,9 +27,10 @@ QUEUE_TIMEOUT_SECONDS = 2.0
 
 
 class Reporting(Flask):
-    """The application and what it reads from."""
+    """The application, what it reads from, and how many may ask at a time."""
 
     sources: Sources
+    seats: Seats
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -42,10 +44,11 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     engine = reading_engine(settings)
     queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     app.sources = Sources(engine, queue)
+    app.seats = Seats(settings.query_seconds)
     ask_for_key(app, settings.api_auth)
     add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
     add_dashboard(app, settings)
-    add_routes(app, app.sources, clock)
+    add_routes(app, app.sources, clock, app.seats)
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 

@@ -175,6 +175,9 @@ class Settings:
     )
     reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)
     reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))
+    reporting_server: str = setting(
+        "granian", "Server of reporting: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
+    )
     reporting_processes: int = setting(
         1, "Processes of the reporting server on this machine.", integer(1, 256)
     )
