@@ -78,6 +78,7 @@ def measure(service: ServiceProcess, half: str, number: int, scale: Scale) -> li
     """The figures of one kind of stalled client."""
     rates: dict[str, list[float]] = {path: [] for path in PATHS}
     p99s: dict[str, list[float]] = {path: [] for path in PATHS}
+    usual: dict[str, list[float]] = {path: [] for path in PATHS}
     before = memory_bytes(service)
     each = 0.0
     for _ in range(scale.rounds):
@@ -88,6 +89,7 @@ def measure(service: ServiceProcess, half: str, number: int, scale: Scale) -> li
                 among = ask(service, path, scale.seconds)
                 rates[path].append(among.rate / without[path].rate)
                 p99s[path].append(among.p99_ms)
+                usual[path].append(without[path].p99_ms)
     of = f"{number} with {half}"
     bars = [Bar(f"{of}: kB each", each, "")]
     for path in PATHS:
@@ -95,6 +97,7 @@ def measure(service: ServiceProcess, half: str, number: int, scale: Scale) -> li
         bars.append(Bar(f"{name}, rate / without", statistics.median(rates[path]), ">= 0.8"))
         bound = "< 10" if path == "/health" else ""
         bars.append(Bar(f"{name}, p99 ms", statistics.median(p99s[path]), bound))
+        bars.append(Bar(f"{name}, p99 ms without", statistics.median(usual[path]), ""))
     return bars
 
 

@@ -35,32 +35,37 @@ class Reminder:
 
 
 def wait_for(*checks: Check) -> None:
-    """Look once, and where a server is away, see to it beside whatever the process does now.
+    """Look once, and see to what is away beside whatever the process does now.
 
     Raises BadSetting where a server refuses us. One that comes later and refuses is only said: by
     then others depend on this process, and whoever runs the server may yet let us in.
     """
-    if not are_there(*checks):
-        reminders = {check: Reminder() for check in checks}
-        say_away(reminders)
+    away = find_away(*checks)
+    reminders = {check: Reminder() for check in away}
+    for check, error in away.items():
+        reminders[check].say(f"waiting: {error}")
+    if away:
         threading.Thread(target=wait_until_there, args=(reminders,), daemon=True).start()
 
 
-def are_there(*checks: Check) -> bool:
-    """Whether all of these answer. Raises BadSetting."""
-    is_there = True
+def find_away(*checks: Check) -> dict[Check, Unavailable]:
+    """Which of these do not answer, and how that shows. Raises BadSetting."""
+    away = {}
     for check in checks:
         try:
             check()
-        except Unavailable:
-            is_there = False
-    return is_there
+        except Unavailable as error:
+            away[check] = error
+    return away
 
 
 def wait_until_there(
     reminders: dict[Check, Reminder], sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Say what is away until nothing is."""
+    """Say what is away until nothing is.
+
+    It sleeps first: a server that forks its processes now must not find a lock of ours held.
+    """
     sleep(LOOK_SECONDS)
     while say_away(reminders):
         sleep(LOOK_SECONDS)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import BadSetting, Unavailable
-from shared.waiting import SAY_SECONDS, Check, Reminder, are_there, wait_for, wait_until_there
+from shared.waiting import SAY_SECONDS, Check, Reminder, find_away, wait_for, wait_until_there
 
 
 def away() -> None:
@@ -39,7 +39,7 @@ def test_what_answers_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> Non
 @pytest.mark.parametrize("others", [(), (there,), (away,)])
 def test_what_refuses_is_refused(others: tuple[Check, ...]) -> None:
     with pytest.raises(BadSetting):
-        are_there(*others, refuses)
+        find_away(*others, refuses)
     with pytest.raises(BadSetting):
         wait_for(*others, refuses)
 

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from shared.db.schema import require_schema
-from shared.queue.answering import require_redis
+from shared.queue.answering import explain_absence, require_redis
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
@@ -30,8 +30,8 @@ from shared.queue.event_queue import (
     connect,
     rq_queue,
 )
-from shared.settings import Settings, masked
-from shared.waiting import Reminder, are_there, wait_for
+from shared.settings import Settings
+from shared.waiting import Reminder, find_away, wait_for
 from worker.run.drain import Runtime
 from worker.stopping import StopFlag
 
@@ -99,7 +99,7 @@ def worker_name() -> str:
 def begin(settings: Settings) -> None:
     """Refuse what no waiting mends. Raises BadSetting; servers that are away are waited for: Redis
     by `work`, the database by the batch in hand."""
-    are_there(partial(require_redis, settings))
+    find_away(partial(require_redis, settings))
     wait_for(partial(require_schema, settings))
 
 
@@ -128,8 +128,7 @@ def work(
                 stop_on_signals(stopping)
                 empty(when_full)
             except redis.RedisError as error:
-                address = masked(settings.redis_address)
-                reminder.say(f"waiting: REDIS_URL: no answer from {address}: {error}")
+                reminder.say(f"waiting: {explain_absence(settings, error)}")
             stop_on_signals(stopping)
             stopping.wait(RECONNECT_SECONDS)
     except StopRequested:
