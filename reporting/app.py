@@ -9,6 +9,7 @@ from flask import Flask, request
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
+from reporting.http.seats import Seats
 from reporting.http.telemetry import LedgerCollector
 from reporting.route import Sources
 from shared.clock import now_ms
@@ -27,9 +28,10 @@ CONNECTION_SECONDS = 10.0
 
 
 class Reporting(Flask):
-    """The application and what it reads from."""
+    """The application, what it reads from, and how many may ask at a time."""
 
     sources: Sources
+    seats: Seats
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -40,11 +42,12 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
     app.sources = make_sources(settings)
+    app.seats = Seats(settings.query_seconds)
     ask_for_key(app, settings.api_auth)
     collector = LedgerCollector(app.sources, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources), collector)
     add_dashboard(app, settings)
-    add_routes(app, app.sources, clock)
+    add_routes(app, app.sources, clock, app.seats)
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -16,9 +17,13 @@ BAD_SETTING_STATUS = 2
 
 
 def start(service: str) -> Settings:
-    """The settings of this process, its logging configured; exits with status 2 on a bad one."""
+    """The settings of this process, its logging configured; exits with status 2 on a bad one.
+
+    Until the process has handlers of its own, SIGTERM ends it, with status 0: nothing is begun.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        settings = Settings.from_env()
+        settings = Settings.from_env(service=service)
     except BadSetting as error:
         refuse(error)
     configure_logging(settings.log_level)

@@ -24,6 +24,8 @@ from shared.fields import MAX_NAME
 MAX_SOCKET_PATH_BYTES = 100
 # Control characters, and what is left of bytes that are not UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+# The services that listen, and may take `PORT`.
+SERVED = ("ingestion", "reporting")
 
 
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
@@ -216,8 +218,18 @@ class Settings:
     )
     reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", host)
     reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))
+    reporting_server: str = setting(
+        "granian", "Server of reporting: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
+    )
     reporting_processes: int = setting(
         1, "Processes of the reporting server on this machine.", integer(1, 256)
+    )
+    port: int | None = setting(
+        None,
+        "Port of the one service that is started, for platforms that set it: ingestion or "
+        "reporting where it has no port of its own by `INGESTION_PORT` or `REPORTING_PORT`. "
+        "`make run`, which starts both, takes no notice.",
+        integer(1, 65535),
     )
     workers: int = setting(
         1, "Event workers that `make run` and `make worker` start on this machine.", integer(1, 256)
@@ -307,9 +319,10 @@ class Settings:
     )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, service: str = "") -> "Settings":
         """Settings from `.env` (if present) and the environment, which wins.
 
+        `service`, `ingestion` or `reporting`, is the only one that is started: it takes `PORT`.
         Raises BadSetting with one line for each setting that cannot be used.
         """
         if environ is None:
@@ -325,16 +338,22 @@ class Settings:
                 problems.append(f"{field.name.upper()}: {error}")
         if problems:
             raise BadSetting("\n".join(problems))
+        own_port = f"{service}_port"
+        takes_port = service in SERVED and "port" in values and own_port not in values
+        if takes_port:
+            values[own_port] = values["port"]
         settings = cls(**values)  # type: ignore[arg-type]  # each parser returns its field's type
-        settings.check_together()
+        settings.check_together(is_alone=takes_port)
         return settings
 
-    def check_together(self) -> None:
-        """Refuse settings that are each fine and together make no sense."""
+    def check_together(self, *, is_alone: bool) -> None:
+        """Refuse settings that are each fine and together make no sense. Of a service that is alone
+        the other's port says nothing."""
         if self.ingest_auth and not self.api_auth:
             raise BadSetting("INGEST_AUTH: is on, but API_AUTH is empty; set API_AUTH to a key")
         if (
-            self.ingestion_port == self.reporting_port
+            not is_alone
+            and self.ingestion_port == self.reporting_port
             and self.ingestion_host == self.reporting_host
         ):
             raise BadSetting(

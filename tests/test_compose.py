@@ -19,6 +19,7 @@ DECIDED = {
     "INGESTION_PORT",
     "REPORTING_HOST",
     "REPORTING_PORT",
+    "PORT",
     "WORKERS",
 }
 

@@ -33,6 +33,10 @@ RETRY_AFTER_SECONDS = 5
 NOT_MIGRATED = "not_migrated"
 
 
+class Refused(Unavailable):
+    """The server answers and does not let us in; only another address or user would help."""
+
+
 class KnownKey(Exception):
     """A row's primary key is in the table already."""
 
@@ -138,6 +142,8 @@ def meaning_of(error: DBAPIError) -> Exception:
             return KnownKey(str(error.orig))
         case Fault.POISON:
             return PoisonEvent(str(error.orig))
+        case Fault.REFUSED:
+            return unavailable(error.orig or error, Refused)
         case Fault.UNAVAILABLE:
             return unavailable(error.orig or error)
         case None:
@@ -154,8 +160,8 @@ def fault_of_kind(error: DBAPIError) -> Fault | None:
     return None
 
 
-def unavailable(error: BaseException) -> Unavailable:
-    return Unavailable(
+def unavailable(error: BaseException, kind: type[Unavailable] = Unavailable) -> Unavailable:
+    return kind(
         "database_unavailable",
         f"the database is unavailable: {masked(str(error))}",
         retry_after_seconds=RETRY_AFTER_SECONDS,

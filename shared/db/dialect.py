@@ -28,6 +28,7 @@ class Fault(Enum):
     NOT_MIGRATED = auto()  # a table or a column is not there
     KNOWN_KEY = auto()  # the row's primary key is in the table already
     POISON = auto()  # the row is refused for what it is
+    REFUSED = auto()  # the server answers, and lets nobody in under this address
     UNAVAILABLE = auto()  # no fault of the statement: try again
 
 

@@ -59,6 +59,11 @@ TIME_IS_UP_CODES = frozenset({1969, 3024, 4012})
 # A primary key that is there already: another event, or another batch, was first.
 DUPLICATE_CODES = frozenset({1062, 1586})
 
+# The server answers and lets us not in: a wrong user or password, no such database, none of this
+# user's, a host or a way to log in that it does not take; and from the driver, TLS that it lacks
+# and a way to log in that the driver lacks.
+REFUSED_CODES = frozenset({1044, 1045, 1049, 1130, 1251, 1524, 1698, 2026, 2059, 2061})
+
 # Collations that do not take "a" and "a " for equal, as `utf8mb4_bin` does: MariaDB's, and that of
 # MySQL and TiDB. MariaDB's comes first, for of late it knows the other name too, and the columns
 # that it has are of its own. A server that has neither keeps the bytes; see BinaryText.
@@ -257,9 +262,14 @@ class MySQL(Dialect):
             (NOT_THERE_CODES, Fault.NOT_MIGRATED),
             (DUPLICATE_CODES, Fault.KNOWN_KEY),
             (POISON_CODES, Fault.POISON),
+            (REFUSED_CODES, Fault.REFUSED),
         ):
             if code in codes:
                 return fault
+        # The driver says "cannot connect" of a certificate that it does not trust, too.
+        cause = getattr(error.orig, "original_exception", None)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Fault.REFUSED
         # PyMySQL knows few of the server's codes; the rest, 1000 and above, it calls
         # OperationalError, and InternalError where it has no code at all: a packet cut short by a
         # dying server.

@@ -38,6 +38,8 @@ STEPS = 1000
 DUPLICATE_CODES = frozenset(
     {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 )
+# Nothing is there that could be waited for: no such directory, or another kind of file.
+REFUSED_CODES = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB})
 # What has no number of its own; the last is of an INSERT.
 NOT_THERE = ("no such table", "no such column", "has no column named")
 
@@ -145,6 +147,8 @@ class SQLite(Dialect):
             return Fault.TIME_IS_UP
         if any(words in str(error.orig) for words in NOT_THERE):
             return Fault.NOT_MIGRATED
+        if code in REFUSED_CODES:
+            return Fault.REFUSED
         return Fault.KNOWN_KEY if code in DUPLICATE_CODES else None
 
 

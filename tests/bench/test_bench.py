@@ -48,3 +48,11 @@ def test_the_short_benchmark_of_reporting_gives_all_its_figures() -> None:
     figures = result("reporting-quick")["figures"]
     assert figures.keys() > FIGURES
     assert all(figure["value"] > 0 for figure in figures.values()), figures
+
+
+def test_the_short_form_of_stalled_clients_gives_its_figures() -> None:
+    done = run_short_form("bench.stalled")
+    assert done.returncode == 0, done.stderr
+    bars = result("stalled-quick")["bars"]
+    assert bars["50 with half a head: /stats, rate / without"]["value"] > 0
+    assert bars["50 with nothing: /health, p99 ms"]["value"] > 0

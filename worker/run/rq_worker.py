@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import redis
@@ -18,6 +19,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
+from shared.db.schema import require_schema
+from shared.queue.answering import explain_absence, require_redis
 from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
@@ -28,6 +31,7 @@ from shared.queue.event_queue import (
     rq_queue,
 )
 from shared.settings import Settings
+from shared.waiting import Reminder, find_away, wait_for
 from worker.run.drain import Runtime
 from worker.stopping import StopFlag
 
@@ -104,6 +108,13 @@ def worker_name() -> str:
     return f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
 
 
+def begin(settings: Settings) -> None:
+    """Refuse what no waiting mends. Raises BadSetting; servers that are away are waited for: Redis
+    by `work`, the database by the batch in hand."""
+    find_away(partial(require_redis, settings))
+    wait_for(partial(require_schema, settings))
+
+
 def work(
     settings: Settings,
     queue_name: str,
@@ -119,6 +130,7 @@ def work(
     # A client of its own: RQ makes its time-outs as long as it may wait for a job.
     connection = connect(settings, timeout_seconds=10)
     queue = rq_queue(queue_name, connection)
+    reminder = Reminder()
     try:
         while not stopping.is_set():
             try:
@@ -128,7 +140,7 @@ def work(
                 stop_on_signals(stopping)
                 empty(when_full)
             except redis.RedisError as error:
-                log.warning("Redis is unavailable, trying again: %s", error)
+                reminder.say(f"waiting: {explain_absence(settings, error)}")
             stop_on_signals(stopping)
             stopping.wait(RECONNECT_SECONDS)
     except StopRequested:
