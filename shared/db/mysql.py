@@ -3,6 +3,7 @@
 Whatever one of them lacks is asked of the server itself; its name is for people only.
 """
 
+import ssl
 from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
