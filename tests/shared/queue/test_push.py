@@ -1,4 +1,4 @@
-"""Pushing from threads: the held connection's own small client of the Redis protocol, and places."""
+"""Pushing from threads: the held connection's small client of the Redis protocol, and places."""
 
 import time
 from collections.abc import Iterator
