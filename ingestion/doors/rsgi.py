@@ -24,7 +24,7 @@ from ingestion.door import Door
 from ingestion.doors.wsgi import ENVIRON_KEYS
 from ingestion.protocols.known import protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
-from ingestion.reading.body import MAX_BODY_BYTES, incomplete
+from ingestion.reading.body import BODY_SECONDS, MAX_BODY_BYTES, incomplete, too_slow
 from ingestion.reading.request import Request
 from shared.errors import InvalidInput, Unavailable
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 # What takes longer to read than a turn of the loop should take.
 LARGE_BYTES = 16 * 1024
-# A body that has not arrived by then is answered 408.
-BODY_SECONDS = 30
 SWEEP_SECONDS = 1.0
 # The interpreter's lock is taken from a thread that reads a large body after so long.
 SWITCH_SECONDS = 0.001
@@ -190,11 +188,6 @@ async def read_bounded(protocol: HTTPProtocol) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             break
     return body
-
-
-def too_slow() -> InvalidInput:
-    sentence = f"the body must arrive within {BODY_SECONDS} seconds"
-    return InvalidInput("body_too_slow", sentence, status=408)
 
 
 def environ_from(scope: Scope) -> "WSGIEnvironment":
