@@ -90,6 +90,7 @@ class Keeper:
         if not replay(home, self.queue):
             log.warning("%s waits: the backlog is at its limit", home.directory)
         elif home in self.abandoned:
+            self.report([home])  # once it has gone, nobody would take its name back from Redis
             self.abandoned.remove(home)
             home.leave()
 

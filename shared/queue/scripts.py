@@ -16,7 +16,8 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 # a second time, because its answer was lost, is known: it is taken already, unless it stands among
 # those that were refused. ARGV[6] is the number up to which the client knows the answers; nobody
 # asks for these again. Of what comes after ARGV[4], when its client has given it up, nothing is
-# taken.
+# taken. Numbers that were passed over, because their call came too late or found no memory, stand
+# among the refused: otherwise they would seem taken as soon as the next call of their stream is.
 #
 # A job is wanted when nobody drains, and again each time the buffer grows past a multiple of the
 # batch size; never while one already waits in RQ. RPUSH goes in slices because Lua's unpack holds
@@ -27,7 +28,7 @@ PUSH = (
 local buffer, accepted, awake, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local bytes, stream, refused = KEYS[5], KEYS[6], KEYS[7]
 local batch_size, max_backlog, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local deadline, first, confirmed = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local deadline, first, confirmed = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local requests = tonumber(ARGV[7])
 local before = redis.call('LLEN', buffer)
 local answer = {now_ms, before, 0}
@@ -60,6 +61,10 @@ for request = 1, requests do
   from = from + count
 end
 if first + requests - 1 > last then
+  for missed = math.max(last, confirmed) + 1, first - 1 do
+    redis.call('ZADD', refused, missed, missed)
+    redis.call('EXPIRE', refused, 604800)
+  end
   redis.call('SET', stream, first + requests - 1, 'EX', 604800)
 end
 answer[2] = after
