@@ -67,7 +67,7 @@ def test_after_silence_the_next_callers_do_not_ask(
             with pytest.raises(NotTaken):
                 hasty.push([event])
     assert waiting(queue) == [b"0"]  # of the first, the server has seen that it came too late
-    assert calls(valkey) == before + 1
+    assert calls(valkey) <= before + 1  # of a client that has gone, the server forgets it
 
 
 def calls(valkey: ValkeyServer) -> int:
