@@ -1,7 +1,6 @@
 """From the spool to Redis, in the order in which it came, once Redis takes events again."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ingestion.delivery.records import Record, records_from
 from ingestion.delivery.spool import Home, Kept
@@ -12,16 +11,26 @@ CALL_EVENTS = 1000
 CALL_BYTES = 512 * 1024
 
 
-class Call(NamedTuple):
+class Call:
     """Records of consecutive places of one stream."""
 
-    records: list[Record]
+    def __init__(self, first: Record) -> None:
+        self.records: list[Record] = []
+        self.events = self.bytes = 0
+        self.add(first)
+
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+        self.events += len(record.events)
+        self.bytes += size_of(record)
 
     def takes(self, record: Record) -> bool:
         last = self.records[-1].place
-        follows = record.place == (last.stream, last.number + 1)
-        events = [event for each in (*self.records, record) for event in each.events]
-        return follows and len(events) <= CALL_EVENTS and sum(map(len, events)) <= CALL_BYTES
+        return (
+            record.place == (last.stream, last.number + 1)
+            and self.events + len(record.events) <= CALL_EVENTS
+            and self.bytes + size_of(record) <= CALL_BYTES
+        )
 
 
 def replay(home: Home, queue: EventQueue) -> bool:
@@ -44,10 +53,14 @@ def calls_of(records: Iterable[Record]) -> Iterator[Call]:
     call: Call | None = None
     for record in records:
         if call is not None and call.takes(record):
-            call.records.append(record)
+            call.add(record)
             continue
         if call is not None:
             yield call
-        call = Call([record])
+        call = Call(record)
     if call is not None:
         yield call
+
+
+def size_of(record: Record) -> int:
+    return sum(map(len, record.events))

@@ -116,6 +116,9 @@ class Spool:
             log.error("nothing can be kept in %s: %s", self.root, error)
             reason = f"nothing can be kept in {self.root}: {error.strerror}"
             return Unavailable("queue_unavailable", f"the queue takes no events, and {reason}")
+        except Exception:  # a fault of ours must not end the only thread that answers all these
+            log.exception("nothing can be kept in %s", self.root)
+            return Unavailable("queue_unavailable", "the queue takes no events, and none are kept")
         return None
 
     def has_room(self) -> bool:
@@ -165,12 +168,13 @@ class Home:
 
     @classmethod
     def new(cls, root: Path) -> "Home":
-        directory = root / secrets.token_hex(8)
-        directory.mkdir(parents=True, mode=0o700)
-        sync_directory(root)
-        lock = try_lock(directory)
-        assert lock is not None
-        return cls(directory, lock)
+        while True:
+            directory = root / secrets.token_hex(8)
+            directory.mkdir(parents=True, mode=0o700)
+            # None where another process, looking just now, took it for abandoned.
+            if (lock := try_lock(directory)) is not None:
+                sync_directory(root)
+                return cls(directory, lock)
 
     @classmethod
     def taken_over(cls, directory: Path) -> "Home | None":
@@ -291,6 +295,9 @@ def try_lock(directory: Path) -> int | None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        os.close(lock)
+        return None
+    if not os.fstat(lock).st_nlink:  # removed by whoever held it
         os.close(lock)
         return None
     return lock
