@@ -42,14 +42,17 @@ VARYING = {"queue_unavailable", "backlog_full"}
 def running(settings: Settings) -> Iterator[Ingestion]:
     app = create_app(settings)
     yield app
-    app.door.queue.close()
+    app.door.close()
 
 
 def settings_for(example: Example, settings: Settings) -> Settings:
     """The settings under which a service answers so."""
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key", "ingest_auth": True},
-        "queue_unavailable": {"redis_url": f"redis://127.0.0.1:{free_port()}/0"},
+        "queue_unavailable": {
+            "redis_url": f"redis://127.0.0.1:{free_port()}/0",
+            "spool_max_bytes": 0,
+        },
         "backlog_full": {"max_backlog": 1},
     }
     return dataclasses.replace(settings, **changes.get(example.name, {}))
