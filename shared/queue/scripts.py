@@ -15,8 +15,9 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 # A request has a number in its client's stream, and the numbers that come only grow. So what comes
 # a second time, because its answer was lost, is known: it is taken already, unless it stands among
 # those that were refused. ARGV[6] is the number up to which the client knows the answers; nobody
-# asks for these again. Of what comes after ARGV[4], when its client has given it up, nothing is
-# taken.
+# asks for these again. Numbers left out were sent and not executed, for they came late or met an
+# error: they are as good as refused. Of what comes after ARGV[4], when its client has given it up,
+# nothing is taken.
 #
 # A job is wanted when nobody drains, and again each time the buffer grows past a multiple of the
 # batch size; never while one already waits in RQ. RPUSH goes in slices because Lua's unpack holds
@@ -36,6 +37,10 @@ if deadline > 0 and now_ms > deadline then
   return answer
 end
 local last = tonumber(redis.call('GET', stream) or 0)
+for missing = math.max(last, tonumber(confirmed)) + 1, first - 1 do
+  redis.call('ZADD', refused, missing, missing)
+  redis.call('EXPIRE', refused, 604800)
+end
 local size = before > 0 and tonumber(redis.call('GET', bytes) or 0) or 0
 local after, from = before, 8 + 2 * requests
 for request = 1, requests do
