@@ -2,7 +2,8 @@
 
 Everything is measured in one run on one machine: each round measures every candidate once, so that
 a slow minute of the machine slows them all, and the medians of the rounds are compared. With
-`--against COMMIT`, the candidates are that commit and this tree (bench/against).
+`--against COMMIT`, the candidates are that commit and this tree (bench/against); with `--database
+NAME`, that database and MariaDB (bench/beside.py).
 """
 
 import argparse
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from bench import door, worker
 from bench.against.compare import BAR, compare
+from bench.beside import DATABASES, measure_beside
 from bench.door import SETUPS
 from bench.report import note, save
 from shared.settings import Settings
-from tests.servers import MariaDbServer, ValkeyServer
+from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
 APPS = ("footfall", "bare", "noop", "job_per_event")
 
@@ -145,17 +147,23 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
     parser.add_argument("--against", metavar="COMMIT", help="compare this tree with that commit")
+    parser.add_argument("--database", choices=DATABASES, help="measure it beside MariaDB")
     parser.add_argument("--bar", type=float, default=BAR, help="what each ratio should reach")
-    parser.add_argument("--rounds", type=int, help="to take the medians of, with --against")
+    parser.add_argument("--rounds", type=int, help="to take the medians of, with one of these two")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
+    for server in (MariaDbServer, OceanBaseServer):
+        is_needed = server is MariaDbServer or arguments.database == server.kind
+        if is_needed and not server.is_installed():
+            sys.exit(server.advice)
+    if arguments.database:
+        measure_beside(arguments.database, arguments.rounds, quick=arguments.quick)
+        return
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; to get it: apt-get install wrk")
-    if not MariaDbServer.is_installed():
-        sys.exit("MariaDB is not installed; to get it: apt-get install mariadb-server")
     if arguments.against:
         sys.exit(compare(arguments.against, arguments.bar, arguments.rounds, quick=arguments.quick))
     measure_all(QUICK if arguments.quick else Scale(), quick=arguments.quick)

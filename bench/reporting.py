@@ -231,7 +231,7 @@ def main() -> None:
     if arguments.events:
         scale = replace(scale, events=arguments.events)
     if not MariaDbServer.is_installed():
-        sys.exit("MariaDB is not installed; to get it: apt-get install mariadb-server")
+        sys.exit(MariaDbServer.advice)
     with ExitStack() as stack:
         here = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         mariadb = stack.enter_context(MariaDbServer(BUFFER_POOL))

@@ -41,7 +41,7 @@ def run_command() -> None:
 @cli.command("ingestion")
 def ingestion_command() -> None:
     """Start ingestion."""
-    launch.run_ingestion(Settings.from_env())
+    launch.run_ingestion(Settings.from_env(service="ingestion"))
 
 
 @cli.command("worker")
@@ -61,7 +61,7 @@ def periodic_command() -> None:
 @cli.command("reporting")
 def reporting_command() -> None:
     """Start reporting."""
-    launch.run_reporting(Settings.from_env())
+    launch.run_reporting(Settings.from_env(service="reporting"))
 
 
 @cli.command("valkey")

@@ -7,15 +7,14 @@ import socket
 
 import redis
 
-from footfall.run import embedded_valkey
 from ingestion.visitor.countries import open_countries
-from shared.db.database import NOT_MIGRATED, check_connection, make_engine
-from shared.db.schema import check_schema
+from shared.db.schema import require_connection, require_schema
 from shared.errors import BadSetting, Unavailable
-from shared.queue.event_queue import check_durability, connect
-from shared.settings import Settings, masked
-
-TIMEOUT_SECONDS = 5.0
+from shared.process import resolve
+from shared.queue.answering import TIMEOUT_SECONDS, require_redis
+from shared.queue.connections import connect
+from shared.queue.durability import check_durability
+from shared.settings import Settings
 
 
 def check_ports(*addresses: tuple[str, str, int]) -> None:
@@ -27,12 +26,8 @@ def check_ports(*addresses: tuple[str, str, int]) -> None:
 
 
 def listen(prefix: str, host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise BadSetting(f"{prefix}_HOST: {host} is no address: {error.strerror}") from error
-    family, kind, protocol, _, address = found[0]
-    listener = socket.socket(family, kind, protocol)
+    family, address = resolve(prefix, host, port)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         # Connections of the last run that linger in TIME_WAIT are no obstacle, a listener is.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,41 +65,27 @@ def check_data_dir(settings: Settings) -> None:
 
 
 def check_redis(settings: Settings) -> str | None:
-    """Returns a warning where this Redis may lose what it acknowledged."""
+    """Returns a warning where this Redis may lose what it acknowledged. One that is away is waited
+    for, by those who need it."""
     try:
+        require_redis(settings)
         with connect(settings, TIMEOUT_SECONDS) as client:
-            client.ping()
-            with contextlib.suppress(redis.ResponseError):  # INFO may be forbidden
-                return check_durability(client)
-    except redis.BusyLoadingError:
-        pass  # it is there, and answers once it has read its file
-    except (redis.RedisError, ValueError) as error:
-        raise BadSetting(explain_redis(settings, error)) from error
-    return None
-
-
-def explain_redis(settings: Settings, error: Exception) -> str:
-    if settings.redis_url:
-        return f"REDIS_URL: cannot use {masked(settings.redis_url)}: {error}"
-    directory = embedded_valkey.directory(settings)
-    return (
-        f"REDIS_URL: is empty, and no embedded Valkey answers in {directory}; "
-        "start `make run` or `make valkey`, or set REDIS_URL"
-    )
+            return check_durability(client)
+    except (Unavailable, redis.RedisError):  # INFO may be forbidden
+        return None
 
 
 def check_database(settings: Settings, *, migrated: bool) -> None:
     """`migrated`: also refuse a database that lacks a table or a column."""
+    try:
+        check_answering_database(settings, migrated=migrated)
+    except Unavailable as error:
+        raise BadSetting(str(error)) from error
+
+
+def check_answering_database(settings: Settings, *, migrated: bool) -> None:
+    """The same, but raises Unavailable where it is away."""
     if not settings.database_url:
         check_data_dir(settings)
-    engine = make_engine(settings)
-    try:
-        check = check_schema if migrated else check_connection
-        check(engine)
-    except Unavailable as error:
-        if error.code == NOT_MIGRATED:
-            raise BadSetting(f"DATABASE_URL: {error}") from error
-        address = masked(settings.database_address)
-        raise BadSetting(f"DATABASE_URL: cannot use {address}: {error}") from error
-    finally:
-        engine.dispose()
+    require = require_schema if migrated else require_connection
+    require(settings)

@@ -13,8 +13,10 @@ from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
 from shared.errors import Unavailable
 from shared.http.web import add_common_routes
-from shared.queue.event_queue import EventQueue, check_durability
+from shared.queue.durability import check_durability
+from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained
+from shared.queue.push_command import NotTaken
 from shared.settings import Settings
 
 # Connecting included, a dead Redis is reported well within a second.
@@ -32,7 +34,12 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
     app = Ingestion("ingestion", static_folder=None)
     queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     app.door = Door(settings, queue, clock)
-    add_common_routes(app, OPENAPI, lambda: check_ready(app.door), BacklogCollector(queue))
+    add_common_routes(
+        app,
+        OPENAPI,
+        lambda: check_ready(app.door),
+        BacklogCollector(queue, app.door.spool.used_bytes),
+    )
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
@@ -40,20 +47,32 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
 
 
 def check_ready(door: Door) -> Sequence[str]:
-    """What the operator should know. Raises Unavailable where events could not be accepted, or not
-    kept."""
+    """Tries what an event needs, and tells what the operator should know all the same. Raises
+    Unavailable where none would be accepted, or none kept."""
     queue, spool = door.queue, door.spool
     warnings = [*door.senders.warnings(door.clock())]
     try:
-        problem = check_durability(queue.redis)
-    except redis.RedisError as error:
-        reason = f"{queue.address}: {explained(error)}"
-        if not spool.has_room():
-            raise Unavailable("queue_unavailable", reason) from error
-        warnings.append(f"events are kept in the spool, for Redis does not take them: {reason}")
-    else:
-        if problem:
+        # First: a Redis that is loading says that it has no append-only file.
+        queue.push([])
+        if problem := check_durability(queue.redis):
             raise Unavailable("queue_not_durable", problem)
+    except (Unavailable, redis.RedisError) as error:
+        refusal = refusal_from(error, queue.address)
+        # What is wrong with its settings no time will mend; what waits for workers they will.
+        if not is_passing(error) or not spool.has_room():
+            raise refusal from error
+        warnings.append(f"events are kept in the spool: {refusal}")
     if size := spool.used_bytes():
         warnings.append(f"{size} bytes of events wait in the spool, {spool.root}, for Redis")
     return warnings
+
+
+def refusal_from(error: Unavailable | redis.RedisError, address: str) -> Unavailable:
+    if isinstance(error, Unavailable):
+        return Unavailable(error.code, f"{address}: {error}")
+    return Unavailable("queue_unavailable", f"{address}: {explained(error)}")
+
+
+def is_passing(error: Unavailable | redis.RedisError) -> bool:
+    """Whether events are kept meanwhile, where there is a spool."""
+    return isinstance(error, NotTaken | redis.RedisError)

@@ -15,8 +15,9 @@ from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import MAX_EVENT_BYTES, event_too_large
 from ingestion.reading.fetched_ahead import PREFETCH, is_fetched_ahead
-from ingestion.reading.request import Request, utf8_text
+from ingestion.reading.request import Request, check_query, utf8_text
 from ingestion.reading.schema import EventIds, Visit, event_from
+from ingestion.reading.values import holds_nul
 from ingestion.telemetry import count_answer, count_dropped, count_events
 from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of, open_countries
@@ -68,6 +69,8 @@ class Door:
         key = self.api_auth
         if key and not is_authorised(request.headers.get("authorization"), key):
             raise InvalidInput("unauthorized", "a valid API key is required", status=401)
+        if request.query:
+            check_query(request.query)
         payload = protocol.read(request)
         visit = self.visit(request)
         encoded: list[bytes] = []
@@ -151,12 +154,3 @@ class Door:
         length = ("Content-Length", str(len(answer.body)))
         cors = cors_headers(self.cors_origins, request.headers.get("origin"))
         return Answer(answer.status, [*answer.headers, length, *cors], answer.body)
-
-
-def holds_nul(value: object) -> bool:
-    """Whether a NUL character stands anywhere in decoded JSON: MySQL and C would cut there."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(holds_nul(k) or holds_nul(v) for k, v in value.items())
-    return isinstance(value, list) and any(map(holds_nul, value))

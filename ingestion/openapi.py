@@ -10,6 +10,7 @@ from ingestion.protocols.json_answers import Accepted, Dropped, Refused
 from ingestion.protocols.known import PROTOCOLS
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
+from ingestion.protocols.refusals import AWAY, FULL
 from ingestion.reading.body import MAX_EVENTS
 from ingestion.tracker.openapi import TRACKER_PATHS
 from shared.http.openapi import (
@@ -38,11 +39,13 @@ footfall_accepted_events_total 1.0
 footfall_queued_events 1.0
 footfall_processing_events 0.0
 """
-NO_REDIS = "redis://127.0.0.1:6379/0: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+NO_REDIS = f"redis://127.0.0.1:6379/0: {AWAY}"
 FORGETFUL = "Redis has no append-only file: set `appendonly yes`, or a restart loses events"
+NO_ROOM = f"redis://127.0.0.1:6379/0: {FULL}"
 NOT_READY = {
     "queue_unavailable": error("Redis is away", "queue_unavailable", NO_REDIS),
     "queue_not_durable": error("Redis would forget", "queue_not_durable", FORGETFUL),
+    "backlog_full": error("`MAX_BACKLOG` events wait already", "backlog_full", NO_ROOM),
 }
 
 

@@ -1,6 +1,6 @@
 """Numbers about ingestion itself, for Prometheus. Product numbers are the ledger's, not these."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import redis
 from prometheus_client import Counter
@@ -47,15 +47,22 @@ def count_dropped(number: int, reason: str) -> None:
 
 
 class BacklogCollector(Collector):
-    """What waits in Redis, asked at each scrape; nothing while Redis is away."""
+    """What waits in Redis and in the spool, asked at each scrape; nothing of a Redis that is away.
 
-    def __init__(self, queue: EventQueue) -> None:
+    `spool_bytes` tells how much waits on this machine's disk.
+    """
+
+    def __init__(self, queue: EventQueue, spool_bytes: Callable[[], int]) -> None:
         self.queue = queue
+        self.spool_bytes = spool_bytes
 
     def describe(self) -> Iterator[Metric]:
         return iter(())  # without it, registering would collect, and that needs Redis
 
     def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "footfall_spool_bytes", "Bytes in the spool of this machine.", self.spool_bytes()
+        )
         try:
             backlog = self.queue.snapshot()
         except redis.RedisError:
@@ -65,5 +72,13 @@ class BacklogCollector(Collector):
         )
         yield GaugeMetricFamily("footfall_queued_events", "Events in the buffer.", backlog.queued)
         yield GaugeMetricFamily(
+            "footfall_queued_bytes", "Bytes of events in the buffer.", backlog.queued_bytes
+        )
+        yield GaugeMetricFamily(
             "footfall_processing_events", "Events claimed by a worker.", backlog.processing
+        )
+        yield GaugeMetricFamily(
+            "footfall_spooled_events",
+            "Events in all spools, as they told Redis.",
+            sum(spool.events for spool in backlog.spools),
         )

@@ -1,10 +1,17 @@
-"""Start reporting: `python -m reporting`, on gunicorn."""
+"""Start reporting: `python -m reporting`, on Granian or gunicorn."""
 
-from shared.http import gunicorn_server
-from shared.process import share_metrics, start, warn_if_open
+from functools import partial
+
+from shared.db.database import reading_engine, replica_engine
+from shared.db.schema import require_connection
+from shared.errors import BadSetting
+from shared.process import refuse, resolve, share_metrics, start, warn_if_open
+from shared.queue.answering import require_redis
 from shared.settings import Settings
+from shared.waiting import wait_for
 
-THREADS = 4
+# Most of them wait for a seat (reporting/http/seats.py), and the rest are for `/health`.
+THREADS = 256
 
 
 def load_app() -> object:
@@ -14,13 +21,50 @@ def load_app() -> object:
     return create_app(Settings.from_env())
 
 
+def check_addresses(settings: Settings) -> None:
+    """Raises BadSetting for one without sense, before any server process meets it."""
+    for engine in filter(None, (reading_engine(settings), replica_engine(settings))):
+        engine.dispose()
+
+
 def main() -> None:
     settings = start("reporting")
+    try:
+        check_addresses(settings)
+        _, address = resolve("REPORTING", settings.reporting_host, settings.reporting_port)
+        wait_for(partial(require_redis, settings), partial(require_connection, settings))
+    except BadSetting as error:
+        refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
     share_metrics(settings.reporting_processes)
+    if settings.reporting_server == "granian":
+        serve_with_granian(settings, address[0])
+    else:
+        serve_with_gunicorn(settings, address[0])
+
+
+def serve_with_granian(settings: Settings, address: str) -> None:
+    from granian.constants import Interfaces
+
+    from shared.http import granian_server
+
+    granian_server.serve(
+        "reporting.__main__:load_app",
+        interface=Interfaces.WSGI,
+        host=address,
+        port=settings.reporting_port,
+        processes=settings.reporting_processes,
+        threads=THREADS,
+        level=settings.log_level,
+    )
+
+
+def serve_with_gunicorn(settings: Settings, address: str) -> None:
+    from shared.http import gunicorn_server
+
     gunicorn_server.serve(
         load_app,
-        host=settings.reporting_host,
+        host=address,
         port=settings.reporting_port,
         processes=settings.reporting_processes,
         threads=THREADS,

@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 import psutil
 import redis
 from flask import Flask, request
-from sqlalchemy import Engine
 
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
-from reporting.http.telemetry import OutcomeCollector
+from reporting.http.seats import Seats
+from reporting.http.telemetry import LedgerCollector
 from reporting.route import Sources
 from shared.clock import now_ms
-from shared.db.database import reading_engine
+from shared.db.database import reading_engine, replica_engine
 from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.auth import is_authorised
@@ -23,36 +23,49 @@ from shared.settings import Settings
 
 OPEN_ROUTES = frozenset({"/health", "/ready"})
 QUEUE_TIMEOUT_SECONDS = 2.0
+# Nothing here writes, so that no error tells of a Redis that has become a replica.
+CONNECTION_SECONDS = 10.0
 
 
 class Reporting(Flask):
-    """The application and what it reads from."""
+    """The application, what it reads from, and how many may ask at a time."""
 
     sources: Sources
+    seats: Seats
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
-        self.sources.engine.dispose()
-        self.sources.queue.close()
+        self.sources.close()
 
 
 def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporting:
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
-    engine = reading_engine(settings)
-    queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
-    app.sources = Sources(engine, queue)
+    app.sources = make_sources(settings)
+    app.seats = Seats(settings.query_seconds)
     ask_for_key(app, settings.api_auth)
-    add_common_routes(app, OPENAPI, lambda: check_ready(engine, queue), OutcomeCollector(engine))
+    collector = LedgerCollector(app.sources, clock)
+    add_common_routes(app, OPENAPI, lambda: check_ready(app.sources), collector)
     add_dashboard(app, settings)
-    add_routes(app, app.sources, clock)
+    add_routes(app, app.sources, clock, app.seats)
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 
 
-def check_ready(engine: Engine, queue: EventQueue) -> Sequence[str]:
-    """Raises Unavailable where a dependency does not answer, or the database is not migrated."""
-    check_schema(engine)
+def make_sources(settings: Settings) -> Sources:
+    written = reading_engine(settings)
+    replica = replica_engine(settings)
+    queue = EventQueue(
+        settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS, max_age_seconds=CONNECTION_SECONDS
+    )
+    return Sources(replica or written, queue, primary=written if replica else None)
+
+
+def check_ready(sources: Sources) -> Sequence[str]:
+    """Raises Unavailable where what most answers need does not answer, or the database that they
+    are read from is not migrated."""
+    check_schema(sources.engine)
+    queue = sources.queue
     try:
         queue.redis.ping()
     except redis.RedisError as error:

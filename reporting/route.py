@@ -70,6 +70,19 @@ class Sources:
     engine: Engine
     queue: EventQueue
     started_at: float = field(default_factory=time.monotonic)
+    # What is written to, where `engine` reads a replica of it.
+    primary: Engine | None = None
+
+    @property
+    def ledger(self) -> Engine:
+        """Where all that is committed is seen at once."""
+        return self.primary or self.engine
+
+    def close(self) -> None:
+        """Close all connections; the next request opens new ones."""
+        for engine in filter(None, (self.engine, self.primary)):
+            engine.dispose()
+        self.queue.close()
 
 
 NO_DATABASE = failure(

@@ -5,6 +5,7 @@ FootfallError
 ├── BadSetting     the operator's fault: named at start, exit status 2
 ├── Unavailable    ours and passing: answered 503 + Retry-After, or the batch is retried
 ├── PoisonEvent    ours and permanent: the event is parked as a dead letter
+├── TooLong        ours and permanent: what a site has come to is longer than the database takes
 └── BatchHalted    too much of one batch is poison: a bad deploy, not bad data
 """
 
@@ -48,6 +49,10 @@ class Unavailable(FootfallError):
 
 class PoisonEvent(FootfallError):
     """The database refuses this event for what it is; no retry will change that."""
+
+
+class TooLong(FootfallError):
+    """The database takes no value as long as this; the message says of what, and what to raise."""
 
 
 class BatchHalted(FootfallError):

@@ -2,9 +2,11 @@
 
 import logging
 import os
+import signal
+import socket
 import sys
 import tempfile
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from shared.errors import BadSetting
 from shared.settings import Settings, is_loopback
@@ -15,9 +17,13 @@ BAD_SETTING_STATUS = 2
 
 
 def start(service: str) -> Settings:
-    """The settings of this process, its logging configured; exits with status 2 on a bad one."""
+    """The settings of this process, its logging configured; exits with status 2 on a bad one.
+
+    Until the process has handlers of its own, SIGTERM ends it, with status 0: nothing is begun.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        settings = Settings.from_env()
+        settings = Settings.from_env(service=service)
     except BadSetting as error:
         refuse(error)
     configure_logging(settings.log_level)
@@ -29,6 +35,17 @@ def refuse(error: BadSetting) -> NoReturn:
     """Say what is wrong with the settings and exit with status 2; no restart would help."""
     print(f"footfall: {error}", file=sys.stderr)  # noqa: T201  # logging is not configured yet
     sys.exit(BAD_SETTING_STATUS)
+
+
+def resolve(prefix: str, host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    """Where a service listens whose settings begin with `prefix`, as a socket is told. Raises
+    BadSetting."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise BadSetting(f"{prefix}_HOST: {host} is no address: {error.strerror}") from error
+    family, _, _, _, address = found[0]
+    return family, address
 
 
 def configure_logging(level: str) -> None:

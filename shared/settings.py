@@ -18,9 +18,14 @@ from urllib.parse import quote, urlsplit
 from dotenv import dotenv_values
 
 from shared.errors import BadSetting
+from shared.fields import MAX_NAME
 
 # A Unix socket's path has 108 bytes on Linux, 104 on macOS, terminator included.
 MAX_SOCKET_PATH_BYTES = 100
+# Control characters, and what is left of bytes that are not UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+# The services that listen, and may take `PORT`.
+SERVED = ("ingestion", "reporting")
 
 
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
@@ -29,6 +34,29 @@ def setting(default: object, description: str, parse: Callable[[str], object]) -
 
 
 def text(value: str) -> str:
+    """Of one line, in UTF-8: what else there is breaks paths, headers and logs."""
+    if UNPRINTABLE.search(value):
+        raise ValueError("must be one line of text, without control characters")
+    return value
+
+
+def directory(value: str) -> Path:
+    if "?" in text(value):  # the rest would be options of the SQLite file's address
+        raise ValueError("must be a path without ?")
+    return Path(value)
+
+
+def host(value: str) -> str:
+    try:
+        text(value).encode("idna")
+    except UnicodeError:  # which the look-up of names raises as well
+        raise ValueError("must have the name or the address of a machine") from None
+    return value
+
+
+def site_name(value: str) -> str:
+    if len(text(value)) > MAX_NAME:
+        raise ValueError(f"must have at most {MAX_NAME} characters")
     return value
 
 
@@ -68,15 +96,17 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if value.partition("://")[0] not in schemes:
+        if text(value).partition("://")[0] not in schemes:
             raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}://")
         try:
-            urlsplit(value).port  # noqa: B018  # it is read to be checked
+            parts = urlsplit(value)
+            parts.port  # noqa: B018  # it is read to be checked
         except ValueError:  # its own message would show a part of the password
             raise ValueError(
                 "must be a URL with a port from 0 to 65535; write / ? # @ : in a password as "
                 "%2F %3F %23 %40 %3A"
             ) from None
+        host(parts.hostname or "")
         return value
 
     return parse
@@ -94,7 +124,7 @@ def web_address(value: str) -> str:
 
 
 def names(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(text(part.strip()) for part in value.split(",") if part.strip())
 
 
 def header_safe(value: str) -> str:
@@ -122,12 +152,20 @@ class Settings:
     """The settings of one process, checked."""
 
     data_dir: Path = setting(  # noqa: RUF009  # a Path never changes
-        Path("data"), "Directory of the embedded Valkey, the SQLite file and the spool.", Path
+        Path("data"),
+        "Directory of the embedded Valkey, the SQLite file and the spool.",
+        directory,
     )
     database_url: str = setting(
         "",
         "Database, as `mysql://user:password@host:3306/name` (MariaDB, MySQL, TiDB) or "
         "`sqlite:////path/file.db`. Empty: SQLite in `DATA_DIR`.",
+        url("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql", "sqlite"),
+    )
+    reporting_database_url: str = setting(
+        "",
+        "A replica of that database for reporting to read from, written as `DATABASE_URL` is; how "
+        "far it is behind is told at `/pipeline/status`. Empty: `DATABASE_URL`.",
         url("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql", "sqlite"),
     )
     database_ca_path: str = setting(
@@ -156,7 +194,7 @@ class Settings:
         "this and of `REDIS_KEY`.",
         key_name,
     )
-    ingestion_host: str = setting("127.0.0.1", "Address ingestion listens on.", text)
+    ingestion_host: str = setting("127.0.0.1", "Address ingestion listens on.", host)
     ingestion_port: int = setting(8000, "Port ingestion listens on.", integer(1, 65535))
     ingestion_server: str = setting(
         "granian", "Server of ingestion: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
@@ -178,10 +216,20 @@ class Settings:
         "name by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
         web_address,
     )
-    reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", text)
+    reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", host)
     reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))
+    reporting_server: str = setting(
+        "granian", "Server of reporting: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
+    )
     reporting_processes: int = setting(
         1, "Processes of the reporting server on this machine.", integer(1, 256)
+    )
+    port: int | None = setting(
+        None,
+        "Port of the one service that is started, for platforms that set it: ingestion or "
+        "reporting where it has no port of its own by `INGESTION_PORT` or `REPORTING_PORT`. "
+        "`make run`, which starts both, takes no notice.",
+        integer(1, 65535),
     )
     workers: int = setting(
         1, "Event workers that `make run` and `make worker` start on this machine.", integer(1, 256)
@@ -229,7 +277,7 @@ class Settings:
         integer(1, 3600),
     )
     default_site_id: str = setting(
-        "", "Site of events that name none. Empty: they are refused.", text
+        "", "Site of events that name none. Empty: they are refused.", site_name
     )
     api_auth: str = setting(
         "",
@@ -271,13 +319,14 @@ class Settings:
     )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, service: str = "") -> "Settings":
         """Settings from `.env` (if present) and the environment, which wins.
 
+        `service`, `ingestion` or `reporting`, is the only one that is started: it takes `PORT`.
         Raises BadSetting with one line for each setting that cannot be used.
         """
         if environ is None:
-            environ = {k: v for k, v in dotenv_values(".env").items() if v} | dict(os.environ)
+            environ = read_dot_env() | dict(os.environ)
         values: dict[str, object] = {}
         problems: list[str] = []
         for field in dataclasses.fields(cls):
@@ -289,16 +338,22 @@ class Settings:
                 problems.append(f"{field.name.upper()}: {error}")
         if problems:
             raise BadSetting("\n".join(problems))
+        own_port = f"{service}_port"
+        takes_port = service in SERVED and "port" in values and own_port not in values
+        if takes_port:
+            values[own_port] = values["port"]
         settings = cls(**values)  # type: ignore[arg-type]  # each parser returns its field's type
-        settings.check_together()
+        settings.check_together(is_alone=takes_port)
         return settings
 
-    def check_together(self) -> None:
-        """Refuse settings that are each fine and together make no sense."""
+    def check_together(self, *, is_alone: bool) -> None:
+        """Refuse settings that are each fine and together make no sense. Of a service that is alone
+        the other's port says nothing."""
         if self.ingest_auth and not self.api_auth:
             raise BadSetting("INGEST_AUTH: is on, but API_AUTH is empty; set API_AUTH to a key")
         if (
-            self.ingestion_port == self.reporting_port
+            not is_alone
+            and self.ingestion_port == self.reporting_port
             and self.ingestion_host == self.reporting_host
         ):
             raise BadSetting(
@@ -330,6 +385,13 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'footfall.db'}"
 
 
+def read_dot_env() -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(".env").items() if value}
+    except (OSError, ValueError) as error:
+        raise BadSetting(f".env: cannot be read: {error}") from error
+
+
 def read(environ: Mapping[str, str], name: str) -> str | None:
     """The value of `name`, of the file that `name_FILE` names, or None where neither is set."""
     aliases = (name, "TIDB_CA_PATH") if name == "DATABASE_CA_PATH" else (name,)
@@ -345,7 +407,7 @@ def masked(address: str) -> str:
     """A URL fit for a log: its password, if any, replaced by asterisks."""
     # Up to the last @: a password may hold one that was not percent-encoded, or a slash.
     address = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", address)
+    return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", address)
 
 
 def is_loopback(host: str) -> bool:

@@ -8,10 +8,10 @@ trailing dot, and is cut to MAX_NAME characters. No input raises.
 import re
 from functools import lru_cache
 
-import idna
 from ada_url import parse_url
 
 from shared.fields import MAX_NAME
+from shared.labels import MAX_LABEL, readable
 
 WEB = r"[Hh][Tt][Tt][Pp][Ss]?://"
 ANY = r"[A-Za-z][A-Za-z0-9+.-]{0,62}://"
@@ -23,6 +23,15 @@ ABSOLUTE = re.compile(WEB)
 # What is parsed and cached: a URL as far as pages of one site have it in common.
 PAGE_HEAD = re.compile(WEB + UP_TO_PATH)
 HEAD = re.compile(ANY + UP_TO_PATH)
+# Of a name in ASCII: RFC 1035 has 255 bytes, of which two are not written.
+MAX_HOST = 253
+# Names have three or four labels, and each that is international takes two microseconds.
+MAX_LABELS = 6
+# Of a URL up to a path, where it is international: the parser needs a quarter of a microsecond for
+# each character, and for a label the square. The longest names that people have are a third of it.
+MAX_INTERNATIONAL = 128
+# What stands between labels; IDNA knows four of them.
+DOT = re.compile("[.\u3002\uff0e\uff61]")
 # With heads as long as they may be, less than 8 MB.
 CACHED_HEADS = 2048
 # What a site_id that is a host does not hold, though a parser would find a host before or after it.
@@ -69,20 +78,19 @@ def without_www(host: str) -> str:
 
 @lru_cache(maxsize=CACHED_HEADS)
 def parsed_host(head: str) -> str | None:
+    if not head.isascii() and is_too_long(head):
+        return None
     try:
         host = parse_url(head, ("hostname",))["hostname"]
     except ValueError:  # no URL, or a lone surrogate in it
         return None
     # Those of other schemes than the web's keep their case.
-    host = host.lower().strip("[]")[:MAX_NAME].rstrip(".")
-    if "xn--" in host:
+    host = host.lower().strip("[]").rstrip(".")
+    if "xn--" in host and len(host) <= MAX_HOST and host.count(".") < MAX_LABELS:
         host = ".".join(map(readable, host.split(".")))
-    return host or None
+    return host[:MAX_NAME].rstrip(".") or None
 
 
-def readable(label: str) -> str:
-    """A label in Unicode; as it is where IDNA 2008 does not know it, such as `xn--i-7iq` (i❤)."""
-    try:
-        return idna.ulabel(label) if label.startswith("xn--") else label
-    except UnicodeError:
-        return label
+def is_too_long(head: str) -> bool:
+    """Whether an international name is longer than one can be."""
+    return len(head) > MAX_INTERNATIONAL or max(map(len, DOT.split(head))) > MAX_LABEL

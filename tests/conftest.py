@@ -1,5 +1,6 @@
 """Fixtures that several test packages share. The servers are in tests/servers.py."""
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from ingestion.app import Ingestion, create_app
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from tests.servers import MariaDbServer, ValkeyServer
+from tests.failover import Pair, pair_in
+from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
 # The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
 hypothesis.settings.register_profile("footfall", derandomize=True, deadline=None)
@@ -23,10 +25,6 @@ hypothesis.settings.load_profile("footfall")
 
 MakeQueue = Callable[..., EventQueue]
 MakeIngestion = Callable[..., Ingestion]
-NO_MARIADB = (
-    "MariaDB is not installed: whatever needs it is not tested. "
-    "To test it: apt-get install mariadb-server"
-)
 
 
 def require(is_there: object, reason: str) -> None:
@@ -60,9 +58,16 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[ValkeyServer]:
     valkey_server.revive()
 
 
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """A primary, its replica, and an address that can be moved between them."""
+    with pair_in(tmp_path) as pair:
+        yield pair
+
+
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariaDbServer]:
-    require(MariaDbServer.is_installed(), NO_MARIADB)
+    require(MariaDbServer.is_installed(), MariaDbServer.advice)
     with MariaDbServer() as server:
         yield server
 
@@ -73,6 +78,21 @@ def mariadb(mariadb_server: MariaDbServer) -> Iterator[MariaDbServer]:
     mariadb_server.revive()
     yield mariadb_server
     mariadb_server.revive()
+
+
+@pytest.fixture(scope="session")
+def oceanbase_server() -> Iterator[OceanBaseServer]:
+    require(OceanBaseServer.is_installed(), OceanBaseServer.advice)
+    with OceanBaseServer() as server:
+        yield server
+
+
+@pytest.fixture
+def oceanbase(oceanbase_server: OceanBaseServer) -> Iterator[OceanBaseServer]:
+    """An OceanBase that runs. The test may kill or pause it."""
+    oceanbase_server.revive()
+    yield oceanbase_server
+    oceanbase_server.revive()
 
 
 @pytest.fixture
@@ -90,7 +110,16 @@ def mariadb_url(mariadb: MariaDbServer) -> Iterator[str]:
     mariadb.drop_database(url)
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture
+def oceanbase_url(oceanbase: OceanBaseServer) -> Iterator[str]:
+    """An empty database on OceanBase."""
+    url = oceanbase.create_database()
+    yield url
+    oceanbase.revive()
+    oceanbase.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "oceanbase"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database, on each kind of server in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
@@ -107,8 +136,12 @@ def make_queue(settings: Settings) -> Iterator[MakeQueue]:
     """Queues with other settings: `make_queue(batch_size=3)`."""
     made: list[EventQueue] = []
 
-    def make(timeout_seconds: float = 10, **changes: Any) -> EventQueue:
-        made.append(EventQueue(replace(settings, **changes), timeout_seconds=timeout_seconds))
+    def make(
+        timeout_seconds: float = 10, max_age_seconds: float = math.inf, **changes: Any
+    ) -> EventQueue:
+        changed = replace(settings, **changes)
+        ages = {"timeout_seconds": timeout_seconds, "max_age_seconds": max_age_seconds}
+        made.append(EventQueue(changed, **ages))
         return made[-1]
 
     yield make

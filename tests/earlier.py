@@ -10,6 +10,8 @@ from shared.db.driver_rows import driver_sql, insert_tuples
 from tests.migration import migrate
 
 REVISION = "0004"
+# What the migrations up to that one run on.
+DATABASES = ("sqlite", "mariadb")
 PACKED = Path(__file__).with_name("data") / "footfall-0004.db.gz"
 
 

@@ -1,4 +1,5 @@
-"""Private servers for the tests: real Valkey, real MariaDB and our own services, on this machine.
+"""Private servers for the tests: real Valkey, MariaDB and OceanBase and our own services, on this
+machine.
 
 Each is a class that starts, stops, kills and pauses one process, which it knows by its id. On Linux
 the process also ends when the tests themselves are killed.
@@ -6,6 +7,7 @@ the process also ends when the tests themselves are killed.
 
 import contextlib
 import getpass
+import importlib.util
 import os
 import shutil
 import signal
@@ -18,7 +20,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType
+from typing import ClassVar, Self
 
 import pymysql
 import redis
@@ -134,7 +137,14 @@ class Server:
 
 
 class ValkeyServer(Server):
-    """Valkey on a Unix socket; what it acknowledged survives `kill`."""
+    """Valkey on a Unix socket; what it acknowledged survives `kill`.
+
+    `options` are its own, beside ours or in their place.
+    """
+
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.options = dict(options or {})
 
     @property
     def url(self) -> str:
@@ -149,6 +159,7 @@ class ValkeyServer(Server):
             "appendfsync": "no",
             "save": "",
             "maxmemory-policy": "noeviction",
+            **self.options,
         }
         return [str(get_binary_path()), *(p for k, v in options.items() for p in (f"--{k}", v))]
 
@@ -163,50 +174,23 @@ class ValkeyServer(Server):
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
 
-class MariaDbServer(Server):
-    """MariaDB on a free port, with a user root who has no password and tables that are ours."""
+class SqlServer(Server):
+    """A server of MySQL's protocol on a free port, with a user root who has no password and tables
+    that are ours."""
 
-    def __init__(self, buffer_pool: str = "64M") -> None:
+    # What the database is called in names of tests and of figures.
+    kind: ClassVar[str]
+    # What to do where it is not installed.
+    advice: ClassVar[str]
+
+    def __init__(self) -> None:
         super().__init__()
-        self.buffer_pool = buffer_pool
         self.port = free_port()
         self.databases = 0
 
     @staticmethod
     def is_installed() -> bool:
-        return bool(mariadb_program("mariadbd") and mariadb_program("mariadb-install-db"))
-
-    def command(self) -> list[str]:
-        options = {
-            "datadir": f"{self.directory}/data",
-            "socket": f"{self.directory}/s",
-            "pid-file": f"{self.directory}/pid",
-            "port": str(self.port),
-            "bind-address": "127.0.0.1",
-            "user": getpass.getuser(),
-            "local-infile": "1",
-            "innodb-flush-log-at-trx-commit": "1",
-            "innodb-buffer-pool-size": self.buffer_pool,
-        }
-        given = [f"--{name}={value}" for name, value in options.items()]
-        return [mariadb_program("mariadbd"), "--no-defaults", *given]
-
-    def start(self) -> None:
-        if not (self.directory / "data").exists():
-            self.install()
-        super().start()
-
-    def install(self) -> None:
-        """Create the data directory, with the server's own tables in it."""
-        options = {"datadir": f"{self.directory}/data", "user": getpass.getuser()}
-        given = [f"--{name}={value}" for name, value in options.items()]
-        command = [mariadb_program("mariadb-install-db"), "--no-defaults", *given]
-        command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        made = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=INSTALL_SECONDS
-        )
-        if made.returncode:
-            raise RuntimeError(f"cannot make a database:\n{made.stdout}{made.stderr}")
+        raise NotImplementedError
 
     def is_ready(self) -> bool:
         try:
@@ -228,6 +212,88 @@ class MariaDbServer(Server):
 
     def drop_database(self, url: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]}")
+
+
+class MariaDbServer(SqlServer):
+    kind = "mariadb"
+    advice = "MariaDB is not installed; to get it: apt-get install mariadb-server"
+
+    def __init__(
+        self, buffer_pool: str = "64M", options: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
+        super().__init__()
+        self.buffer_pool = buffer_pool
+        self.options = options
+
+    @staticmethod
+    def is_installed() -> bool:
+        return bool(mariadb_program("mariadbd") and mariadb_program("mariadb-install-db"))
+
+    def command(self) -> list[str]:
+        options = {
+            "datadir": f"{self.directory}/data",
+            "socket": f"{self.directory}/s",
+            "pid-file": f"{self.directory}/pid",
+            "port": str(self.port),
+            "bind-address": "127.0.0.1",
+            "user": getpass.getuser(),
+            "local-infile": "1",
+            "innodb-flush-log-at-trx-commit": "1",
+            "innodb-buffer-pool-size": self.buffer_pool,
+            **self.options,
+        }
+        given = [f"--{name}={value}" for name, value in options.items()]
+        return [mariadb_program("mariadbd"), "--no-defaults", *given]
+
+    def start(self) -> None:
+        if not (self.directory / "data").exists():
+            self.install()
+        super().start()
+
+    def install(self) -> None:
+        """Create the data directory, with the server's own tables in it."""
+        options = {"datadir": f"{self.directory}/data", "user": getpass.getuser()}
+        given = [f"--{name}={value}" for name, value in options.items()]
+        command = [mariadb_program("mariadb-install-db"), "--no-defaults", *given]
+        command += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        made = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
+        if made.returncode:
+            raise RuntimeError(f"cannot make a database:\n{made.stdout}{made.stderr}")
+
+
+class OceanBaseServer(SqlServer):
+    """OceanBase's engine as one process, from the wheel that is a dependency of development."""
+
+    kind = "oceanbase"
+    advice = "OceanBase is not installed; its wheel, pylibseekdb, is for Linux on x86-64 only"
+
+    @staticmethod
+    def is_installed() -> bool:
+        return bool(oceanbase_program())
+
+    @property
+    def home(self) -> Path:
+        """It makes a directory `log` in there, and ours has a file of that name."""
+        return self.directory / "home"
+
+    def command(self) -> list[str]:
+        # With less of either it does not start; its file of data grows by itself.
+        parameters = {"memory_budget": "1G", "log_disk_size": "2G"}
+        given = [p for k, v in parameters.items() for p in ("--parameter", f"{k}={v}")]
+        options = ["--nodaemon", "--port", str(self.port), "--base-dir", str(self.home)]
+        return [oceanbase_program(), *options, *given]
+
+    def environment(self) -> Mapping[str, str]:
+        """It would tell its maker of each start."""
+        return os.environ | {"TELEMETRY_ENABLED": "false"}
+
+    def start(self) -> None:
+        self.home.mkdir(exist_ok=True)
+        super().start()
+        # It listens on all addresses of the machine, and root has no password.
+        self.execute("SET GLOBAL ob_tcp_invited_nodes = '127.0.0.1'")
 
 
 class ServiceProcess(Server):
@@ -268,6 +334,13 @@ class ServiceProcess(Server):
 def mariadb_program(name: str) -> str:
     """The program's path, also where Debian keeps servers; empty if there is none."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
+
+
+def oceanbase_program() -> str:
+    """The program's path, without importing the wheel; empty if there is none."""
+    wheel = importlib.util.find_spec("pylibseekdb")
+    places = wheel.submodule_search_locations if wheel else None
+    return shutil.which("seekdb", path=os.pathsep.join(places or ())) or ""
 
 
 def leashed() -> list[str]:

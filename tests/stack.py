@@ -68,7 +68,11 @@ class Stack:
             "DROP_BOTS": settings.drop_bots,
         }
         self.ingestion = ServiceProcess("ingestion", shared | {"INGESTION_SERVER": server})
-        reporting = {"PUBLIC_INGESTION_URL": self.ingestion.url, "API_AUTH": settings.api_auth}
+        reporting = {
+            "PUBLIC_INGESTION_URL": self.ingestion.url,
+            "API_AUTH": settings.api_auth,
+            "REPORTING_DATABASE_URL": settings.reporting_database_url,
+        }
         self.reporting = ServiceProcess("reporting", shared | reporting)
         self.workers = [WorkerProcess("worker", shared) for _ in range(workers)]
         self.clients = [Client(self.reporting.url)]
@@ -113,7 +117,8 @@ class Stack:
         with engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT event_id FROM events").all()
         engine.dispose()
-        return [row[0] for row in rows]
+        # A server without a collation that is exact keeps text as bytes.
+        return [found.decode() if isinstance(found, bytes) else found for (found,) in rows]
 
     def __enter__(self) -> Self:
         engine = writing_engine(self.settings)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from shared.settings import Settings
 
-COMPOSE = (Path(__file__).parent.parent / "docker-compose.yml").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 # Where they, their data, their Redis and their database are; `--scale` says how many workers.
 DECIDED = {
     "DATA_DIR",
@@ -18,6 +19,7 @@ DECIDED = {
     "INGESTION_PORT",
     "REPORTING_HOST",
     "REPORTING_PORT",
+    "PORT",
     "WORKERS",
 }
 
@@ -27,3 +29,14 @@ def test_every_setting_reaches_the_containers() -> None:
     handed = set(re.findall(r"^    ([A-Z_]+): ", environment, re.MULTILINE))
     settings = {field.name.upper() for field in dataclasses.fields(Settings)}
     assert handed == settings - DECIDED
+
+
+def test_the_replica_is_what_reporting_reads_and_nothing_else() -> None:
+    added = (ROOT / "docker-compose.replica.yml").read_text("utf-8")
+    services = dict(re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", added, re.MULTILINE))
+    readers = [name for name, text in services.items() if "REPORTING_DATABASE_URL:" in text]
+    assert readers == ["reporting"]
+    assert "@replica:3306/footfall" in services["reporting"]
+    assert "MARIADB_MASTER_HOST: mariadb" in services["replica"]
+    assert "\n  mariadb:\n" in COMPOSE
+    assert "\n  reporting:\n" in COMPOSE

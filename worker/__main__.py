@@ -2,11 +2,10 @@
 
 import logging
 
-from shared.db.schema import require_schema
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from worker.jobs import drain, runtime
-from worker.run.rq_worker import start_thread, stop_on_signals, sweep_for_ever, work
+from worker.run.rq_worker import begin, start_thread, stop_on_signals, sweep_for_ever, work
 
 log = logging.getLogger("worker")
 
@@ -14,8 +13,8 @@ log = logging.getLogger("worker")
 def main() -> None:
     configured = start("worker")
     try:
-        require_schema(configured)
         stop_on_signals(runtime().stopping)
+        begin(configured)
     except BadSetting as error:
         refuse(error)
     queue = runtime().queue

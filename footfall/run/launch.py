@@ -16,8 +16,9 @@ from footfall.run.services import (
     worker_programs,
 )
 from footfall.run.supervisor import StopRequested, Supervisor
-from shared.errors import BadSetting
+from shared.errors import BadSetting, Unavailable
 from shared.settings import Settings
+from shared.waiting import LOOK_SECONDS
 
 
 def run_everything(settings: Settings, also: Sequence[Program] = (), more: str = "") -> None:
@@ -27,22 +28,24 @@ def run_everything(settings: Settings, also: Sequence[Program] = (), more: str =
     """
     preflight.check_countries(settings)
     preflight.check_ports(ingestion_address(settings), reporting_address(settings))
-    preflight.check_database(settings, migrated=False)
+    database_answers = is_database_there(settings, migrated=False)
     console = Console()
     if settings.redis_url:
         check_redis(settings, console)
     with embedded(settings, console) as valkey, supervising(console) as supervisor:
-        supervisor.run_once(migrate_program())
+        if database_answers:
+            supervisor.run_once(migrate_program())
         supervisor.start(valkey)
-        supervisor.wait_for(lambda: answers(settings))
-        supervisor.start(
-            [
-                ingestion_program(settings),
-                *worker_programs(settings),
-                periodic_program(),
-                reporting_program(settings),
-            ]
-        )
+        if valkey:
+            supervisor.wait_for(lambda: answers(settings))
+        supervisor.start([ingestion_program(settings), reporting_program(settings)])
+        if not database_answers:
+            # The door is open meanwhile, and reporting says whom it waits for.
+            supervisor.wait_for(
+                lambda: is_database_there(settings, migrated=False), every=LOOK_SECONDS
+            )
+            supervisor.run_once(migrate_program())
+        supervisor.start([*worker_programs(settings), periodic_program()])
         supervisor.wait_for_health()
         supervisor.start(also)
         supervisor.wait_for_health()
@@ -89,7 +92,7 @@ def run_programs(
     console = Console()
     check_redis(settings, console)
     if needs_database:
-        preflight.check_database(settings, migrated=True)
+        is_database_there(settings, migrated=True)
     with supervising(console) as supervisor:
         supervisor.start(programs)
         supervisor.wait_for_health()
@@ -118,6 +121,15 @@ def check_redis(settings: Settings, console: Console) -> None:
     warning = preflight.check_redis(settings)
     if warning:
         console.say(f"WARNING: {warning}")
+
+
+def is_database_there(settings: Settings, *, migrated: bool) -> bool:
+    """Raises BadSetting where it answers and will not do."""
+    try:
+        preflight.check_answering_database(settings, migrated=migrated)
+    except Unavailable:
+        return False
+    return True
 
 
 def ingestion_address(settings: Settings) -> tuple[str, str, int]:

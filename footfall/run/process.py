@@ -27,7 +27,8 @@ class Program:
     """What runs under a name.
 
     Programs of `stop_phase` 0 are stopped first. `health` is the address that answers `/health`,
-    `descriptors` are open files that the process inherits.
+    `descriptors` are open files that the process inherits, `environment` is what it finds there
+    besides what is there already.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Program:
     stop_phase: int
     health: tuple[str, int] | None = None
     descriptors: tuple[int, ...] = ()
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Process:
@@ -52,7 +54,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | program.environment,
             start_new_session=True,
             pass_fds=program.descriptors,
         )

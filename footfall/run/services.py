@@ -1,5 +1,6 @@
 """The programs of the services, and the address at which each is reached from this machine."""
 
+import dataclasses
 import sys
 
 from footfall.run.process import Program
@@ -11,13 +12,17 @@ LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S1
 
 def ingestion_program(settings: Settings) -> Program:
     """The door closes first: what is accepted until then the workers still see."""
-    host = reachable(settings.ingestion_host)
-    return python_program("ingestion", "ingestion", 0, (host, settings.ingestion_port))
+    return service_program("ingestion", 0, settings.ingestion_host, settings.ingestion_port)
 
 
 def reporting_program(settings: Settings) -> Program:
-    host = reachable(settings.reporting_host)
-    return python_program("reporting", "reporting", 1, (host, settings.reporting_port))
+    return service_program("reporting", 1, settings.reporting_host, settings.reporting_port)
+
+
+def service_program(name: str, stop_phase: int, host: str, port: int) -> Program:
+    """It is told its port: of two services, `PORT` could be no more than one's."""
+    program = python_program(name, name, stop_phase, (reachable(host), port))
+    return dataclasses.replace(program, environment={f"{name.upper()}_PORT": str(port)})
 
 
 def worker_programs(settings: Settings) -> list[Program]:

@@ -60,9 +60,9 @@ class Supervisor:
         for program in programs:
             self.children.append(Child(program, self.console))
 
-    def wait_for(self, ready: Callable[[], bool]) -> None:
+    def wait_for(self, ready: Callable[[], bool], every: float = SHORT_TICK_SECONDS) -> None:
         while not ready():
-            self.tend(SHORT_TICK_SECONDS)
+            self.tend(every)
 
     def wait_for_health(self) -> None:
         """Wait until every service answers; raises CannotRun where one does not."""

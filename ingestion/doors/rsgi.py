@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from flask import Flask
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 from granian.rsgi import Scope
 from werkzeug.test import run_wsgi_app
 
-from ingestion.app import Ingestion
 from ingestion.delivery.delivery import LoopDelivery
 from ingestion.door import Door
 from ingestion.doors.wsgi import ENVIRON_KEYS
@@ -70,9 +70,9 @@ class Arriving(NamedTuple):
 class RsgiDoor:
     """The application that Granian calls."""
 
-    def __init__(self, app: Ingestion) -> None:
-        self.app = app
-        self.door: Door = app.door
+    def __init__(self, door: Door, flask: Flask) -> None:
+        self.door = door
+        self.flask = flask
         self.readers = ThreadPoolExecutor(READERS, "reader")
         self.flask_threads = ThreadPoolExecutor(FLASK_THREADS, "flask")
         # In the order of their arrival, and so of their ends.
@@ -163,7 +163,7 @@ class RsgiDoor:
         environ = environ_from(scope)
         run = run_wsgi_app
         parts, status, headers = await self.loop.run_in_executor(
-            self.flask_threads, run, self.app, environ, True
+            self.flask_threads, run, self.flask, environ, True
         )
         lines = [(name, value) for name, value in headers.items()]
         protocol.response_bytes(int(status.split()[0]), lines, b"".join(parts))

@@ -7,8 +7,10 @@ from ingestion.protocols.json_answers import Refused, Rejected, refused
 from ingestion.protocols.protocol import Refusal
 from ingestion.reading import body
 from ingestion.reading.faults import too_long, wrong_type
+from ingestion.reading.request import MAX_PARAMETERS, query_too_long
 from ingestion.reading.schema import missing
 from ingestion.reading.timestamps import bad_timestamp
+from ingestion.reading.values import MAX_VALUES, too_many_values
 from shared.errors import InvalidInput, Unavailable
 from shared.fields import MAX_EVENT_ID
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
@@ -18,6 +20,7 @@ BAD_DATE = bad_timestamp("timestamp must be ISO 8601 or Unix seconds or millisec
 BAD_TYPE = wrong_type("user_id", "a string", 42)
 BAD_USERS = InvalidInput("bad_users", "users must be hashed, or absent", field="users")
 LONG_ID = too_long("event_id", f"{MAX_EVENT_ID} characters")
+LONG_QUERY = query_too_long(f"{MAX_PARAMETERS} parameters")
 NUL = InvalidInput("nul_character", "an event must not contain NUL characters")
 EMPTY = InvalidInput("no_events", "the body holds no event")
 NOT_JSON = "the body is not JSON: JSON is malformed: invalid character (byte 0)"
@@ -25,6 +28,7 @@ HUGE = InvalidInput("number_out_of_range", "a number is out of range")
 HUGE_BODY = '{"site_id":"site-abc-123","event_type":"sale","amount":1e999}'
 NO_KEY = InvalidInput("unauthorized", "a valid API key is required", status=401)
 AWAY = "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+EVICTS = "Redis evicts keys (allkeys-lru): set `maxmemory-policy noeviction`"
 FULL = "1000000 events wait already, and MAX_BACKLOG is 1000000"
 REJECTED = Rejected(0, NO_SITE.code, NO_SITE.message, "site_id")
 ALL_BAD = to_builtins(Refused(NO_SITE.code, "no event was accepted", UNSET, 0, [REJECTED]))
@@ -55,16 +59,21 @@ BAD_INPUT = by_code(
     shown("A `Content-Length` that is none", body.bad_length()),
     shown("The connection ended early", body.incomplete()),
     shown("Damaged gzip", body.bad_gzip(), body="not gzip", headers={"Content-Encoding": "gzip"}),
+    query_too_long=shown("A query over its bound", LONG_QUERY),
     none_accepted=example("Several events, all bad", ALL_BAD, {"body": [NO_SITE_BODY]}),
 )
 TOO_LARGE = by_code(
     shown(f"More than {body.MAX_BODY_BYTES:,} bytes, once decompressed", body.too_large()),
     shown(f"More than {body.MAX_EVENTS:,} events", body.too_many()),
+    shown(f"More than {MAX_VALUES:,} JSON values", too_many_values()),
+    shown(f"More than {body.MAX_GZIP_MEMBERS} members of gzip", body.too_many_members()),
+    gzip_too_large=shown(f"More than {body.MAX_GZIP_BYTES:,} bytes of gzip", body.gzip_too_large()),
     event_too_large=shown(f"An event over {body.MAX_EVENT_BYTES:,} bytes", body.event_too_large()),
 )
 BROTLI = shown("Brotli", body.unsupported_encoding(), body=ONE, headers={"Content-Encoding": "br"})
 NOT_NOW = by_code(
     shown("Redis is away or takes no writes", Unavailable("queue_unavailable", AWAY), body=ONE),
+    shown("Redis may evict what waits", Unavailable("queue_not_durable", EVICTS), body=ONE),
     shown("`MAX_BACKLOG` events wait already", Unavailable("backlog_full", FULL), body=ONE),
 )
 TRY_AGAIN = "Nothing was queued; send the same again after `Retry-After`."

@@ -5,6 +5,12 @@ from typing import Protocol
 
 import msgspec
 
+from shared.errors import InvalidInput
+
+# Of a query as it is sent: each parameter takes a microsecond, each byte that is no UTF-8 another.
+MAX_QUERY = 16 * 1024
+MAX_PARAMETERS = 100
+
 
 class RequestHeaders(Protocol):
     """Headers by their HTTP names in lower case; a dict will do.
@@ -33,3 +39,15 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 def utf8_text(value: str) -> str:
     """The bytes of a header or a query, read as the UTF-8 that they mostly are."""
     return value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def check_query(query: str) -> None:
+    """Raises InvalidInput (`too_long`) for one whose reading would take milliseconds."""
+    if len(query) > MAX_QUERY:
+        raise query_too_long(f"{MAX_QUERY} characters")
+    if query.count("&") >= MAX_PARAMETERS:
+        raise query_too_long(f"{MAX_PARAMETERS} parameters")
+
+
+def query_too_long(bound: str) -> InvalidInput:
+    return InvalidInput("too_long", f"the query must have at most {bound}", field="query")

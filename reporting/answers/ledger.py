@@ -1,11 +1,14 @@
 """The ledger: every accepted event stored, duplicate, dropped, dead or still on its way.
 
-    accepted = stored + duplicates + dropped + dead + queued + processing
+    accepted = stored + duplicates + dropped + dead + queued + processing + spooled
+
+What ingestion keeps in a spool while Redis is away was accepted, too; it counts from when ingestion
+could tell Redis of it.
 
 Redis and SQL cannot be read at one moment, so the equation is checked as two inequalities that hold
 at any time and become the equation when nothing moves. Reading SQL, then Redis, then SQL again:
 what left Redis must be committed by the second look, and what the first look saw committed must
-have left Redis or be in a batch about to.
+have left Redis or be in a batch about to. A replica has no part in that: what it lacks is not lost.
 """
 
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Engine
 
 from reporting.answers.members import about, count
+from reporting.answers.replica import fetch_lag
 from reporting.count.statements import select_outcomes
 from reporting.route import DATABASE_FAULTS, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
@@ -51,46 +55,79 @@ class Pipeline(Struct, kw_only=True):
     dead: Annotated[int, count("Events the database refused; `footfall dead-letters` lists them.")]
     queued: Annotated[int, count("Events that wait in Redis.")]
     processing: Annotated[int, count("Events a worker holds.")]
+    spooled: Annotated[
+        int, count("Events that ingestion keeps on disk until Redis takes them, as it last told.")
+    ]
+    oldest_spooled_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        about("How long the oldest of these waits; null where none does."),
+    ]
+    queued_bytes: Annotated[int, count("Their size in Redis, which `MAX_BACKLOG_BYTES` bounds.")]
     oldest_queued_seconds: Annotated[
         Annotated[float, Meta(ge=0)] | None,
         about("How long the oldest event waits; null where none does."),
     ]
     workers: Annotated[int, count("Workers that are alive.")]
     failed_batches: Annotated[int, count("Batches given back because of a fault, not yet stored.")]
+    replica_lag_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        about(
+            "Where answers are read from a replica: how long ago the oldest batch was stored that "
+            "it lacks, 0 where it lacks none. Null where they are read from `DATABASE_URL`."
+        ),
+    ]
     balanced: Annotated[
         bool,
-        about("Whether accepted = stored + duplicates + dropped + dead + queued + processing."),
+        about(
+            "Whether accepted = stored + duplicates + dropped + dead + queued + processing + "
+            "spooled."
+        ),
     ]
 
 
 def fetch_status(sources: Sources, now: int) -> Pipeline:
     """`now` is in ms. Raises Unavailable."""
     queue = sources.queue
-    before = fetch_settled(sources.engine)
+    before = fetch_settled(sources.ledger)
     try:
         backlog, workers = queue.snapshot(), queue.count_workers()
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
-    return status_of(before, backlog, fetch_settled(sources.engine), workers, now)
+    settled, lag = fetch_settled(sources.ledger), fetch_lag(sources, now)
+    return status_of(before, backlog, settled, workers, now, lag)
 
 
 def status_of(
-    before: Settled, backlog: Backlog, settled: Settled, workers: int, now: int
+    before: Settled,
+    backlog: Backlog,
+    settled: Settled,
+    workers: int,
+    now: int,
+    lag: float | None = None,
 ) -> Pipeline:
-    oldest = backlog.oldest_received_at
+    spooled = sum(spool.events for spool in backlog.spools)
+    oldest_spooled = min((spool.oldest_received_at for spool in backlog.spools), default=None)
     return Pipeline(
-        accepted=backlog.accepted,
+        accepted=backlog.accepted + spooled,
         stored=settled.stored,
         duplicates=settled.duplicates,
         dropped=settled.dropped,
         dead=settled.dead,
         queued=backlog.queued,
         processing=backlog.processing,
-        oldest_queued_seconds=None if oldest is None else max(0, now - oldest) / 1000,
+        spooled=spooled,
+        oldest_spooled_seconds=seconds_since(oldest_spooled, now),
+        queued_bytes=backlog.queued_bytes,
+        oldest_queued_seconds=seconds_since(backlog.oldest_received_at, now),
         workers=workers,
         failed_batches=backlog.failed_batches,
+        replica_lag_seconds=lag,
         balanced=is_balanced(before, backlog, settled),
     )
+
+
+def seconds_since(moment: int | None, now: int) -> float | None:
+    return None if moment is None else max(0, now - moment) / 1000
 
 
 def fetch_settled(engine: Engine) -> Settled:

@@ -32,7 +32,7 @@ class RedisUse(Struct):
 
 class DatabaseUse(Struct):
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["sqlite", "mariadb", "mysql"]})]
-    size_bytes: Annotated[int, count("Its size.")]
+    size_bytes: Annotated[int, count("Its size, as the server knows it.")]
 
 
 class System(Struct):

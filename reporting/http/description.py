@@ -7,6 +7,7 @@ import msgspec
 
 from reporting.ask.parameter import Parameter, asked_from
 from reporting.http.delivery import CSV, HEADERS, csv_text
+from reporting.http.seats import BUSY, BUSY_SENTENCE
 from reporting.route import Example, Route, failure
 from shared.errors import InvalidInput
 from shared.http import openapi
@@ -16,6 +17,7 @@ UNAUTHORIZED = openapi.refusal(
     "No key or a wrong one; only with `API_AUTH` set.",
     unauthorized=openapi.error("No key", "unauthorized", "a valid API key is required"),
 )
+TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
 UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}
 
 
@@ -41,7 +43,7 @@ def paths_and_schemas(routes: Mapping[str, Iterable[Route[Any]]]) -> tuple[Json,
 
 
 def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
-    faults = examples_of(route, route.faults)
+    faults = examples_of(route, [*route.faults, TOO_MANY])
     refusals = examples_of(route, [*refusals_of(route), *route.refusals])
     away = "For now; try again after `Retry-After`."
     return openapi.operation(

@@ -17,6 +17,7 @@ from reporting.answers.stats import STATS
 from reporting.answers.system import SYSTEM
 from reporting.ask.parameter import asked_from
 from reporting.http.delivery import finished, response_of
+from reporting.http.seats import Seats
 from reporting.route import Route, Sources
 
 ROUTES: dict[str, tuple[Route[Any], ...]] = {
@@ -42,24 +43,25 @@ class NameConverter(BaseConverter):
     regex = "(?s:.+?)"
 
 
-def add_routes(app: Flask, sources: Sources, clock: Callable[[], int]) -> None:
+def add_routes(app: Flask, sources: Sources, clock: Callable[[], int], seats: Seats) -> None:
     app.url_map.converters["name"] = NameConverter
     for routes in ROUTES.values():
         for route in routes:
-            view = view_of(route, sources, clock)
+            view = view_of(route, sources, clock, seats)
             for path in route.paths:
                 rule = path.replace("{", "<name:").replace("}", ">")
                 app.add_url_rule(rule, endpoint=path, view_func=view)
 
 
 def view_of(
-    route: Route[Any], sources: Sources, clock: Callable[[], int]
+    route: Route[Any], sources: Sources, clock: Callable[[], int], seats: Seats
 ) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         now = clock()
         asked = asked_from(route.parameters, request.args.to_dict(flat=False), path)
         query = route.query(asked, now)
-        response = response_of(route, asked, route.answer(sources, query))
+        with seats.taken():
+            response = response_of(route, asked, route.answer(sources, query))
         return finished(response, route.kept, query, now)
 
     return view

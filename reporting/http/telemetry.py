@@ -1,36 +1,51 @@
 """The ledger for Prometheus, read at each scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine
 
-from reporting.answers.ledger import fetch_settled
+from reporting.answers.ledger import Settled, fetch_settled
+from reporting.answers.replica import fetch_lag
+from reporting.route import Sources
 from shared.errors import Unavailable
 from shared.outcomes import Outcome
 
 
-class OutcomeCollector(Collector):
-    """What became of events; nothing while the database is away."""
+class LedgerCollector(Collector):
+    """What became of events, and how far a replica is behind; nothing of a database that is away.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    `clock` tells the time in ms.
+    """
+
+    def __init__(self, sources: Sources, clock: Callable[[], int]) -> None:
+        self.sources = sources
+        self.clock = clock
 
     def describe(self) -> Iterator[Metric]:
         return iter(())  # without it, registering would collect, and that needs the database
 
     def collect(self) -> Iterator[Metric]:
         try:
-            settled = fetch_settled(self.engine)
+            yield outcomes_of(fetch_settled(self.sources.ledger))
+            lag = fetch_lag(self.sources, self.clock())
         except Unavailable:
             return
-        family = CounterMetricFamily(
-            "footfall_events", "Events by what became of them.", labels=["outcome", "reason"]
-        )
-        family.add_metric([Outcome.STORED, ""], settled.stored)
-        family.add_metric([Outcome.DUPLICATE, ""], settled.duplicates)
-        family.add_metric([Outcome.DEAD, ""], settled.dead)
-        for reason, number in settled.dropped.items():
-            family.add_metric([Outcome.DROPPED, reason], number)
-        yield family
+        if lag is not None:
+            yield GaugeMetricFamily(
+                "footfall_replica_lag_seconds",
+                "How long ago the oldest batch was stored that the replica lacks.",
+                value=lag,
+            )
+
+
+def outcomes_of(settled: Settled) -> CounterMetricFamily:
+    family = CounterMetricFamily(
+        "footfall_events", "Events by what became of them.", labels=["outcome", "reason"]
+    )
+    family.add_metric([Outcome.STORED, ""], settled.stored)
+    family.add_metric([Outcome.DUPLICATE, ""], settled.duplicates)
+    family.add_metric([Outcome.DEAD, ""], settled.dead)
+    for reason, number in settled.dropped.items():
+        family.add_metric([Outcome.DROPPED, reason], number)
+    return family

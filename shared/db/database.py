@@ -5,10 +5,12 @@ What differs between databases is asked of an engine's dialect; see shared/db/di
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import (
+    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -29,6 +31,10 @@ MIGRATION_SECONDS = 86_400
 RETRY_AFTER_SECONDS = 5
 # The code of what is answered where a table or a column is missing.
 NOT_MIGRATED = "not_migrated"
+
+
+class Refused(Unavailable):
+    """The server answers and does not let us in; only another address or user would help."""
 
 
 class KnownKey(Exception):
@@ -53,6 +59,16 @@ def reading_engine(settings: Settings) -> Engine:
     return engine
 
 
+def replica_engine(settings: Settings) -> Engine | None:
+    """The same, of the replica that REPORTING_DATABASE_URL names; None where it names none."""
+    if not settings.reporting_database_url:
+        return None
+    try:
+        return reading_engine(replace(settings, database_url=settings.reporting_database_url))
+    except BadSetting as error:  # it names the other setting
+        raise BadSetting(f"REPORTING_{error}") from error
+
+
 def make_engine(
     settings: Settings, statement_seconds: int = STATEMENT_TIMEOUT_SECONDS, **options: Any
 ) -> Engine:
@@ -60,17 +76,34 @@ def make_engine(
     try:
         url = make_url(settings.database_address)
         dialect = dialect_for(url)
-    except Exception as error:
+        engine = create_engine(
+            dialect.with_driver(url),
+            hide_parameters=True,  # an error names no visitor
+            **dialect.engine_options(url, settings, statement_seconds),
+            **options,
+        )
+    except (ValueError, TypeError, ArgumentError) as error:
         raise BadSetting(f"DATABASE_URL: {error}") from error
-    engine = create_engine(
-        dialect.with_driver(url),
-        hide_parameters=True,  # an error names no visitor
-        **dialect.engine_options(settings, statement_seconds),
-        **options,
-    )
     remember(engine, dialect)
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", dialect.prepare)
     return engine
+
+
+def connect(core: Dialect, _record: object, arguments: Any, options: Any) -> Any:
+    """A new connection of the driver's.
+
+    While it makes one, a driver also raises what is no error of its own: of a password or an answer
+    that it cannot read, of a way to log in for which it lacks a library. No statement is to blame.
+    """
+    driver = core.loaded_dbapi
+    try:
+        return core.connect(*arguments, **options)
+    except driver.Error:
+        raise
+    except Exception as error:
+        sentence = f"cannot connect: {type(error).__name__}: {error}"
+        raise driver.OperationalError(sentence) from error
 
 
 @contextmanager
@@ -109,10 +142,13 @@ def meaning_of(error: DBAPIError) -> Exception:
             return KnownKey(str(error.orig))
         case Fault.POISON:
             return PoisonEvent(str(error.orig))
+        case Fault.REFUSED:
+            return unavailable(error.orig or error, Refused)
         case Fault.UNAVAILABLE:
             return unavailable(error.orig or error)
         case None:
-            return error
+            # Without a statement, it is the connection that cannot be used.
+            return error if error.statement else unavailable(error.orig or error)
 
 
 def fault_of_kind(error: DBAPIError) -> Fault | None:
@@ -124,8 +160,8 @@ def fault_of_kind(error: DBAPIError) -> Fault | None:
     return None
 
 
-def unavailable(error: BaseException) -> Unavailable:
-    return Unavailable(
+def unavailable(error: BaseException, kind: type[Unavailable] = Unavailable) -> Unavailable:
+    return kind(
         "database_unavailable",
         f"the database is unavailable: {masked(str(error))}",
         retry_after_seconds=RETRY_AFTER_SECONDS,

@@ -28,6 +28,7 @@ class Fault(Enum):
     NOT_MIGRATED = auto()  # a table or a column is not there
     KNOWN_KEY = auto()  # the row's primary key is in the table already
     POISON = auto()  # the row is refused for what it is
+    REFUSED = auto()  # the server answers, and lets nobody in under this address
     UNAVAILABLE = auto()  # no fault of the statement: try again
 
 
@@ -48,12 +49,15 @@ class Dialect(ABC):
 
     @abstractmethod
     def with_driver(self, url: URL) -> URL:
-        """The address, with the one driver that is installed."""
+        """The address, with the one driver that is installed and what that understands. Raises
+        ValueError."""
 
     @abstractmethod
-    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+    def engine_options(
+        self, url: URL, settings: Settings, statement_seconds: int
+    ) -> dict[str, Any]:
         """What `create_engine` is given. A statement that takes longer than `statement_seconds` may
-        be given up. Raises BadSetting."""
+        be given up. Raises BadSetting, and ValueError for what the address says."""
 
     @abstractmethod
     def prepare(self, connection: Any, _record: object) -> None:

@@ -21,8 +21,14 @@ known: WeakKeyDictionary[CoreDialect, Dialect] = WeakKeyDictionary()
 
 
 def dialect_for(url: URL) -> Dialect:
-    """That of an engine which is to be made. Raises KeyError for an address of none."""
-    return DIALECTS[url.get_backend_name()]()
+    """That of an engine which is to be made. Raises ValueError for an address of none."""
+    try:
+        return DIALECTS[url.get_backend_name()]()
+    except KeyError:
+        supported = ", ".join(f"{name}://" for name in DIALECTS)
+        raise ValueError(
+            f"begins with {url.drivername}://, and supported are {supported}"
+        ) from None
 
 
 def remember(engine: Engine, dialect: Dialect) -> None:

@@ -5,9 +5,9 @@ Whatever one of them lacks is asked of the server itself; its name is for people
 
 import ssl
 from collections.abc import Container, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
 from typing import Any, NamedTuple
 
 import pymysql
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Insert,
+    String,
     Table,
     event,
     func,
@@ -31,7 +32,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from shared.db.dialect import Changes, Dialect, Fault
-from shared.errors import BadSetting
+from shared.db.mysql_address import CHARSET, options_of, tls_arguments
+from shared.db.mysql_packets import (
+    MAX_PACKET,
+    PACKET_TOO_LARGE,
+    USUAL_PACKET_BYTES,
+    BoundCursor,
+    refuse_small_packets,
+)
 from shared.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -43,7 +51,7 @@ RECYCLE_SECONDS = 1800
 # character set, null, a check failed, JSON invalid, packet too large, row too large.
 # https://mariadb.com/docs/server/reference/error-codes
 POISON_CODES = frozenset(
-    {1048, 1118, 1139, 1153, 1264, 1265, 1292, 1366, 1367, 1406, 3140, 3819, 4025, 8025}
+    {1048, 1118, 1139, PACKET_TOO_LARGE, 1264, 1265, 1292, 1366, 1367, 1406, 3140, 3819, 4025, 8025}
 )
 # A table, or a column.
 NOT_THERE_CODES = frozenset({1146, 1054})
@@ -51,6 +59,11 @@ NOT_THERE_CODES = frozenset({1146, 1054})
 TIME_IS_UP_CODES = frozenset({1969, 3024, 4012})
 # A primary key that is there already: another event, or another batch, was first.
 DUPLICATE_CODES = frozenset({1062, 1586})
+
+# The server answers and lets us not in: a wrong user or password, no such database, none of this
+# user's, a host or a way to log in that it does not take; and from the driver, TLS that it lacks
+# and a way to log in that the driver lacks.
+REFUSED_CODES = frozenset({1044, 1045, 1049, 1130, 1251, 1524, 1698, 2026, 2059, 2061})
 
 # Collations that do not take "a" and "a " for equal, as `utf8mb4_bin` does: MariaDB's, and that of
 # MySQL and TiDB. MariaDB's comes first, for of late it knows the other name too, and the columns
@@ -60,13 +73,10 @@ SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
-MAX_PACKET = "max_allowed_packet"
 SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s)"
 
 # What is left of a packet for all of a statement that is not the one long value in it.
 STATEMENT_BYTES = 8 << 10
-# MariaDB's own default; TiDB's and MySQL's is four times that.
-USUAL_PACKET_BYTES = 16 << 20
 # Of a character in UTF-8.
 MOST_BYTES = 4
 
@@ -123,6 +133,7 @@ class BinaryText(mysql.VARBINARY):
     """
 
     cache_ok = True
+    literal_processor = String.literal_processor
 
     def bind_processor(self, _dialect: CoreDialect) -> None:
         return None
@@ -145,13 +156,17 @@ class MySQL(Dialect):
         return self.abilities.kind
 
     def with_driver(self, url: URL) -> URL:
-        refuse_unknown_options(url)
-        return url.set(drivername=f"{url.get_backend_name()}+pymysql")
+        driver = f"{url.get_backend_name()}+pymysql"
+        return url.set(drivername=driver, query=dict(options_of(url).driver))
 
-    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+    def engine_options(
+        self, url: URL, settings: Settings, statement_seconds: int
+    ) -> dict[str, Any]:
         self.statement_seconds = statement_seconds
+        arguments = connect_arguments(url, statement_seconds)
+        arguments["cursorclass"] = partial(BoundCursor, most_bytes=self.max_packet_bytes)
         return {
-            "connect_args": connect_arguments(settings, statement_seconds),
+            "connect_args": arguments | tls_arguments(options_of(url), settings),
             "pool_pre_ping": True,
             "pool_recycle": RECYCLE_SECONDS,
             "paramstyle": "format",  # what executemany with tuples needs; see worker.batch.insert
@@ -162,6 +177,7 @@ class MySQL(Dialect):
             self.abilities = ask(connection)
             # What comes next concerns the next transaction, and this one has begun with the asking.
             connection.rollback()
+        refuse_small_packets(self.abilities.max_packet_bytes)
         limit = self.abilities.time_limit
         if limit is not None and limit.is_for_all and self.statement_seconds:
             self.limit_time(self.statement_seconds, connection, None)
@@ -229,6 +245,9 @@ class MySQL(Dialect):
         """The driver escapes bytes: each may become two."""
         return max(1, (self.abilities.max_packet_bytes - STATEMENT_BYTES) // 2)
 
+    def max_packet_bytes(self) -> int:
+        return self.abilities.max_packet_bytes
+
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)
 
@@ -244,40 +263,30 @@ class MySQL(Dialect):
             (NOT_THERE_CODES, Fault.NOT_MIGRATED),
             (DUPLICATE_CODES, Fault.KNOWN_KEY),
             (POISON_CODES, Fault.POISON),
+            (REFUSED_CODES, Fault.REFUSED),
         ):
             if code in codes:
                 return fault
+        # The driver says "cannot connect" of a certificate that it does not trust, too.
+        cause = getattr(error.orig, "original_exception", None)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Fault.REFUSED
         # PyMySQL knows few of the server's codes; the rest, 1000 and above, it calls
         # OperationalError, and InternalError where it has no code at all: a packet cut short by a
         # dying server.
         return Fault.UNAVAILABLE if isinstance(error.orig, pymysql.err.InternalError) else None
 
 
-def refuse_unknown_options(url: URL) -> None:
-    """What other drivers call `ssl-mode` or `sslmode` would be an unknown argument to this one, and
-    `ssl=true` no context. Raises BadSetting."""
-    known = {*signature(pymysql.Connection).parameters, "ssl_check_hostname"} - {"ssl"}
-    for name in url.query:
-        if name not in known:
-            raise BadSetting(
-                f"DATABASE_URL: has the option {name!r}, which is not known; "
-                "for TLS set FORCE_SSL=true, or DATABASE_CA_PATH"
-            )
-
-
-def connect_arguments(settings: Settings, statement_seconds: int) -> dict[str, Any]:
+def connect_arguments(url: URL, statement_seconds: int) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "charset": "utf8mb4",
+        "charset": CHARSET,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "read_timeout": statement_seconds + ANSWER_SECONDS,
         "write_timeout": statement_seconds,
     }
-    if settings.database_ca_path or settings.force_ssl:
-        try:
-            context = ssl.create_default_context(cafile=settings.database_ca_path or None)
-        except (OSError, ssl.SSLError) as error:
-            raise BadSetting(f"DATABASE_CA_PATH: {settings.database_ca_path}: {error}") from error
-        arguments["ssl"] = context
+    if url.password:
+        # The driver would take it for Latin 1; the server has hashed it as it is in UTF-8.
+        arguments["password"] = url.password.encode()
     return arguments
 
 
@@ -318,4 +327,6 @@ def repeatable_read(connection: Any, _record: object) -> None:
 
 
 def forbid_writing(connection: Any, _record: object) -> None:
-    run(connection, "SET SESSION TRANSACTION READ ONLY")
+    """TiDB has no such sessions, and refuses to pretend (1235)."""
+    with suppress(pymysql.err.NotSupportedError):
+        run(connection, "SET SESSION TRANSACTION READ ONLY")

@@ -3,13 +3,21 @@
 What it has besides is no fault: it may have been migrated by a newer version.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, Engine
 
-from shared.db.database import NOT_MIGRATED, make_engine, translated_errors
+from shared.db.database import (
+    NOT_MIGRATED,
+    Refused,
+    check_connection,
+    make_engine,
+    translated_errors,
+)
 from shared.db.dialects import dialect_of
 from shared.db.tables import metadata
 from shared.errors import BadSetting, Unavailable
-from shared.settings import Settings
+from shared.settings import Settings, masked
 
 # For who only wants to start: a database that takes longer to answer is away.
 PATIENCE_SECONDS = 5
@@ -23,14 +31,28 @@ def check_schema(engine: Engine) -> None:
 
 
 def require_schema(settings: Settings) -> None:
-    """Raises BadSetting where something is missing: no restart would help. A database that is away
-    is none of the caller's business yet."""
+    """Raises BadSetting where something is missing, or the server refuses us: no restart would
+    help. Raises Unavailable where it does not answer yet."""
+    require(settings, check_schema)
+
+
+def require_connection(settings: Settings) -> None:
+    """The same, whatever is in the database."""
+    require(settings, check_connection)
+
+
+def require(settings: Settings, check: Callable[[Engine], None]) -> None:
+    address = masked(settings.database_address)
     engine = make_engine(settings, PATIENCE_SECONDS)
     try:
-        check_schema(engine)
+        check(engine)
+    except Refused as error:
+        raise BadSetting(f"DATABASE_URL: cannot use {address}: {error}") from error
     except Unavailable as error:
         if error.code == NOT_MIGRATED:
             raise BadSetting(f"DATABASE_URL: {error}") from error
+        sentence = f"DATABASE_URL: cannot use {address}: {error}"
+        raise Unavailable(error.code, sentence) from error
     finally:
         engine.dispose()
 

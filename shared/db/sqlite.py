@@ -38,6 +38,8 @@ STEPS = 1000
 DUPLICATE_CODES = frozenset(
     {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 )
+# Nothing is there that could be waited for: no such directory, or another kind of file.
+REFUSED_CODES = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB})
 # What has no number of its own; the last is of an INSERT.
 NOT_THERE = ("no such table", "no such column", "has no column named")
 
@@ -59,9 +61,16 @@ class SQLite(Dialect):
     value_errors = (OverflowError,)  # an integer beyond its 64 bits
 
     def with_driver(self, url: URL) -> URL:
+        """How the file is opened is said here, not in the address."""
+        if url.host or url.username:
+            raise ValueError("has a host; the file of a SQLite is sqlite:////path/file.db")
+        for name in url.query:
+            raise ValueError(f"has the option {name!r}; one of SQLite has none")
         return url
 
-    def engine_options(self, settings: Settings, statement_seconds: int) -> dict[str, Any]:
+    def engine_options(
+        self, url: URL, settings: Settings, statement_seconds: int
+    ) -> dict[str, Any]:
         return {"connect_args": {"timeout": BUSY_SECONDS}}
 
     def prepare(self, connection: sqlite3.Connection, _record: object) -> None:
@@ -138,6 +147,8 @@ class SQLite(Dialect):
             return Fault.TIME_IS_UP
         if any(words in str(error.orig) for words in NOT_THERE):
             return Fault.NOT_MIGRATED
+        if code in REFUSED_CODES:
+            return Fault.REFUSED
         return Fault.KNOWN_KEY if code in DUPLICATE_CODES else None
 
 

@@ -6,23 +6,23 @@ and a lost wake-up is harmless: `neglected` finds what waits.
 """
 
 import logging
+import math
 import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import redis
-from redis.backoff import NoBackoff
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
 from shared.errors import Unavailable
 from shared.event import decode_event
 from shared.queue import scripts
+from shared.queue.connections import Script, Server, connect
+from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
 from shared.settings import Settings, masked
@@ -43,8 +43,6 @@ AWAKE_MS = 2_000
 HALT_MS = 30_000
 ALIVE_MS = 10_000
 SALT_BYTES = 32
-# Connecting and answering together stay below the second within which ingestion answers 503.
-CONNECT_TIMEOUT_SECONDS = 0.3
 SLOW_SECONDS = 0.2
 
 
@@ -91,11 +89,14 @@ class EventQueue:
     raises redis.RedisError.
     """
 
-    def __init__(self, settings: Settings, *, timeout_seconds: float = 10) -> None:
+    def __init__(
+        self, settings: Settings, *, timeout_seconds: float = 10, max_age_seconds: float = math.inf
+    ) -> None:
         self.url = settings.redis_address
         self.address = masked(self.url)
         self.timeout_seconds = timeout_seconds
-        self.redis = connect(settings, timeout_seconds)
+        self.redis = connect(settings, timeout_seconds, max_age_seconds)
+        self.server: Server = self.redis.connection_pool.connection_kwargs["server"]
         self.rq = rq_queue(settings.redis_queue_name, self.redis)
         prefix = settings.redis_key
         self.batch_prefix = f"{prefix}:batch:"
@@ -119,16 +120,15 @@ class EventQueue:
             (settings.max_backlog, settings.max_backlog_bytes),
         )
         self._push = ThreadPush(self.redis, self.push_command)
-        register = self.redis.register_script
-        self._claim = register(scripts.CLAIM)
-        self._lease = register(scripts.LEASE)
-        self._halt = register(scripts.HALT)
-        self._leave = register(scripts.LEAVE)
-        self._neglected = register(scripts.NEGLECTED)
-        self._snapshot = register(scripts.SNAPSHOT)
-        self._report = register(scripts.REPORT)
-        self._alive = register(scripts.ALIVE)
-        self._salt = register(scripts.SALT)
+        self._claim = Script(self.redis, scripts.CLAIM)
+        self._lease = Script(self.redis, scripts.LEASE)
+        self._halt = Script(self.redis, scripts.HALT)
+        self._leave = Script(self.redis, scripts.LEAVE)
+        self._neglected = Script(self.redis, scripts.NEGLECTED)
+        self._snapshot = Script(self.redis, scripts.SNAPSHOT)
+        self._report = Script(self.redis, scripts.REPORT)
+        self._alive = Script(self.redis, scripts.ALIVE)
+        self._salt = Script(self.redis, scripts.SALT)
 
     def close(self) -> None:
         """Close the connections that are idle or this thread's own; the next verb opens one."""
@@ -138,8 +138,9 @@ class EventQueue:
     def push(self, events: list[bytes]) -> int:
         """Append encoded events, all or none; returns how many wait now.
 
-        Raises Unavailable at the backlog's limits (`backlog_full`), and NotTaken where Redis is
-        away or did not answer. Once this returns, the events are in Redis.
+        Raises Unavailable at the backlog's limits (`backlog_full`) and where Redis may evict them
+        (`queue_not_durable`), NotTaken where it is away or did not answer. Once this returns, the
+        events are in Redis. Without events nothing changes; what would refuse them refuses that.
         """
         started = time.monotonic()
         taken = self._push(events)
@@ -183,10 +184,14 @@ class EventQueue:
         try:
             try:
                 return fetch()
-            except redis.ConnectionError:  # the pool's connection may be a day old, and dead
+            except redis.RedisError as error:
+                # The pool's connection may be a day old, and dead or a replica's by now.
+                if not isinstance(error, redis.ConnectionError) and not leads_elsewhere(error):
+                    raise
                 return fetch()
         except redis.RedisError as error:
-            raise Unavailable("queue_unavailable", f"the queue has no salt: {error}") from error
+            message = f"the queue has no salt: {explained(error)}"
+            raise Unavailable("queue_unavailable", message) from error
 
     def wake_or_leave_to_sweep(self) -> None:
         """Enqueue a job; if that fails the event is in Redis all the same, and a sweep finds it."""
@@ -297,34 +302,6 @@ def periodic_queue_name(settings: Settings) -> str:
     return f"{settings.redis_queue_name}-periodic"
 
 
-def connect(settings: Settings, timeout_seconds: float) -> "redis.Redis":
-    """A client that never repeats a command by itself: a push repeated blindly counts twice."""
-    return redis.Redis.from_url(
-        settings.redis_address, **connection_options(timeout_seconds), retry=Retry(NoBackoff(), 0)
-    )
-
-
-def connection_options(timeout_seconds: float) -> dict[str, Any]:
-    """What every connection is opened with, whichever client it belongs to."""
-    return {
-        "socket_connect_timeout": min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
-        "socket_timeout": timeout_seconds,
-        # Nobody reads them on a held connection, where one would be taken for an answer.
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-        "client_name": "footfall",
-    }
-
-
 def rq_queue(name: str, client: "redis.Redis") -> RqQueue:
     """An RQ queue whose jobs are JSON: to read a pickle is to run it."""
     return RqQueue(name, connection=client, serializer=JSONSerializer)
-
-
-def check_durability(client: "redis.Redis") -> str | None:
-    """Why this Redis may lose what it acknowledged, or None where it keeps it."""
-    if client.info("persistence").get("aof_enabled") != 1:
-        return "Redis has no append-only file: set `appendonly yes`, or a restart loses events"
-    policy = client.info("memory").get("maxmemory_policy")
-    if policy != "noeviction":
-        return f"Redis evicts keys ({policy}): set `maxmemory-policy noeviction`"
-    return None

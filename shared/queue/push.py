@@ -3,6 +3,7 @@
 A call through redis-py's pool costs twice the CPU.
 """
 
+import logging
 import socket
 import struct
 import threading
@@ -12,8 +13,11 @@ from typing import Any
 
 import hiredis
 import redis
-from redis.connection import AbstractConnection, SSLConnection
+from redis.connection import SSLConnection
 
+from shared.errors import Unavailable
+from shared.queue.connections import Following
+from shared.queue.durability import POLICY_SECONDS, eviction, fetch_policy
 from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.push_command import (
     NO_DEADLINE,
@@ -23,23 +27,26 @@ from shared.queue.push_command import (
     Pushed,
     ServerClock,
     Taken,
-    bulk,
+    command_of,
     new_stream,
     reply_error,
     taken_from,
 )
 
+log = logging.getLogger(__name__)
+
 # After one push timed out, the others do not wait for the same silence.
 HUNG_SECONDS = 0.5
 READ_BYTES = 4096
-TIME = b"*1\r\n" + bulk(b"TIME")
+TIME = command_of("TIME")
 
 
 class ThreadPush:
     """Pushes from any number of threads, each over its own connection and in its own stream.
 
-    A connection that turns out to be dead is replaced and the push made once more, with its place.
-    One that timed out is not repeated: the second within which to answer is nearly over.
+    A connection that turns out to be dead, or whose server cannot serve, is replaced and the push
+    made once more, with its place. One that timed out is not repeated: the second within which to
+    answer is nearly over.
     """
 
     def __init__(self, client: "redis.Redis", command: PushCommand) -> None:
@@ -49,7 +56,7 @@ class ThreadPush:
         self.local = threading.local()
 
     def __call__(self, events: Sequence[bytes]) -> Taken:
-        """Push one request's events. Raises NotTaken."""
+        """Push one request's events. Raises NotTaken, and Unavailable where they may be evicted."""
         number = getattr(self.local, "number", 0) + 1
         stream = self.local.stream if number > 1 else new_stream()
         self.local.stream, self.local.number = stream, number
@@ -61,7 +68,7 @@ class ThreadPush:
 
     def again(self, requests: Sequence[Sequence[bytes]], place: Place) -> Taken:
         """Push what was not answered before, or never sent: requests of consecutive places, the
-        first of them given. Raises NotTaken."""
+        first of them given. Raises as a call does."""
         return self.call(requests, place, has_deadline=False)
 
     def call(
@@ -75,7 +82,9 @@ class ThreadPush:
             except redis.TimeoutError:
                 self.hung_until = time.monotonic() + HUNG_SECONDS
                 raise
-            except redis.ConnectionError:
+            except redis.RedisError as error:
+                if not isinstance(error, redis.ConnectionError) and not leads_elsewhere(error):
+                    raise
                 taken = self.call_once(requests, place, has_deadline=has_deadline)
             if Pushed.LATE in taken.outcomes:  # its clock has jumped, and is known again now
                 taken = self.call_once(requests, place, has_deadline=has_deadline)
@@ -90,19 +99,22 @@ class ThreadPush:
     ) -> Taken:
         try:
             held = self.held_connection()
+            refusal = held.refusal_to_evict()
             deadline = held.clock.deadline() if has_deadline else NO_DEADLINE
             rest = (requests, place.number, place.number - 1, deadline)
-            try:
-                answer = held.exchange(self.command.pack(held.head(place.stream), *rest))
-            except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
-                whole = self.command.whole_head(place.stream)
-                answer = held.exchange(self.command.pack(whole, *rest))
-        except BaseException as error:
-            # The answer may still be coming.
+            if not refusal:
+                try:
+                    answer = held.exchange(self.command.pack(held.head(place.stream), *rest))
+                except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
+                    whole = self.command.whole_head(place.stream)
+                    answer = held.exchange(self.command.pack(whole, *rest))
+        except BaseException:
+            # The answer may still be coming; or the server cannot serve, for as long as this
+            # connection lasts.
             self.disconnect()
-            if leads_elsewhere(error):
-                self.client.connection_pool.disconnect()
             raise
+        if refusal:
+            raise Unavailable("queue_not_durable", refusal)
         taken = taken_from(answer)
         held.clock.learn(taken.now)
         return taken
@@ -127,8 +139,10 @@ class ThreadPush:
 class HeldConnection:
     """One thread's connection: opened by redis-py (address, TLS, password), then used directly."""
 
-    def __init__(self, connection: AbstractConnection, command: PushCommand) -> None:
+    def __init__(self, connection: Following, command: PushCommand) -> None:
         self.connection = connection
+        self.refusal: str | None = None
+        self.asked_until = 0.0
         self.command = command
         self.heads: dict[str, bytes] = {}
         self.clock = ServerClock()
@@ -164,7 +178,18 @@ class HeldConnection:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(seconds / 2))
 
     def close(self) -> None:
-        self.connection.disconnect()  # type: ignore[no-untyped-call]
+        self.connection.disconnect()
+
+    def refusal_to_evict(self) -> str | None:
+        """Why nothing may be pushed here, asked anew every POLICY_SECONDS."""
+        now = time.monotonic()
+        if now >= self.asked_until:
+            policy = fetch_policy(lambda *words: self.exchange(command_of(*words)))
+            if policy is None and not self.asked_until:
+                log.warning("cannot ask Redis for its maxmemory-policy: it must be noeviction")
+            self.refusal = eviction(policy)
+            self.asked_until = now + POLICY_SECONDS
+        return self.refusal
 
     def exchange(self, packed: bytes) -> Any:
         """The answer to one packed command."""
@@ -183,6 +208,7 @@ class HeldConnection:
                 raise redis.ConnectionError("the server closed the connection")
             self.reader.feed(received)
         if isinstance(answer, redis.ResponseError):
+            self.connection.server.heard(answer)
             try:
                 raise answer
             finally:

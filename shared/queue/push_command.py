@@ -130,6 +130,11 @@ def reply_error(message: str) -> Exception:
     return redis.ResponseError(message)
 
 
+def command_of(*words: str) -> bytes:
+    """One command of the Redis protocol."""
+    return b"*%d\r\n%b" % (len(words), b"".join(bulk(word.encode()) for word in words))
+
+
 def bulk(value: bytes) -> bytes:
     """One bulk string of the Redis protocol (RESP)."""
     return b"$%d\r\n%b\r\n" % (len(value), value)

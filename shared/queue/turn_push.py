@@ -19,8 +19,11 @@ import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 
+from shared.errors import Unavailable
 from shared.queue import scripts
-from shared.queue.event_queue import EventQueue, connection_options
+from shared.queue.connections import connection_options
+from shared.queue.durability import POLICY_SECONDS, QUESTIONS, eviction, policy_in
+from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.push import READ_BYTES, TIME
 from shared.queue.push_command import (
@@ -29,6 +32,7 @@ from shared.queue.push_command import (
     Place,
     Pushed,
     ServerClock,
+    command_of,
     new_stream,
     reply_error,
     taken_from,
@@ -43,6 +47,7 @@ CALL_BYTES = 1024 * 1024
 MAX_CALLS = 16
 REOPEN_SECONDS = 0.25
 WATCH_SECONDS = 0.1
+TOLD_SECONDS = 60.0
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -79,6 +84,7 @@ class TurnPush:
         # Why there is no connection; before the first is tried, nothing is wrong yet.
         self.fault: NotTaken | None = None
         self.is_waking = False
+        self.told_at = -TOLD_SECONDS
         self.loop = asyncio.get_running_loop()
 
     def push(self, events: list[bytes]) -> "asyncio.Future[None]":
@@ -99,6 +105,8 @@ class TurnPush:
             if self.fault is not None:
                 self.give_up([], self.fault)
             return
+        if self.link.refusal:
+            self.refuse(Unavailable("queue_not_durable", self.link.refusal))
         while self.waiting and len(self.link.calls) < MAX_CALLS:
             self.link.send(self.next_call())
 
@@ -126,28 +134,36 @@ class TurnPush:
             except (redis.RedisError, OSError, TimeoutError) as error:
                 self.broken(error, [])
                 await asyncio.sleep(REOPEN_SECONDS)
-        if self.fault is not None:
-            log.warning("the queue takes events again")
         self.fault = self.opening = None
         self.flush()
 
     def broken(self, error: BaseException, sent: Sequence[Waiting]) -> None:
         """There is no connection (any more); `sent` was not answered."""
         message = explained(error) or "no answer in time"
-        if self.fault is None:
-            log.warning("the queue takes no events: %s", message)
+        self.tell(message)
         self.link = None
-        if leads_elsewhere(error):
-            self.queue.redis.connection_pool.disconnect()
+        if isinstance(error, redis.RedisError):
+            self.queue.server.heard(error)
         self.fault = NotTaken(Place("", 0), message)
         self.give_up(sent, self.fault)
         self.open_soon()
+
+    def tell(self, message: str) -> None:
+        """Say in the log why events are not pushed; at most every TOLD_SECONDS."""
+        now = time.monotonic()
+        if now - self.told_at > TOLD_SECONDS:
+            self.told_at = now
+            log.warning("the queue takes no events: %s", message)
 
     def give_up(self, sent: Sequence[Waiting], fault: NotTaken) -> None:
         requests = [*sent, *self.waiting]
         self.waiting.clear()
         if requests:
             self.otherwise(requests, fault)
+
+    def refuse(self, error: Unavailable) -> None:
+        while self.waiting:
+            self.waiting.popleft().settle(error)
 
     def wake(self) -> None:
         """Enqueue a job, in a thread; one at a time is enough."""
@@ -184,7 +200,11 @@ class Link:
         self.head = self.command.head(self.stream)
         self.sent = 0
         self.confirmed = 0
-        self.calls: deque[tuple[float, list[Waiting]]] = deque()
+        # What was sent and when; None is the question for the policy.
+        self.calls: deque[tuple[float, list[Waiting] | None]] = deque()
+        self.question: bytes | None = None
+        self.ask_again_at = 0.0
+        self.refusal: str | None = None
         self.replies = hiredis.Reader(
             protocolError=redis.exceptions.InvalidResponse, replyError=reply_error
         )
@@ -200,15 +220,39 @@ class Link:
             await link.connection.connect()  # type: ignore[no-untyped-call]
             await link.connection.send_command("SCRIPT", "LOAD", scripts.PUSH)
             await link.connection.read_response()
-            link.write(TIME)
-            seconds, micros = await link.next_reply()
+            seconds, micros = await link.ask(TIME)
+            link.clock.learn(int(seconds) * 1000 + int(micros) // 1000)
+            await link.ask_for_policy()
         except BaseException:
             link.close()
             raise
-        link.clock.learn(int(seconds) * 1000 + int(micros) // 1000)
         link.reading = owner.loop.create_task(link.read())
         link.watch = owner.loop.call_later(WATCH_SECONDS, link.look)
         return link
+
+    async def ask(self, command: bytes) -> Any:
+        """The answer to a command, before there are pushes."""
+        self.write(command)
+        reply = await self.next_reply()
+        if isinstance(reply, redis.RedisError):
+            raise reply
+        return reply
+
+    async def ask_for_policy(self) -> None:
+        """Find out what is evicted, and by which question that is told here."""
+        for words in QUESTIONS:
+            question = command_of(*words)
+            try:
+                policy = policy_in(await self.ask(question))
+            except redis.ResponseError as error:
+                if leads_elsewhere(error):
+                    raise
+                continue
+            if policy:
+                self.question, self.refusal = question, eviction(policy)
+                self.ask_again_at = time.monotonic() + POLICY_SECONDS
+                return
+        log.warning("cannot ask Redis for its maxmemory-policy: it must be noeviction")
 
     def send(self, requests: list[Waiting]) -> None:
         first = self.sent + 1
@@ -229,8 +273,7 @@ class Link:
         """Answer what was sent, until the connection breaks."""
         try:
             while True:
-                reply = await self.next_reply()
-                self.answer(reply)
+                self.answer(await self.next_reply())
                 if self.owner.waiting:
                     self.owner.flush()
         except (redis.RedisError, OSError, EOFError) as error:
@@ -244,34 +287,56 @@ class Link:
             if not received:
                 raise redis.ConnectionError("the server closed the connection")
             self.replies.feed(received)
-        if isinstance(reply, redis.RedisError):
-            raise reply
         return reply
 
     def answer(self, reply: Any) -> None:
+        """What became of the oldest call. Raises the redis.RedisError that ends the connection."""
+        _, requests = self.calls.popleft()
+        if requests is None:
+            if not isinstance(reply, redis.RedisError):
+                self.refusal = eviction(policy_in(reply))
+            return
+        self.confirmed += len(requests)
+        if isinstance(reply, redis.RedisError):
+            self.refused(requests, explained(reply))
+            if leads_elsewhere(reply):
+                raise reply
+            return
         taken = taken_from(reply)
         self.clock.learn(taken.now)
         if Pushed.LATE in taken.outcomes:
-            raise redis.TimeoutError("it is too slow, or its clock jumps")
-        _, requests = self.calls.popleft()
-        self.confirmed += len(requests)
+            self.refused(requests, "it is too slow, or its clock jumps")
+            return
         for request, outcome in zip(requests, taken.outcomes, strict=True):
             request.settle(self.queue.refusal(outcome, taken.waiting))
         if taken.is_job_wanted:
             self.owner.wake()
 
+    def refused(self, requests: Sequence[Waiting], message: str) -> None:
+        """Of these is nothing there, and later ones of the stream may be: so their places are none
+        any more."""
+        for request in requests:
+            request.place = None
+        self.owner.tell(message)
+        self.owner.otherwise(requests, NotTaken(Place("", 0), message))
+
     def look(self) -> None:
-        """Give the connection up where an answer does not come."""
-        if self.calls and time.monotonic() - self.calls[0][0] > PUSH_SECONDS:
+        """Give the connection up where an answer does not come; ask for the policy now and then."""
+        now = time.monotonic()
+        if self.calls and now - self.calls[0][0] > PUSH_SECONDS:
             self.fail(redis.TimeoutError("no answer in time"))
             return
+        if self.question and now > self.ask_again_at:
+            self.ask_again_at = now + POLICY_SECONDS
+            self.calls.append((now, None))
+            self.write(self.question)
         self.watch = self.owner.loop.call_later(WATCH_SECONDS, self.look)
 
     def fail(self, error: BaseException) -> None:
         if self.owner.link is not self:  # it has failed before
             return
         self.close()
-        unanswered = [request for _, requests in self.calls for request in requests]
+        unanswered = [request for _, requests in self.calls for request in requests or ()]
         self.calls.clear()
         self.owner.broken(error, unanswered)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.conftest import NO_MARIADB, require
+from tests.conftest import require
 from tests.servers import ROOT, MariaDbServer
 
 NO_WRK = "wrk is not installed: the benchmark is not tested. To test it: apt-get install wrk"
@@ -20,7 +20,7 @@ def run_short_form(
     module: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """`python -m MODULE --quick`, to its end."""
-    require(MariaDbServer.is_installed(), NO_MARIADB)
+    require(MariaDbServer.is_installed(), MariaDbServer.advice)
     require(shutil.which("wrk"), NO_WRK)
     return subprocess.run(
         [sys.executable, "-m", module, "--quick", *arguments],

@@ -1,6 +1,8 @@
 """The benchmarks run to their ends, and give all their figures."""
 
 from tests.bench.short_form import result, run_short_form
+from tests.conftest import require
+from tests.servers import OceanBaseServer
 
 RATIOS = {
     "door on granian-4 / one RQ job per event on gunicorn-4",
@@ -29,9 +31,28 @@ def test_the_short_benchmark_gives_all_its_ratios() -> None:
     assert all(ratio["value"] > 0 for ratio in ratios.values()), ratios
 
 
+def test_a_database_is_measured_beside_mariadb() -> None:
+    require(OceanBaseServer.is_installed(), OceanBaseServer.advice)
+    done = run_short_form("bench", "--database", "oceanbase")
+    assert done.returncode == 0, done.stderr
+    figures = result("beside-oceanbase-quick")["figures"]
+    assert figures.keys() > {"worker", "stats, 90 days", "breakdown by path, 90 days"}
+    for both in figures.values():
+        assert both.keys() == {"oceanbase", "mariadb"}
+        assert all(value > 0 for values in both.values() for value in values)
+
+
 def test_the_short_benchmark_of_reporting_gives_all_its_figures() -> None:
     done = run_short_form("bench.reporting")
     assert done.returncode == 0, done.stderr
     figures = result("reporting-quick")["figures"]
     assert figures.keys() > FIGURES
     assert all(figure["value"] > 0 for figure in figures.values()), figures
+
+
+def test_the_short_form_of_stalled_clients_gives_its_figures() -> None:
+    done = run_short_form("bench.stalled")
+    assert done.returncode == 0, done.stderr
+    bars = result("stalled-quick")["bars"]
+    assert bars["50 with half a head: /stats, rate / without"]["value"] > 0
+    assert bars["50 with nothing: /health, p99 ms"]["value"] > 0

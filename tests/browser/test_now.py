@@ -1,10 +1,13 @@
 """What happens now: the live panel, the pipeline, a test event; a hidden tab asks nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Page, Request, expect
 
-from shared.clock import now_ms
+from shared.clock import HOUR_MS, now_ms
+from shared.db.database import writing_engine
+from shared.db.tables import batch_ledger
 from tests.browser.conftest import (
     SITE,
     Complaints,
@@ -14,6 +17,7 @@ from tests.browser.conftest import (
     headline,
     shown,
 )
+from tests.migration import migrate
 from tests.servers import ValkeyServer
 from tests.stack import Stack
 
@@ -100,3 +104,23 @@ def test_an_operator_sees_that_no_worker_runs(
         expect(panel.locator(".verdict.bad")).to_contain_text("No worker runs")
         expect(panel.locator(".facts > div", has_text="Queued").locator("dd")).to_have_text("1")
         page.close()
+
+
+def test_a_replica_that_is_far_behind_is_told(
+    make_page: MakePage, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    written = empty_settings(valkey, tmp_path)
+    replica = f"sqlite:///{tmp_path}/replica.db"
+    engines = [writing_engine(replace(written, database_url=replica)), writing_engine(written)]
+    for engine in engines:
+        migrate(engine)
+    with engines[-1].begin() as connection:
+        row = {"batch_id": "b", "committed_at": now_ms() - HOUR_MS}
+        connection.execute(batch_ledger.insert(), row)
+    with Stack(replace(written, reporting_database_url=replica), workers=1) as stack:
+        page = shown(make_page(), stack)
+        told = page.locator(".verdict.warn:visible")
+        expect(told).to_contain_text("The database's replica is behind by 6")  # 60 minutes
+        page.close()
+    for engine in engines:
+        engine.dispose()

@@ -14,7 +14,7 @@ import pytest
 from shared.settings import Settings
 from tests.counted import differences
 from tests.promises import within_a_second
-from tests.servers import PATIENCE_SECONDS, MariaDbServer, ServiceProcess, ValkeyServer
+from tests.servers import PATIENCE_SECONDS, ServiceProcess, SqlServer, ValkeyServer
 from tests.stack import Client, Stack
 
 CLIENTS = 4
@@ -112,10 +112,13 @@ def run_with_kills(
 PAIRS = [
     pytest.param("granian", "sqlite", SECONDS),
     pytest.param("gunicorn", "mariadb", SECONDS),
+    pytest.param("granian", "oceanbase", SECONDS),
     pytest.param("granian", "mariadb", CHAOS_SECONDS, marks=pytest.mark.chaos),
     pytest.param("gunicorn", "sqlite", CHAOS_SECONDS, marks=pytest.mark.chaos),
     pytest.param("granian", "sqlite", CHAOS_SECONDS, marks=pytest.mark.chaos),
     pytest.param("gunicorn", "mariadb", CHAOS_SECONDS, marks=pytest.mark.chaos),
+    pytest.param("gunicorn", "oceanbase", CHAOS_SECONDS, marks=pytest.mark.chaos),
+    pytest.param("granian", "oceanbase", CHAOS_SECONDS, marks=pytest.mark.chaos),
 ]
 
 
@@ -167,15 +170,18 @@ def stored_users(stack: Stack) -> list[str]:
         return [row[0] for row in connection.execute("SELECT user_id FROM events")]
 
 
+@pytest.mark.parametrize("database", ["mariadb", "oceanbase"])
 def test_a_database_outage_is_waited_out_and_not_noticed_at_the_door(
-    settings: Settings, mariadb: MariaDbServer, mariadb_url: str
+    request: pytest.FixtureRequest, settings: Settings, database: str
 ) -> None:
-    with Stack(dataclasses.replace(settings, database_url=mariadb_url)) as stack:
+    server: SqlServer = request.getfixturevalue(database)
+    url = request.getfixturevalue(f"{database}_url")
+    with Stack(dataclasses.replace(settings, database_url=url)) as stack:
         door = stack.door()
         event = {"site_id": "s", "event_type": "page_view"}
         assert door.post([event] * 100)[0] == 202
         stack.settle()
-        mariadb.kill()
+        server.kill()
         for _ in range(20):
             with within_a_second():
                 assert door.post([event] * 100)[0] == 202
@@ -183,7 +189,7 @@ def test_a_database_outage_is_waited_out_and_not_noticed_at_the_door(
         status, answer = stack.reports().get("/stats", site_id="s")
         assert (status, answer["code"]) == (503, "database_unavailable")
         assert stack.reports().get("/ready")[0] == 503
-        mariadb.start()
+        server.start()
         ledger = stack.settle()
         assert ledger["stored"] == ledger["accepted"] == 2100
         assert stack.stats(site_id="s")["total_views"] == 2100

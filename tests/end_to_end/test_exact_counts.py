@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 import redis
 
 from tests.servers import wait_until
@@ -18,6 +19,8 @@ from tests.stack import Client, Stack, tracebacks
 EVENTS = 10_000
 USERS = 500
 CLIENTS = 8
+# A batch whose worker is gone waits for the end of its lease.
+ADOPTED_SECONDS = 120
 SITES = ("shop.example", "büro.example")
 FIRST_DAY = datetime(2025, 11, 14, tzinfo=UTC)
 DAYS = 3
@@ -72,6 +75,17 @@ def as_request(sent: Sent, random_: random.Random) -> dict[str, Any]:
         random_.choice(["user_id", "userId", "uniqueId"]): sent.user_id,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def repeated(
+    requests: list[dict[str, Any]], random_: random.Random
+) -> tuple[list[dict[str, Any]], int]:
+    """Each with an id of its own, and a tenth of them again, somewhere else; how many these are."""
+    keyed = [request | {"event_id": f"e{number}"} for number, request in enumerate(requests)]
+    again = random_.sample(keyed, len(keyed) // 10)
+    mixed = keyed + again
+    random_.shuffle(mixed)
+    return mixed, len(again)
 
 
 def post_all(stack: Stack, requests: list[dict[str, Any]], random_: random.Random) -> None:
@@ -136,6 +150,57 @@ def test_stats_equal_an_independent_count(stack: Stack) -> None:
     ledger = stack.settle()
     assert ledger["accepted"] == ledger["stored"] == EVENTS
     assert ledger["balanced"]
+    check_stats(stack, sent)
+    assert (
+        stack.stats(site_id=SITES[0], date="2025-11-15")
+        == (stack.reports().get("/stats/aggregated", site_id=SITES[0], date="2025-11-15")[1])
+    )
+    assert tracebacks(stack.processes) == ""
+    wait_until(lambda: jobs_left(stack) == 0)  # finished ones leave nothing
+
+
+@pytest.mark.parametrize("database_url", ["oceanbase"], indirect=True)
+def test_with_repeats_and_workers_killed_they_still_do(stack: Stack) -> None:
+    """Of workers killed on the others, test_crashes tells."""
+    random_ = random.Random(20251115)
+    sent = make_events(random_)
+    requests, repeats = repeated([as_request(s, random_) for s in sent], random_)
+    posting = [
+        partial(post_all, stack, requests[n::CLIENTS], random.Random(n)) for n in range(CLIENTS)
+    ]
+    in_threads([*posting, partial(kill_in_the_middle, stack)])
+    ledger = stack.settle(ADOPTED_SECONDS)
+    assert (ledger["stored"], ledger["duplicates"]) == (EVENTS, repeats)
+    assert ledger["balanced"]
+    check_stats(stack, sent)
+    assert tracebacks(stack.processes) == ""
+
+
+def kill_in_the_middle(stack: Stack) -> None:
+    """All workers, once they are stopped with a batch in their hands."""
+    wait_until(lambda: has_batches(stack) and are_stopped_at_work(stack))
+    for worker in stack.workers:
+        worker.kill()
+        worker.start()
+
+
+def has_batches(stack: Stack) -> bool:
+    return bool(stack.status()["processing"])
+
+
+def are_stopped_at_work(stack: Stack) -> bool:
+    """They go on where they were between two batches."""
+    for worker in stack.workers:
+        worker.pause()
+    if has_batches(stack):
+        return True
+    for worker in stack.workers:
+        worker.resume()
+    return False
+
+
+def check_stats(stack: Stack, sent: list[Sent]) -> None:
+    """Of each site, in zones before and behind UTC, for days one by one and together."""
     all_days = [FIRST_DAY.date() + timedelta(days=n) for n in range(-1, DAYS + 1)]
     for site_id in SITES:
         for zone in ("UTC", "Asia/Kolkata", "America/Los_Angeles", "Pacific/Chatham"):
@@ -144,12 +209,6 @@ def test_stats_equal_an_independent_count(stack: Stack) -> None:
                 answer = stack.stats(site_id=site_id, tz=zone, limit=1000, **span)
                 expected = expected_stats(sent, site_id, days, zone)
                 assert {name: answer[name] for name in expected} == expected
-    assert (
-        stack.stats(site_id=SITES[0], date="2025-11-15")
-        == (stack.reports().get("/stats/aggregated", site_id=SITES[0], date="2025-11-15")[1])
-    )
-    assert tracebacks(stack.processes) == ""
-    wait_until(lambda: jobs_left(stack) == 0)  # finished ones leave nothing
 
 
 def jobs_left(stack: Stack) -> int:

@@ -59,11 +59,13 @@ def test_all_bad_settings_are_named_at_once(refusal: Refusal) -> None:
     assert workers.startswith("footfall: WORKERS: must be from 1")
 
 
-@pytest.mark.parametrize("command", ["run", "ingestion"])
-def test_an_unreachable_redis_is_named(refusal: Refusal, command: str) -> None:
-    url = f"redis://:secret@127.0.0.1:{free_port()}"
-    (line,) = refusal(command, REDIS_URL=url)
-    assert line.startswith("footfall: REDIS_URL: cannot use redis://:***@127.0.0.1:")
+@pytest.mark.parametrize("command", ["run", "ingestion", "worker", "periodic", "reporting"])
+def test_a_redis_that_refuses_us_is_named(
+    refusal: Refusal, valkey: ValkeyServer, command: str
+) -> None:
+    (line,) = refusal(command, REDIS_URL=valkey.url.replace("//", "//nobody:secret@"))
+    assert line.startswith("footfall: REDIS_URL: cannot use unix://nobody:***@/")
+    assert "invalid username-password pair" in line
     assert "secret" not in line
 
 
@@ -76,19 +78,36 @@ def test_a_country_database_that_is_none_is_named(
     assert line.startswith(f"footfall: COUNTRY_DATABASE: {tmp_path}/countries.mmdb: is not a")
 
 
-def test_an_unreachable_database_is_named(refusal: Refusal) -> None:
+@pytest.mark.parametrize("command", ["migrate", "verify"])
+def test_who_comes_once_does_not_wait_for_a_database(refusal: Refusal, command: str) -> None:
     url = f"mysql://root:secret@127.0.0.1:{free_port()}/footfall"
-    (line,) = refusal("run", DATABASE_URL=url)
+    (line,) = refusal(command, DATABASE_URL=url)
     assert line.startswith("footfall: DATABASE_URL: cannot use mysql://root:***@127.0.0.1:")
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("command", ["run", "worker", "periodic", "reporting"])
 def test_a_database_that_is_not_there_is_named(
-    refusal: Refusal, mariadb_server: MariaDbServer
+    refusal: Refusal, valkey: ValkeyServer, mariadb_server: MariaDbServer, command: str
 ) -> None:
-    (line,) = refusal("run", DATABASE_URL=f"mysql://root@127.0.0.1:{mariadb_server.port}/nowhere")
+    (line,) = refusal(
+        command,
+        REDIS_URL=valkey.url,
+        DATABASE_URL=f"mysql://root@127.0.0.1:{mariadb_server.port}/nowhere",
+    )
     assert line.startswith("footfall: DATABASE_URL: cannot use mysql://")
     assert "Unknown database" in line
+
+
+@pytest.mark.parametrize("command", ["run", "worker", "reporting"])
+def test_a_wrong_password_is_named(
+    refusal: Refusal, valkey: ValkeyServer, mariadb_server: MariaDbServer, command: str
+) -> None:
+    url = f"mysql://nobody:secret@127.0.0.1:{mariadb_server.port}/nowhere"
+    (line,) = refusal(command, REDIS_URL=valkey.url, DATABASE_URL=url)
+    assert line.startswith("footfall: DATABASE_URL: cannot use mysql://nobody:***@127.0.0.1:")
+    assert "Access denied" in line
+    assert "secret" not in line
 
 
 def test_a_data_directory_that_cannot_be_made_is_named(refusal: Refusal, tmp_path: Path) -> None:
@@ -105,13 +124,6 @@ def test_a_data_directory_that_valkey_cannot_use_is_named(
     valkey.touch()
     (line,) = refusal("run", DATABASE_URL=mariadb_url)
     assert line == f"footfall: DATA_DIR: {valkey}: File exists"
-
-
-@pytest.mark.parametrize("command", ["ingestion", "worker"])
-def test_a_service_alone_says_how_to_get_a_valkey(refusal: Refusal, command: str) -> None:
-    (line,) = refusal(command)
-    assert line.startswith("footfall: REDIS_URL: is empty, and no embedded Valkey answers")
-    assert "make valkey" in line
 
 
 @pytest.mark.parametrize("command", ["worker", "periodic", "reporting"])

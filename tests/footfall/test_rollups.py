@@ -15,12 +15,14 @@ from shared.clock import DAY_MS
 from shared.db.database import writing_engine
 from shared.db.tables import events_by_day, events_by_hour, retention, sites
 from shared.settings import Settings
+from tests import earlier
 from tests.counted import TODAY, commit, differences, varied_events
 from tests.migration import migrate
 from tests.servers import ROOT
 from worker.stored.extent import Part
 
 Run = Callable[..., tuple[int, str, list[str]]]
+MIGRATED = pytest.mark.parametrize("database_url", earlier.DATABASES, indirect=True)
 
 
 @pytest.fixture
@@ -130,6 +132,7 @@ def test_a_database_without_tables_is_refused(run: Run) -> None:
         assert run(command) == (2, "", [message])
 
 
+@MIGRATED
 def test_after_an_update_the_events_of_before_are_counted(
     engine: Engine, configured: Settings, run: Run
 ) -> None:
@@ -141,6 +144,7 @@ def test_after_an_update_the_events_of_before_are_counted(
     assert not any("counted" in line for line in run("migrate")[2])
 
 
+@MIGRATED
 def test_counting_after_an_update_goes_on_where_it_was_killed(
     engine: Engine, configured: Settings
 ) -> None:
@@ -162,6 +166,7 @@ def test_counting_after_an_update_goes_on_where_it_was_killed(
     assert differences(configured) == []
 
 
+@MIGRATED
 def test_a_site_half_counted_after_an_update_is_counted_whole(
     engine: Engine, configured: Settings
 ) -> None:

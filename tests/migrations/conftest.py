@@ -1,4 +1,7 @@
-"""A database as an earlier version left it, once on SQLite and once on MariaDB."""
+"""A database as an earlier version left it, once on SQLite and once on MariaDB.
+
+None can have left one on OceanBase: their migrations name collations that it does not have.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -18,6 +21,13 @@ from tests.migrations.weeks import Weeks, weeks_of
 from worker.stopping import StopFlag
 from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events
+
+
+@pytest.fixture(params=earlier.DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database, on each kind of server that a test does not name itself."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture

@@ -7,18 +7,11 @@ from sqlalchemy import Engine, func, inspect, select, text
 
 from footfall.migrate import migrate as make_migrate
 from shared.counts.segments import COLUMNS
-from shared.db.tables import (
-    MAX_DIMENSION,
-    MAX_SEGMENT_COLUMN,
-    events,
-    metadata,
-    segment_columns,
-    segments,
-)
-from shared.fields import MAX_NAME
+from shared.db.tables import events, metadata, segments
 from shared.settings import Settings
 from tests.counted import commit, differences, varied_events
 from tests.migration import migrate
+from tests.migrations.longest import check_longest_keys
 from tests.segmented import build_all
 
 ROWLESS = ("sites", "users", "events_by_minute", "events_by_day", "events_by_week", "segments")
@@ -59,26 +52,8 @@ def test_tables_of_small_rows_stay_in_the_order_of_their_key(engine: Engine) -> 
 
 
 def test_longer_names_fit_into_the_tables(engine: Engine) -> None:
-    """And the longest keys, of four bytes a character, into MariaDB's."""
     migrate(engine)
-    longest = "\N{PILE OF POO}"
-    key = {"site_id": longest * MAX_NAME, "bucket": 2**62}
-    names = [longest * MAX_SEGMENT_COLUMN, longest * (MAX_SEGMENT_COLUMN - 1) + " "]
-    with engine.begin() as connection:
-        connection.execute(
-            segment_columns.insert(),
-            [{**key, "name": name, "part": 1, "data": b""} for name in names],
-        )
-        for name in names:
-            found = select(segment_columns.c.name).where(segment_columns.c.name == name)
-            assert connection.scalars(found).all() == [name]
-        for bucket in ("hour", "day", "week"):
-            of_value = {**key, "dimension": longest * MAX_DIMENSION, "value_key": b"0" * 16}
-            its_events = metadata.tables[f"events_by_{bucket}"]
-            of_type = {**of_value, "event_type": longest * MAX_NAME, "events": 1}
-            connection.execute(its_events.insert(), of_type)
-            its_users = metadata.tables[f"users_by_{bucket}"]
-            connection.execute(its_users.insert(), {**of_value, "bitmap": b""})
+    check_longest_keys(engine)
 
 
 def test_it_can_be_taken_back(engine: Engine) -> None:

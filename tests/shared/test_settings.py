@@ -101,6 +101,7 @@ BAD = [
     ("REDIS_KEY", "k" * 65),
     ("REDIS_QUEUE_NAME", "events*"),
     ("INGESTION_SERVER", "uwsgi"),
+    ("REPORTING_SERVER", "uwsgi"),
     ("LOG_LEVEL", "loud"),
     ("API_AUTH", "ключ"),
     ("API_AUTH", "two words"),
@@ -123,6 +124,7 @@ GOOD = [
     ("REDIS_URL", "unix:///run/valkey.sock"),
     ("REDIS_KEY", "site-1:footfall_2.0"),
     ("INGESTION_SERVER", "gunicorn"),
+    ("REPORTING_SERVER", "gunicorn"),
     ("COUNTRY_HEADER", "CF-IPCountry"),
     ("DEFAULT_SITE_ID", "home"),
     ("API_AUTH", "s3cret/+=~"),
@@ -144,6 +146,19 @@ def test_settings_that_make_no_sense_together_are_refused() -> None:
     assert problems(INGEST_AUTH="true")[0].startswith("INGEST_AUTH: ")
     assert problems(INGESTION_PORT="8001")[0].startswith("REPORTING_PORT: ")
     Settings.from_env({"INGESTION_PORT": "8001", "INGESTION_HOST": "10.0.0.1"})
+
+
+def test_port_is_of_the_one_service_that_is_started_without_a_port_of_its_own() -> None:
+    for service, other in [("ingestion", "reporting"), ("reporting", "ingestion")]:
+        both = Settings.from_env({"PORT": "8001"}, service=other), Settings()
+        assert getattr(both[0], f"{service}_port") == getattr(both[1], f"{service}_port")
+        assert getattr(both[0], f"{other}_port") == 8001
+        own = {"PORT": "9000", f"{service.upper()}_PORT": "9001"}
+        assert getattr(Settings.from_env(own, service=service), f"{service}_port") == 9001
+    for service in ("", "worker", "periodic"):
+        settings = Settings.from_env({"PORT": "9000"}, service=service)
+        assert (settings.ingestion_port, settings.reporting_port) == (8000, 8001)
+    assert problems(PORT="0")[0].startswith("PORT: must be from 1 to 65535")
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
@@ -198,6 +213,10 @@ def test_dot_env_is_read_and_the_environment_wins(
         ("mysql://u:hun/ter2@h/d", "mysql://u:***@h/d"),
         ("mysql://u:hun:ter2@h/d", "mysql://u:***@h/d"),
         ("redis://h/0?password=hunter2&db=1", "redis://h/0?password=***&db=1"),
+        (
+            "mysql://h/d?ssl_key_password=hunter2&ssl_ca=a",
+            "mysql://h/d?ssl_key_password=***&ssl_ca=a",
+        ),
         ("mysql://u@h:3306/d", "mysql://u@h:3306/d"),
         ("redis://h:6379/0", "redis://h:6379/0"),
         ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),

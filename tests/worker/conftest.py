@@ -1,4 +1,4 @@
-"""A migrated database and a runtime on it, once with SQLite and once with MariaDB."""
+"""A migrated database and a runtime on it, on each kind of server in turn."""
 
 import dataclasses
 from collections.abc import Iterator

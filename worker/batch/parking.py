@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from shared.db.dialects import dialect_of
 from shared.db.driver_rows import delete_by_keys
 from shared.db.tables import dead_letters, dedupe
 from shared.event import Event, encode_event
@@ -37,8 +38,21 @@ def park(connection: Connection, batch_id: str, dead: list[DeadEvent], now: int)
     if keys:
         columns = (dedupe.c.site_id, dedupe.c.event_id)
         delete_by_keys(connection, dedupe, columns, keys, "/* worker.dead_letters */")
-    rows = [{"batch_id": batch_id, "dead_at": now, **letter_from(event)} for event in dead]
+    limit = dialect_of(connection).max_value_bytes
+    letters = [letter_from(shortened(event, limit)) for event in dead]
+    rows = [{"batch_id": batch_id, "dead_at": now, **letter} for letter in letters]
     connection.execute(dead_letters.insert().prefix_with("/* worker.dead_letters */"), rows)
+
+
+def shortened(event: DeadEvent, limit: int | None) -> DeadEvent:
+    """With the beginning of its payload only, where all of it is longer than the server takes: it
+    must not stop the others. The doors take no event that is so long."""
+    length = len(event.payload)
+    if limit is None or length <= limit * 3 // 4:  # as Base64 it is longer by a third
+        return event
+    most = limit * 3 // 4
+    why = f"cut to {most} of {length} bytes, for the database's max_allowed_packet; {event.reason}"
+    return event._replace(payload=event.payload[:most], reason=why)
 
 
 def letter_from(event: DeadEvent) -> dict[str, object]:

@@ -6,6 +6,7 @@ that are counted, and none that is about to be, so a day can be rebuilt while ba
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
 
@@ -23,8 +24,8 @@ from shared.counts.rollups import (
     bucket_start,
     value_key,
 )
-from shared.counts.user_sets import UserSets, encode_sets
-from shared.db.dialects import insert_adding, insert_ignoring_known, insert_widening
+from shared.counts.user_sets import UserSets, encode_parts
+from shared.db.dialects import dialect_of, insert_adding, insert_ignoring_known, insert_widening
 from shared.db.driver_rows import insert_tuples
 from shared.db.tables import dimension_values, recent_users, sites
 from shared.fields import EVENT_TYPE
@@ -192,9 +193,22 @@ def user_sets_from(
 def add_recent_users(
     connection: Connection, batch_id: str, sets: dict[tuple[str, int], UserSets]
 ) -> None:
-    """Append who was there: no row of another batch is touched."""
+    """Append who was there: no row of another batch is touched. What is longer than the server
+    takes becomes several rows."""
+    most_bytes = dialect_of(connection).max_value_bytes
     insert_tuples(
         connection,
         recent_users.insert().prefix_with("/* worker.recent_users */"),
-        [(*at, batch_id, encode_sets(of)) for at, of in sorted(sets.items(), key=itemgetter(0))],
+        [
+            (*at, part_id(batch_id, number), part)
+            for at, of in sorted(sets.items(), key=itemgetter(0))
+            for number, part in enumerate(encode_parts(of, most_bytes))
+        ],
     )
+
+
+def part_id(batch_id: str, number: int) -> str:
+    """Which only has to differ from all others and be no longer than a batch's id."""
+    if number == 0:
+        return batch_id
+    return blake2b(f"{batch_id} {number}".encode(), digest_size=16).hexdigest()

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import redis
@@ -18,16 +19,19 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
+from shared.db.schema import require_schema
+from shared.queue.answering import explain_absence, require_redis
+from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
     FORGET_JOB,
     PRUNE_JOB,
     SEGMENTS_JOB,
-    connect,
     rq_queue,
 )
 from shared.settings import Settings
+from shared.waiting import Reminder, find_away, wait_for
 from worker.run.drain import Runtime
 from worker.stopping import StopFlag
 
@@ -35,6 +39,9 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
+# RQ waits for a job for 15 s less than this, and for Redis's answer to that 10 s more: a Redis that
+# has gone without a word is noticed after 20 s.
+RQ_TTL_SECONDS = 25
 # Whoever can write to Redis can enqueue any function there is, `os.system` included.
 KNOWN_JOBS = frozenset({DRAIN_JOB, FORGET_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB})
 
@@ -55,6 +62,7 @@ class QuietWorker(SimpleWorker):
             [queue],
             name=worker_name(),
             connection=connection,
+            worker_ttl=RQ_TTL_SECONDS,
             serializer=JSONSerializer,
             log_job_description=False,
         )
@@ -67,6 +75,14 @@ class QuietWorker(SimpleWorker):
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
+
+    def teardown(self) -> None:
+        """RQ's own ends its thread, which listens for commands, only where Redis still answers."""
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]
+        finally:
+            if self.pubsub_thread is not None:
+                self.pubsub_thread.stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job of ours; any other is refused and forgotten, for its name is code to run."""
@@ -92,6 +108,13 @@ def worker_name() -> str:
     return f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
 
 
+def begin(settings: Settings) -> None:
+    """Refuse what no waiting mends. Raises BadSetting; servers that are away are waited for: Redis
+    by `work`, the database by the batch in hand."""
+    find_away(partial(require_redis, settings))
+    wait_for(partial(require_schema, settings))
+
+
 def work(
     settings: Settings,
     queue_name: str,
@@ -107,6 +130,7 @@ def work(
     # A client of its own: RQ makes its time-outs as long as it may wait for a job.
     connection = connect(settings, timeout_seconds=10)
     queue = rq_queue(queue_name, connection)
+    reminder = Reminder()
     try:
         while not stopping.is_set():
             try:
@@ -116,7 +140,7 @@ def work(
                 stop_on_signals(stopping)
                 empty(when_full)
             except redis.RedisError as error:
-                log.warning("Redis is unavailable, trying again: %s", error)
+                reminder.say(f"waiting: {explain_absence(settings, error)}")
             stop_on_signals(stopping)
             stopping.wait(RECONNECT_SECONDS)
     except StopRequested:

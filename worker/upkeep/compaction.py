@@ -4,50 +4,76 @@ A union with the same users again changes nothing, so a day is never closed: eve
 land in `recent_users` too, and join their day when they are compacted. Readers add the two.
 """
 
-import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Table, and_, select
 
 from shared.counts.rollups import LEVELS, bucket_start
-from shared.counts.user_sets import decode_sets, packed
+from shared.counts.user_sets import decode_sets
 from shared.db.database import translated_errors
 from shared.db.dialects import insert_replacing
-from shared.db.driver_rows import delete_by_keys, fetch_by_keys, insert_tuples
+from shared.db.driver_rows import delete_by_keys, fetch_by_keys
 from shared.db.tables import recent_users, sites
-from worker.upkeep.own_fault import own_fault
+from worker.stored.bitmaps import Cell, insert_bitmaps
+from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
 
 # Of `recent_users`, in one transaction: SQLite's writers wait for it.
 CHUNK_ROWS = 100
 CHUNK_CELLS = 500
 LABEL = "/* worker.compact */"
 
-# site_id, dimension, value_key, bucket
-Cell = tuple[str, str, bytes, int]
+WORK = "compaction"
+
+T = TypeVar("T")
 
 
-def compact(engine: Engine) -> int:
+def compact(engine: Engine, faults: Faults | None = None) -> int:
     """Compact all there is; returns how many rows of `recent_users` that were. Raises Unavailable.
 
-    Where that fails for what one site has, each site is compacted by itself.
+    Where that fails for what one site has, each site is compacted by itself, and each hour of those
+    for which it fails again; `faults` are told of what is left.
     """
-    with own_fault(engine, "(several)", logging.DEBUG):
-        return compact_rows(engine)
-    return compact_by_site(engine)
+    faults = faults or Faults(WORK)
+    with own_fault(engine, to_be_narrowed):
+        compacted = compact_rows(engine)
+        faults.end()
+        return compacted
+    return compact_by_site(engine, faults)
 
 
-def compact_by_site(engine: Engine) -> int:
-    each = select(recent_users.c.site_id).distinct().order_by(recent_users.c.site_id)
-    with translated_errors(), engine.begin() as connection:
-        site_ids = connection.scalars(each.prefix_with(LABEL)).all()
+def compact_by_site(engine: Engine, faults: Faults) -> int:
     compacted = 0
-    for site_id in site_ids:
-        with own_fault(engine, site_id):
-            compacted += compact_rows(engine, recent_users.c.site_id == site_id)
+    for site_id in fetch_each(engine, recent_users.c.site_id):
+        of_site = recent_users.c.site_id == site_id
+        with own_fault(engine, to_be_narrowed):
+            compacted += compact_rows(engine, of_site)
+            continue
+        compacted += compact_by_hour(engine, of_site, partial(faults.note, site_id))
+    faults.end()
     return compacted
+
+
+def compact_by_hour(
+    engine: Engine, of_site: ColumnElement[bool], note: Callable[[Exception], None]
+) -> int:
+    compacted = 0
+    for bucket in fetch_each(engine, recent_users.c.bucket, of_site):
+        with own_fault(engine, note):
+            compacted += compact_rows(engine, and_(of_site, recent_users.c.bucket == bucket))
+    return compacted
+
+
+def fetch_each(
+    engine: Engine, column: Column[T], which: ColumnElement[bool] | None = None
+) -> Sequence[T]:
+    """What a column has in these rows of `recent_users`, or in all, in order."""
+    each = select(column).distinct().order_by(column).prefix_with(LABEL)
+    with translated_errors(), engine.begin() as connection:
+        return connection.scalars(each if which is None else each.where(which)).all()
 
 
 def compact_rows(engine: Engine, which: ColumnElement[bool] | None = None) -> int:
@@ -59,7 +85,7 @@ def compact_rows(engine: Engine, which: ColumnElement[bool] | None = None) -> in
     compacted = 0
     while True:
         with translated_errors(), engine.begin() as connection:
-            rows = fetch_oldest(connection, lock_sites(connection, which))
+            rows = fetch_oldest(connection, lock_sites(connection, which), which)
             if rows:
                 merge(connection, rows)
                 forget(connection, rows)
@@ -80,7 +106,9 @@ def lock_sites(connection: Connection, which: ColumnElement[bool] | None = None)
     return site_ids
 
 
-def fetch_oldest(connection: Connection, site_ids: list[str]) -> Sequence[Row[*tuple[Any, ...]]]:
+def fetch_oldest(
+    connection: Connection, site_ids: list[str], which: ColumnElement[bool] | None = None
+) -> Sequence[Row[*tuple[Any, ...]]]:
     oldest = (
         select(recent_users)
         .prefix_with(LABEL)
@@ -88,7 +116,7 @@ def fetch_oldest(connection: Connection, site_ids: list[str]) -> Sequence[Row[*t
         .order_by(*recent_users.primary_key)
         .limit(CHUNK_ROWS)
     )
-    return connection.execute(oldest).all()
+    return connection.execute(oldest if which is None else oldest.where(which)).all()
 
 
 def forget(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
@@ -131,8 +159,4 @@ def write_bitmaps(
     connection: Connection, table: Table, changed: Iterable[tuple[Cell, BitMap]]
 ) -> None:
     statement = insert_replacing(connection, table, table.c.bitmap)
-    insert_tuples(
-        connection,
-        statement.prefix_with(LABEL),
-        [(*cell, packed(users)) for cell, users in changed],
-    )
+    insert_bitmaps(connection, statement.prefix_with(LABEL), changed)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, Row, Table, and_, bindparam, delete, 
 
 from shared.clock import DAY_MS, WEEK_MS, iso_from_ms
 from shared.counts.rollups import DAYS, EVENT_ROLLUPS, ROLLED_UP, USER_ROLLUPS, WEEKS, value_key
-from shared.counts.user_sets import UserSets, packed
+from shared.counts.user_sets import UserSets
 from shared.db.database import KnownKey, translated_errors
 from shared.db.driver_rows import insert_tuples
 from shared.db.tables import dimension_values, events, recent_users, users
@@ -36,6 +36,7 @@ from worker.counting.rollups import (
     values_in,
 )
 from worker.counting.users import numbers_of
+from worker.stored.bitmaps import Cell, insert_bitmaps
 from worker.stored.extent import Covered, Days, fetch_pruned_before, rows_between, week_of
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import void_segments
@@ -48,7 +49,7 @@ from worker.stored.site_rows import (
     settle_site,
     widen_site,
 )
-from worker.upkeep.compaction import CHUNK_CELLS, Cell
+from worker.upkeep.compaction import CHUNK_CELLS
 
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 COUNTED_COLUMNS = (
@@ -209,8 +210,8 @@ def write_users(connection: Connection, table: Table, cells: dict[Cell, BitMap])
     ordered = sorted(cells)
     for first in range(0, len(ordered), CHUNK_CELLS):
         some = ordered[first : first + CHUNK_CELLS]
-        rows = [(*cell, packed(cells[cell])) for cell in some]
-        insert_tuples(connection, table.insert().prefix_with(LABEL), rows)
+        statement = table.insert().prefix_with(LABEL)
+        insert_bitmaps(connection, statement, [(cell, cells[cell]) for cell in some])
 
 
 def rebuild_week(connection: Connection, site_id: str, week: int) -> None:

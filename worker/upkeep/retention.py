@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Column, Connection, Engine, Table, select, update
 
@@ -22,7 +23,7 @@ from shared.db.tables import (
 from worker.stopping import StopFlag
 from worker.stored.segment_rows import delete_segments
 from worker.stored.site_rows import is_behind
-from worker.upkeep.own_fault import own_fault
+from worker.upkeep.own_fault import Faults, own_fault
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ CHUNK_SEGMENTS = 10
 BUDGET_SECONDS = 20.0
 # Batches get their turn between two chunks, for at least as long as a chunk took.
 PAUSE_SECONDS = 0.02
+
+WORK = "deletion of old events"
 
 # Deletes a site's oldest that are older than a moment, in ms; returns how many.
 Prune = Callable[[Engine, str, int], int]
@@ -72,12 +75,19 @@ def prune_older(
             return pruned
 
 
-def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag) -> bool:
+def prune_events(
+    engine: Engine,
+    now: int,
+    max_age_days: int,
+    stopping: StopFlag,
+    faults: Faults | None = None,
+) -> bool:
     """Delete the events of whole UTC days that are older than `max_age_days`; their rollups stay.
 
-    `now` is in ms. False where time was up or a stop is requested, before all were deleted. Raises
-    Unavailable.
+    `now` is in ms; `faults` are told of sites for which it fails. False where time was up or a stop
+    is requested, before all were deleted. Raises Unavailable.
     """
+    faults = faults or Faults(WORK)
     oldest_kept = now - max_age_days * DAY_MS
     before = oldest_kept - oldest_kept % DAY_MS
     deadline = time.monotonic() + BUDGET_SECONDS
@@ -90,7 +100,7 @@ def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag
         started = time.monotonic()
         prune_some, most, site_id = waiting[-1]
         deleted = 0  # where it fails, until the next hour
-        with own_fault(engine, site_id):
+        with own_fault(engine, partial(faults.note, site_id)):
             deleted = prune_some(engine, site_id, before)
         pruned += deleted if prune_some is prune_chunk else 0
         if deleted < most:
@@ -98,6 +108,8 @@ def prune_events(engine: Engine, now: int, max_age_days: int, stopping: StopFlag
         stopping.wait(max(PAUSE_SECONDS, time.monotonic() - started))
     if pruned:
         log.info("deleted %d events past their age", pruned)
+    if not waiting:
+        faults.end()
     return not waiting
 
 

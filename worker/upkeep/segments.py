@@ -8,8 +8,9 @@ between, they do not, and the segment is made another time.
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, Table, and_, func, select
@@ -46,7 +47,7 @@ from worker.stored.extent import fetch_pruned_before
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import LABEL, delete_rows, delete_segments
 from worker.stored.site_rows import MAX_NUMBER, is_behind
-from worker.upkeep.own_fault import own_fault
+from worker.upkeep.own_fault import Faults, own_fault
 
 # A segment ends with the hour in which it comes to have so many; a day with fewer is one segment.
 FULL_EVENTS = 100_000
@@ -58,6 +59,8 @@ GRACE_MS = 2 * MINUTE_MS
 BUDGET_SECONDS = 5.0
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 CHUNK_SITES = 500
+
+WORK = "making segments"
 
 # Which segments could not be made, and up to which hour they were to be.
 Failed = dict[tuple[str, Segment], int]
@@ -98,23 +101,32 @@ def is_numbered(user_id: str | None, number: int | None) -> bool:
 
 
 def build_segments(
-    reader: Engine, writer: Engine, now: int, stopping: StopFlag, failed: Failed | None = None
+    reader: Engine,
+    writer: Engine,
+    now: int,
+    stopping: StopFlag,
+    failed: Failed | None = None,
+    faults: Faults | None = None,
 ) -> bool:
     """Make the segments that are missing up to the last full hour, newest first. `now` is in ms.
 
-    Those that could not be made join `failed`, and are tried again once another hour is over. False
-    where time was up or a stop is requested before all were tried. Raises Unavailable.
+    Those that could not be made join `failed`, and are tried again once another hour is over;
+    `faults` are told of what went wrong. False where time was up or a stop is requested before all
+    were tried. Raises Unavailable.
     """
     end = (now - GRACE_MS) // HOUR_MS * HOUR_MS
     failed = {} if failed is None else failed
+    faults = faults or Faults(WORK)
     run = Run(reader, writer, end, stopping, failed)
     for site_id in fetch_sites(reader):
-        with own_fault(writer, site_id):
-            build_site(run, site_id)
+        note = partial(faults.note, site_id)
+        with own_fault(writer, note):
+            build_site(run, site_id, note)
         if run.is_over():
             return False
     for known in [known for known, when in failed.items() if when != end]:
         del failed[known]
+    faults.end(still={site_id for site_id, _ in failed})
     return True
 
 
@@ -136,9 +148,9 @@ class Run:
         return self.is_late or self.stopping.is_set()
 
 
-def build_site(run: Run, site_id: str) -> None:
-    """Make the segments that one site misses. One that cannot be written ends this, and is passed
-    over next time."""
+def build_site(run: Run, site_id: str, note: Callable[[Exception], None]) -> None:
+    """Make the segments that one site misses. One that cannot be made is passed over next time,
+    unless that is nobody's own fault."""
     for day in fetch_days(run.reader, site_id, run.end):
         for segment in fetch_missing(run.reader, site_id, day, min(day + DAY_MS, run.end)):
             if run.failed.get((site_id, segment)) == run.end:
@@ -147,9 +159,13 @@ def build_site(run: Run, site_id: str) -> None:
             run.is_late = time.monotonic() > run.deadline
             if run.is_over():
                 return
-            run.failed[site_id, segment] = run.end
-            if build(run.reader, run.writer, site_id, segment, run.stopping):
-                del run.failed[site_id, segment]
+            is_built = False
+            with own_fault(run.writer, note):
+                is_built = build(run.reader, run.writer, site_id, segment, run.stopping)
+            if is_built:
+                run.failed.pop((site_id, segment), None)
+            else:
+                run.failed[site_id, segment] = run.end
 
 
 def fetch_sites(reader: Engine) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gzip
 import io
 import re
 from collections.abc import Iterator
@@ -11,12 +12,22 @@ import pytest
 
 from ingestion.app import Ingestion, create_app
 from ingestion.openapi import OPENAPI
-from ingestion.reading.body import MAX_BODY_BYTES, MAX_EVENT_BYTES, MAX_EVENTS
+from ingestion.reading.body import (
+    MAX_BODY_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    MAX_GZIP_BYTES,
+    MAX_GZIP_MEMBERS,
+)
+from ingestion.reading.request import MAX_PARAMETERS
+from ingestion.reading.values import MAX_VALUES
 from shared.settings import Settings
 from tests.documented import Example, conforms, examples_of, send
 from tests.servers import ValkeyServer, free_port
 
 ONE = {"site_id": "site-abc-123", "event_type": "page_view", "path": "/pricing"}
+EMPTY = gzip.compress(b"", mtime=0)
+ZIP = {"Content-Encoding": "gzip"}
 # What no readable example can hold.
 REQUESTS: dict[str, dict[str, Any]] = {
     "too_large": {"body": b" " * (MAX_BODY_BYTES + 1)},
@@ -27,6 +38,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
         }
     },
     "too_many_events": {"body": [ONE] * (MAX_EVENTS + 1)},
+    "too_many_values": {"body": b"[" + b"0," * MAX_VALUES + b"0]"},
+    "too_many_members": {"body": EMPTY * (MAX_GZIP_MEMBERS + 1), "headers": ZIP},
+    "gzip_too_large": {"body": EMPTY.ljust(MAX_GZIP_BYTES + 1), "headers": ZIP},
+    "query_too_long": {"body": ONE, "query": {f"p{n}": "1" for n in range(MAX_PARAMETERS + 1)}},
     "invalid_utf8": {"body": b'{"site_id":"caf\xe9"}'},
     "too_deep": {"body": b"[" * 100_000},
     "bad_length": {"body": b"{}", "environ": {"CONTENT_LENGTH": "-1"}},
@@ -36,6 +51,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 # Numbers in these sentences are the machine's.
 VARYING = {"queue_unavailable", "backlog_full"}
+
+
+FORGETFUL = {
+    "ready": ("appendonly", "no", "yes"),
+    "event": ("maxmemory-policy", "allkeys-lru", "noeviction"),
+}
 
 
 @contextlib.contextmanager
@@ -66,12 +87,13 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
     if example.name != "queue_not_durable":
         yield
         return
+    option, value, kept = FORGETFUL["ready" if example.path == "/ready" else "event"]
     with valkey.client() as client:
-        client.config_set("appendonly", "no")
+        client.config_set(option, value)
         try:
             yield
         finally:
-            client.config_set("appendonly", "yes")
+            client.config_set(option, kept)
 
 
 def comparable(name: str, value: Any) -> Any:

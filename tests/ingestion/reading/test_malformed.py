@@ -33,6 +33,8 @@ CODES = {
     "too_large",
     "too_long",
     "too_many_events",
+    "too_many_members",
+    "too_many_values",
     "unsupported_encoding",
 }
 GOOD = json.dumps(ONE).encode()

@@ -1,4 +1,4 @@
-"""The last five minutes: what is in them, and what is not, on both databases."""
+"""The last five minutes: what is in them, and what is not, on each kind of database."""
 
 import itertools
 import random

@@ -14,7 +14,9 @@ from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY
 from shared.counts.segments import COLUMNS, Segment, select_counts, select_segments
 from shared.db.tables import events, events_by_hour, segment_columns, segments, users
 from tests.events import NOW
+from tests.oceanbase import is_oceanbase
 from tests.reporting.asked import stats_query_from
+from tests.reporting.plans import check_oceanbase, literal, rows_read
 
 SITES = [f"site-{number}" for number in range(10)]
 DAYS = 100
@@ -85,14 +87,10 @@ def test_only_rows_of_the_range_are_read(filled: Engine, name: str) -> None:
     with filled.connect() as connection:
         if connection.dialect.name == "sqlite":
             check_sqlite(connection, statement, searched)
+        elif is_oceanbase(connection):
+            check_oceanbase(connection, statement, 20)
         else:
             check_mariadb(connection, statement)
-
-
-def literal(connection: Connection, statement: Rows) -> str:
-    return str(
-        statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    ).replace("%%", "%")
 
 
 def check_sqlite(connection: Connection, statement: Rows, searched: list[str]) -> None:
@@ -114,14 +112,6 @@ def check_mariadb(connection: Connection, statement: Rows) -> None:
     assert {row["type"] for row in plan} <= {"range", "ref", "eq_ref"}, plan
     # Of 1,000 events and segments, and ten times as many hours and columns.
     assert rows_read(connection, statement) < 20
-
-
-def rows_read(connection: Connection, statement: Rows) -> int:
-    """Rows that MariaDB's tables and indexes handed out for a statement."""
-    connection.exec_driver_sql("FLUSH STATUS")
-    connection.execute(statement).all()
-    counters = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
-    return sum(int(row[1]) for row in counters)
 
 
 @pytest.mark.parametrize("name", ["columns", "matching"])

@@ -27,6 +27,7 @@ from reporting.count.statements import (
 from shared.clock import DAY_MS
 from shared.db.tables import events_by_day, users_by_day
 from tests.events import NOW, make_event
+from tests.oceanbase import is_oceanbase
 from tests.reporting.asked import (
     breakdown_query_from,
     fetch_breakdown,
@@ -36,6 +37,7 @@ from tests.reporting.asked import (
     stats_query_from,
 )
 from tests.reporting.conftest import Store
+from tests.reporting.plans import check_oceanbase, literal
 from worker.upkeep.compaction import compact
 
 QUERY = stats_query_from({"site_id": ["site-3"], "path": ["/"]}, NOW)
@@ -64,8 +66,7 @@ OTHERS = [
 
 def plan_of(connection: Connection, statement: Rows) -> str:
     explain = "EXPLAIN " if connection.dialect.name == "mysql" else "EXPLAIN QUERY PLAN "
-    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    sql = explain + str(compiled).replace("%%", "%").replace("'kkkkkkkkkkkkkkkk'", "x'6b'")
+    sql = explain + literal(connection, statement).replace("'kkkkkkkkkkkkkkkk'", "x'6b'")
     return str(connection.exec_driver_sql(sql).all())
 
 
@@ -77,6 +78,9 @@ def test_a_range_is_read_as_a_range(writing: Engine, store: Store, statement: Ro
         if connection.dialect.name == "mysql":
             connection.exec_driver_sql("ANALYZE TABLE events, events_by_day, users_by_day")
         plan = plan_of(connection, statement)
+        if is_oceanbase(connection):
+            check_oceanbase(connection, statement, 2000 // 50)
+            return
     assert "PRIMARY" in plan or "(site_id=? AND " in plan, plan
     assert "SCAN" not in plan, plan
     assert "'ALL'" not in plan, plan
@@ -134,7 +138,7 @@ def test_ten_times_the_events_are_no_more_to_read(
 
 
 def rows_read(engine: Engine) -> int:
-    """Rows that MariaDB's tables and indexes have handed out so far; SQLite does not count them."""
+    """Rows that MariaDB's tables and indexes have handed out so far; the others do not count."""
     if engine.dialect.name == "sqlite":
         return 0
     with engine.connect() as connection:

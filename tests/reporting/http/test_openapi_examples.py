@@ -11,6 +11,7 @@ from flask import Flask
 
 from reporting.app import create_app
 from reporting.http.openapi import OPENAPI
+from reporting.http.seats import SEATS
 from shared.db.database import writing_engine
 from shared.db.tables import retention
 from shared.event import Event, encode_event
@@ -78,8 +79,13 @@ def counted(settings: Settings, queue: EventQueue) -> Settings:
 
 
 @contextlib.contextmanager
-def running(settings: Settings) -> Iterator[Flask]:
-    yield create_app(settings, clock=lambda: NOW)
+def running(settings: Settings, taken: int = 0) -> Iterator[Flask]:
+    """So many of its seats are taken."""
+    app = create_app(settings, clock=lambda: NOW)
+    with contextlib.ExitStack() as seats:
+        for _ in range(taken):
+            seats.enter_context(app.seats.taken())
+        yield app
 
 
 def settings_for(example: Example, settings: Settings) -> Settings:
@@ -88,6 +94,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key"},
         "too_slow": {"query_seconds": 0},
+        "busy": {"query_seconds": 0},
         "queue_unavailable": {"redis_url": f"redis://{away}/0"},
         "database_unavailable": {"database_url": f"mysql://footfall@{away}/footfall"},
         "not_migrated": {"database_url": f"sqlite:///{settings.data_dir}/empty.db"},
@@ -98,7 +105,8 @@ def settings_for(example: Example, settings: Settings) -> Settings:
 @pytest.mark.parametrize("example", examples_of(OPENAPI), ids=str)
 def test_the_example_is_answered_as_documented(example: Example, counted: Settings) -> None:
     request = {**example.request, **REQUESTS.get(example.name, {})}
-    with running(settings_for(example, counted)) as app:
+    taken = SEATS if example.name == "busy" else 0
+    with running(settings_for(example, counted), taken) as app:
         answer = send(app, example.method, example.path, request)
     assert answer.status_code == example.status
     for name, header in example.headers.items():

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pymysql
 import pytest
-from sqlalchemy import String, create_engine
+from sqlalchemy import String, create_engine, make_url
 from sqlalchemy.dialects import mysql as core
+from sqlalchemy.exc import DBAPIError
 
+from shared.db.database import translated_errors
 from shared.db.dialects import remember
 from shared.db.driver_rows import reader_of
-from shared.db.mysql import MySQL
+from shared.db.mysql import MySQL, forbid_writing
 from shared.db.tables import users
+from shared.errors import Unavailable
 from shared.settings import Settings
 
 
@@ -46,6 +50,7 @@ class Server:
         return self.rows
 
 
+ADDRESS = make_url("mysql://root@h/d")
 MARIADB = Server("10.11.6-MariaDB", ["utf8mb4_nopad_bin"], ["max_statement_time"])
 NEW_MARIADB = Server(
     "11.8.1-MariaDB", ["utf8mb4_0900_bin", "utf8mb4_nopad_bin"], ["max_statement_time"]
@@ -55,6 +60,9 @@ TIDB = Server("8.0.11-TiDB-v8.5.0", ["utf8mb4_0900_bin"], ["max_execution_time"]
 OCEANBASE = Server(
     "5.7.25-OceanBase-v4.3.5.3", ["utf8mb4_bin"], ["max_execution_time", "ob_query_timeout"]
 )
+# Locks that others hold, a deadlock; and of OceanBase: no leader at the moment, out of memory, its
+# disk full, a transaction rolled back by the server, rows locked, what cannot be serialized.
+PASSING = (1205, 1213, 4038, 4030, 4184, 6002, 6003, 6004, 6005, 6235)
 BARE = Server("5.7.25", ["utf8mb4_bin"], [])
 
 
@@ -125,15 +133,51 @@ def test_text_that_is_kept_as_bytes_is_read_as_text() -> None:
 
 def test_what_ends_writing_too_is_told_how_long_that_may_take() -> None:
     dialect = MySQL()
-    dialect.engine_options(Settings(), statement_seconds=20)
+    dialect.engine_options(ADDRESS, Settings(), statement_seconds=20)
     dialect.prepare(OCEANBASE, None)
     assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (20_000_000,))
     dialect.limit_time(3, OCEANBASE, None)
     assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (3_000_000,))
 
 
+@pytest.mark.parametrize("code", PASSING)
+def test_what_passes_by_itself_is_tried_again(code: int) -> None:
+    with pytest.raises(Unavailable) as caught, translated_errors():
+        raise_from_server(code)
+    assert caught.value.code == "database_unavailable"
+
+
+def raise_from_server(code: int) -> None:
+    """As the driver raises what a server answers, and SQLAlchemy passes it on."""
+    try:
+        pymysql.err.raise_mysql_exception(b"\xff" + code.to_bytes(2, "little") + b"#HY000why")
+    except pymysql.err.Error as error:
+        raise DBAPIError.instance("SELECT 1", (), error, pymysql.err.Error) from error
+
+
 def test_what_ends_reading_only_is_told_to_readers_only() -> None:
     dialect = MySQL()
-    dialect.engine_options(Settings(), statement_seconds=20)
+    dialect.engine_options(ADDRESS, Settings(), statement_seconds=20)
     dialect.prepare(MYSQL, None)
     assert not any(statement.startswith("SET") for statement, _ in MYSQL.told[-2:])
+
+
+class RefusingServer(Server):
+    """Refuses what it is told."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("8.0.11-TiDB-v8.5.0", [], [])
+        self.error = error
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        super().execute(statement, parameters)
+        raise self.error
+
+
+def test_a_server_that_knows_no_read_only_sessions_is_read_all_the_same() -> None:
+    unknown = pymysql.err.NotSupportedError(1235, "function READ ONLY has only noop implementation")
+    server = RefusingServer(unknown)
+    forbid_writing(server, None)
+    assert server.told == [("SET SESSION TRANSACTION READ ONLY", ())]
+    with pytest.raises(pymysql.err.OperationalError):
+        forbid_writing(RefusingServer(pymysql.err.OperationalError(2006, "gone away")), None)

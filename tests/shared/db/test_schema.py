@@ -1,13 +1,17 @@
 """A database that lacks something is told from one that is away, and what it lacks is named."""
 
 import dataclasses
+import ssl
+from pathlib import Path
 
+import pymysql
 import pytest
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from footfall.migrate import migrate as make_migrate
-from shared.db.database import translated_errors, writing_engine
-from shared.db.schema import check_schema, require_schema
+from shared.db.database import Refused, meaning_of, translated_errors, writing_engine
+from shared.db.schema import check_schema, require_connection, require_schema
 from shared.errors import BadSetting, Unavailable
 from shared.settings import Settings
 from tests.counted import commit, varied_events
@@ -64,10 +68,45 @@ def test_an_empty_database_has_no_tables(settings: Settings, database_url: str) 
         require_schema(empty)
 
 
-def test_a_database_that_is_away_is_no_reason_not_to_start(settings: Settings) -> None:
+def test_a_file_that_cannot_be_there_is_not_waited_for(settings: Settings, tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path}/none/f.db", f"sqlite:///{tmp_path}/text"):
+        (tmp_path / "text").write_text("no database at all" * 100, encoding="utf-8")
+        with pytest.raises(BadSetting, match="DATABASE_URL: cannot use sqlite:///"):
+            require_connection(dataclasses.replace(settings, database_url=url))
+
+
+@pytest.mark.parametrize(
+    ("error", "refuses"),
+    [
+        (pymysql.err.OperationalError(1045, "Access denied"), True),
+        (pymysql.err.OperationalError(1049, "Unknown database"), True),
+        (pymysql.err.OperationalError(2026, "SSL is required"), True),
+        (pymysql.err.OperationalError(2003, "Can't connect"), False),
+        (pymysql.err.OperationalError(1040, "Too many connections"), False),
+    ],
+    ids=repr,
+)
+def test_a_server_that_refuses_is_told_from_one_that_is_away(
+    error: Exception, refuses: bool
+) -> None:
+    raised = DBAPIError.instance("SELECT 1", (), error, pymysql.err.Error)
+    assert isinstance(raised, DBAPIError)
+    assert isinstance(meaning_of(raised), Refused) is refuses
+
+
+def test_a_certificate_that_is_not_trusted_refuses() -> None:
+    error = pymysql.err.OperationalError(2003, "Can't connect")
+    error.original_exception = ssl.SSLCertVerificationError("self-signed")  # type: ignore[attr-defined]
+    raised = DBAPIError.instance("SELECT 1", (), error, pymysql.err.Error)
+    assert isinstance(raised, DBAPIError)
+    assert isinstance(meaning_of(raised), Refused)
+
+
+def test_a_database_that_is_away_is_told_from_one_that_lacks_something(settings: Settings) -> None:
     url = f"mysql://nobody@127.0.0.1:{free_port()}/none"
     away = dataclasses.replace(settings, database_url=url)
-    require_schema(away)
+    with pytest.raises(Unavailable, match="DATABASE_URL: cannot use mysql://nobody@"):
+        require_schema(away)
     engine = writing_engine(away)
     with pytest.raises(Unavailable) as caught:
         check_schema(engine)

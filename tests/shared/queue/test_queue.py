@@ -6,10 +6,9 @@ import pytest
 
 from shared.errors import Unavailable
 from shared.event import Event, encode_event
-from shared.queue.event_queue import Batch, EventQueue, check_durability, periodic_queue_name
+from shared.queue.event_queue import Batch, EventQueue, periodic_queue_name
 from shared.settings import Settings
 from tests.conftest import MakeQueue
-from tests.servers import ValkeyServer
 
 
 @pytest.fixture
@@ -276,8 +275,3 @@ def test_two_installations_share_a_redis(queue: EventQueue, make_queue: MakeQueu
 def test_periodic_work_has_a_queue_of_its_own(settings: Settings) -> None:
     assert periodic_queue_name(settings) != settings.redis_queue_name
     assert periodic_queue_name(replace(settings, redis_queue_name="b")).startswith("b")
-
-
-def test_a_redis_that_keeps_what_it_acknowledged_is_durable(valkey: ValkeyServer) -> None:
-    with valkey.client() as client:
-        assert check_durability(client) is None

@@ -13,7 +13,8 @@ import redis
 
 from ingestion.app import QUEUE_TIMEOUT_SECONDS
 from shared.errors import Unavailable
-from shared.queue.event_queue import CONNECT_TIMEOUT_SECONDS, EventQueue
+from shared.queue.connections import CONNECT_TIMEOUT_SECONDS
+from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeQueue
 from tests.promises import BUSY_SECOND
 from tests.servers import ValkeyServer, free_port, wait_until

@@ -1,4 +1,4 @@
-"""What becomes of every event of a batch, on both databases."""
+"""What becomes of every event of a batch, on each kind of database."""
 
 import threading
 from typing import Any

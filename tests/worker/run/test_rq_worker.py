@@ -1,10 +1,16 @@
 """RQ's worker as we run it: it stops when asked, and runs no function but ours."""
 
 from pathlib import Path
+from typing import Any
 
-from shared.queue.event_queue import EventQueue, connect, rq_queue
+import pytest
+import redis
+
+from shared.queue.connections import CONNECT_TIMEOUT_SECONDS, connect
+from shared.queue.event_queue import EventQueue, rq_queue
 from shared.settings import Settings
-from worker.run.rq_worker import QuietWorker
+from tests.servers import ValkeyServer
+from worker.run.rq_worker import RECONNECT_SECONDS, QuietWorker
 from worker.stopping import StopFlag
 
 
@@ -32,3 +38,27 @@ def test_a_job_whose_data_is_no_json_is_refused(settings: Settings, queue: Event
     queue.redis.hset(job.key, "data", b"\x80\x04pickle")
     make_worker(settings).work(burst=True, logging_level="WARNING")
     assert not queue.redis.exists(job.key)
+
+
+def test_a_redis_that_has_gone_without_a_word_is_noticed_within_half_a_minute(
+    settings: Settings,
+) -> None:
+    worker = make_worker(settings)
+    waits_seconds = worker.connection.connection_pool.connection_kwargs["socket_timeout"]
+    assert waits_seconds > worker.dequeue_timeout
+    assert waits_seconds + RECONNECT_SECONDS + CONNECT_TIMEOUT_SECONDS < 30
+
+
+def test_a_worker_that_ends_without_redis_leaves_no_thread(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    worker = make_worker(settings)
+    worker.bootstrap("WARNING")
+    thread: Any = worker.pubsub_thread
+    with valkey.client() as admin:
+        admin.replicaof("127.0.0.1", "1")
+        with pytest.raises(redis.exceptions.ReadOnlyError):
+            worker.teardown()
+        admin.replicaof("NO", "ONE")
+    thread.join(10)
+    assert not thread.is_alive()

@@ -43,6 +43,7 @@ function show(status) {
       ),
       fact("Dead letters", count(status.dead), status.dead ? "trouble" : ""),
       fact("Queued", count(waiting)),
+      ...(status.spooled ? [fact("In the spool", count(status.spooled), "trouble")] : []),
       fact(
         "Lag",
         status.oldest_queued_seconds == null ? "none" : duration(status.oldest_queued_seconds),
@@ -79,6 +80,16 @@ function verdictsOn(status) {
     status.workers > 0 && (status.oldest_queued_seconds ?? 0) > SLOW_SECONDS,
     "warn",
     `Behind by ${duration(status.oldest_queued_seconds ?? 0)}; waiting: ${plural(waiting, "event")}.`,
+  );
+  add(
+    status.spooled > 0,
+    "warn",
+    `Kept on ingestion's disk, for ${duration(status.oldest_spooled_seconds ?? 0)}, until Redis takes them: ${plural(status.spooled, "event")}.`,
+  );
+  add(
+    (status.replica_lag_seconds ?? 0) > SLOW_SECONDS,
+    "warn",
+    `The database's replica is behind by ${duration(status.replica_lag_seconds ?? 0)}: numbers lack what came since.`,
   );
   return found.length
     ? found
