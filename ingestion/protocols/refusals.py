@@ -33,7 +33,7 @@ SPOOL_FULL = (
 )
 EVICTS = "Redis evicts keys (allkeys-lru): set `maxmemory-policy noeviction`"
 FULL = "1000000 events wait already, and MAX_BACKLOG is 1000000"
-HEAVY = "the events that wait already have MAX_BACKLOG_BYTES, 268435456"
+HEAVY = "24000 events wait already, and MAX_BACKLOG_BYTES is 268435456"
 REJECTED = Rejected(0, NO_SITE.code, NO_SITE.message, "site_id")
 ALL_BAD = to_builtins(Refused(NO_SITE.code, "no event was accepted", UNSET, 0, [REJECTED]))
 

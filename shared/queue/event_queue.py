@@ -169,9 +169,8 @@ class EventQueue:
         if outcome == Pushed.TOO_MANY_WAIT:
             reason = f"{waiting} events wait already, and MAX_BACKLOG is {self.max_backlog}"
         else:
-            reason = (
-                f"the events that wait already have MAX_BACKLOG_BYTES, {self.max_backlog_bytes}"
-            )
+            bound = self.max_backlog_bytes
+            reason = f"{waiting} events wait already, and MAX_BACKLOG_BYTES is {bound}"
         return Unavailable("backlog_full", reason, retry_after_seconds=5)
 
     def share_salt(self, day: int, lasting_ms: int) -> bytes:

@@ -227,12 +227,21 @@ def test_several_processes_count_together(
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_without_redis_it_is_up_and_answers_503_and_no_password(server: str) -> None:
-    with start(server, f"redis://user:hunter2@127.0.0.1:{free_port()}/0") as service:
+def test_without_redis_and_spool_it_is_up_and_answers_503_and_no_password(server: str) -> None:
+    url = f"redis://user:hunter2@127.0.0.1:{free_port()}/0"
+    with start(server, url, SPOOL_MAX_BYTES=0) as service:
         with within_a_second():
             status, answer = post(service, GOOD)
         assert (status, answer["code"]) == (503, "queue_unavailable")
         assert "hunter2" not in service.log() + answer["error"]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_without_redis_it_answers_202_and_no_password(server: str) -> None:
+    with start(server, f"redis://user:hunter2@127.0.0.1:{free_port()}/0") as service:
+        with within_a_second():
+            assert post(service, GOOD) == (202, {"status": "accepted"})
+        assert "hunter2" not in service.log()
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,9 @@ def test_ready_says_that_events_would_be_kept(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 def test_ready_names_the_queue_that_is_away(
-    client: FlaskClient, valkey: ValkeyServer, fault: str
+    make_ingestion: MakeIngestion, valkey: ValkeyServer, fault: str
 ) -> None:
+    client = make_ingestion(spool_max_bytes=0).test_client()
     getattr(valkey, fault)()
     with within_a_second():
         answer = client.get("/ready")
@@ -32,10 +33,27 @@ def test_ready_names_the_queue_that_is_away(
     assert answer.headers["Retry-After"]
 
 
-def test_an_error_never_shows_the_password(make_ingestion: MakeIngestion) -> None:
-    app = make_ingestion(redis_url="redis://user:hunter2@127.0.0.1:1/0")
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_while_events_are_kept_it_is_ready_and_names_the_spool(
+    ingestion: Ingestion, client: FlaskClient, valkey: ValkeyServer, fault: str
+) -> None:
+    getattr(valkey, fault)()
+    assert post(ingestion, ONE).status == 202
+    with within_a_second():
+        answer = client.get("/ready")
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "ready")
+    assert valkey.url in answer.text
+    assert str(ingestion.door.spool.root) in answer.text
+
+
+@pytest.mark.parametrize(("spool_max_bytes", "status"), [(0, 503), (1000, 200)])
+def test_no_answer_ever_shows_the_password(
+    make_ingestion: MakeIngestion, spool_max_bytes: int, status: int
+) -> None:
+    url = "redis://user:hunter2@127.0.0.1:1/0"
+    app = make_ingestion(redis_url=url, spool_max_bytes=spool_max_bytes)
     answer = app.test_client().get("/ready")
-    assert answer.status_code == 503
+    assert answer.status_code == status
     assert "127.0.0.1:1" in answer.text
     assert "hunter2" not in answer.text
 

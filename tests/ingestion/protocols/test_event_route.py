@@ -8,7 +8,7 @@ from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import ONE, payloads, post, queued
 from tests.promises import within_a_second
-from tests.servers import ValkeyServer
+from tests.servers import ValkeyServer, wait_until
 
 NOW = 1_763_208_000_000
 KEY = "s3cret/+=~"
@@ -242,17 +242,35 @@ def test_a_full_backlog_is_503_until_it_drains(
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])
-def test_redis_away_is_503_within_a_second_and_passes_by_itself(
-    ingestion: Ingestion, queue: EventQueue, valkey: ValkeyServer, fault: str
+def test_redis_away_without_a_spool_is_503_within_a_second_and_passes_by_itself(
+    make_ingestion: MakeIngestion, queue: EventQueue, valkey: ValkeyServer, fault: str
 ) -> None:
-    assert post(ingestion, ONE).status == 202
+    app = make_ingestion(spool_max_bytes=0)
+    assert post(app, ONE).status == 202
     getattr(valkey, fault)()
     for _ in range(3):
         with within_a_second():
-            answer = post(ingestion, [ONE] * 100)
+            answer = post(app, [ONE] * 100)
         assert (answer.status, answer.json["code"]) == (503, "queue_unavailable")
         assert int(answer.headers["Retry-After"]) > 0
     valkey.revive()
     time.sleep(0.6)  # a push that timed out is followed by half a second of refusals
-    assert post(ingestion, {**ONE, "path": "/after"}).status == 202
+    assert post(app, {**ONE, "path": "/after"}).status == 202
     assert queued(queue)[-1].path == "/after"
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_redis_away_is_202_within_a_second_and_all_of_it_is_in_redis_later(
+    ingestion: Ingestion, queue: EventQueue, valkey: ValkeyServer, fault: str
+) -> None:
+    assert post(ingestion, {**ONE, "path": "/before"}).status == 202
+    getattr(valkey, fault)()
+    for number in range(3):
+        with within_a_second():
+            answer = post(ingestion, [{**ONE, "path": f"/{number}"}] * 100)
+        assert (answer.status, answer.json["accepted"]) == (202, 100)
+    valkey.revive()
+    wait_until(lambda: queue.redis.llen(queue.buffer) == 301)
+    events = queued(queue)
+    assert [event.path for event in events[::100]] == ["/before", "/0", "/1", "/2"]
+    assert len({event.event_id for event in events}) == 301

@@ -71,7 +71,7 @@ FORGETFUL = {
 def running(settings: Settings) -> Iterator[Ingestion]:
     app = create_app(settings)
     yield app
-    app.door.queue.close()
+    app.door.close()
 
 
 def settings_for(example: Example, settings: Settings) -> Settings:

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from shared.queue.event_queue import EventQueue
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import answers_counted, queued
-from tests.servers import ValkeyServer
+from tests.servers import ValkeyServer, wait_until
 
 PAGE = "https://site.example/blog/post-1?utm_source=news"
 
@@ -110,9 +110,21 @@ def test_the_default_site_counts_for_images_too(
     assert queued(queue)[0].site_id == "home"
 
 
-def test_the_image_is_there_with_redis_down(client: FlaskClient, valkey: ValkeyServer) -> None:
+def test_the_image_is_there_with_redis_down(
+    make_ingestion: MakeIngestion, valkey: ValkeyServer
+) -> None:
+    client = make_ingestion(spool_max_bytes=0).test_client()
     valkey.kill()
     assert pixel(client, site_id="s", event_type="e") == "queue_unavailable"
+
+
+def test_its_event_is_kept_with_redis_down(
+    client: FlaskClient, queue: EventQueue, valkey: ValkeyServer
+) -> None:
+    valkey.kill()
+    assert pixel(client, site_id="s", event_type="e") == "accepted"
+    valkey.start()
+    wait_until(lambda: [event.site_id for event in queued(queue)] == ["s"])
 
 
 KEYS = [("", "unauthorized"), ("wrong", "unauthorized"), ("key", "accepted")]
@@ -133,6 +145,7 @@ def test_without_ingest_auth_an_image_needs_no_key(make_ingestion: MakeIngestion
 
 
 STATUSES = (200, 202, 400, 401, 503)
+AWAY = "redis://127.0.0.1:1/0"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +154,12 @@ STATUSES = (200, 202, 400, 401, 503)
         ({}, {"site_id": "s", "event_type": "e"}, 202),
         ({}, {"site_id": "s"}, 400),
         ({"api_auth": "key", "ingest_auth": True}, {"site_id": "s", "event_type": "e"}, 401),
-        ({"redis_url": "redis://127.0.0.1:1/0"}, {"site_id": "s", "event_type": "e"}, 503),
+        ({"redis_url": AWAY}, {"site_id": "s", "event_type": "e"}, 202),
+        (
+            {"redis_url": AWAY, "spool_max_bytes": 0},
+            {"site_id": "s", "event_type": "e"},
+            503,
+        ),
     ],
 )
 def test_metrics_count_an_image_by_what_became_of_its_event(

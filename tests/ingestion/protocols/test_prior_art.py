@@ -126,18 +126,21 @@ def test_ten_concurrent_first_events_are_ten(ingestion: Ingestion, queue: EventQ
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 def test_redis_down_is_neither_acknowledged_nor_waited_for(
-    ingestion: Ingestion, client: FlaskClient, valkey: ValkeyServer, fault: str
+    make_ingestion: MakeIngestion, valkey: ValkeyServer, fault: str
 ) -> None:
+    app = make_ingestion(spool_max_bytes=0)
     getattr(valkey, fault)()
     with within_a_second():
-        assert post(ingestion, ONE).status == 503
+        assert post(app, ONE).status == 503
+    client = app.test_client()
     assert client.get("/health").status_code == 200
     assert client.get("/ready").status_code == 503
 
 
 def test_a_write_that_redis_refuses_is_not_acknowledged(
-    ingestion: Ingestion, queue: EventQueue, valkey: ValkeyServer
+    make_ingestion: MakeIngestion, queue: EventQueue, valkey: ValkeyServer
 ) -> None:
+    ingestion = make_ingestion(spool_max_bytes=0)
     assert post(ingestion, ONE).status == 202
     with valkey.client() as admin:
         admin.config_set("maxmemory", 1)

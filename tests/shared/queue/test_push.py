@@ -129,7 +129,7 @@ def test_the_backlog_has_a_bound_in_bytes(make_queue: MakeQueue) -> None:
     queue = make_queue(max_backlog_bytes=1000, batch_size=2)
     queue.push([b"x" * 400, b"y" * 500])
     queue.push([b"z" * 900])  # below the bound when it came
-    with pytest.raises(Exception, match="MAX_BACKLOG_BYTES, 1000") as caught:
+    with pytest.raises(Exception, match="MAX_BACKLOG_BYTES is 1000") as caught:
         queue.push([b"1"])
     assert getattr(caught.value, "code", "") == "backlog_full"
     assert queue.claim() is not None
@@ -168,3 +168,32 @@ def test_a_script_that_was_forgotten_is_sent_again(queue: EventQueue) -> None:
     assert queue.push([b"1"]) == 2
     assert queue.redis.script_exists(push_command.DIGEST.decode())[0]
     assert scripts.PUSH
+
+
+def call_in(queue: EventQueue, place: Place, *, deadline: int = 0, confirmed: int = 0) -> list[int]:
+    """What the script answers to one request of one event, named after its number."""
+    number, command = place.number, queue.push_command
+    head = command.whole_head(place.stream)
+    packed = command.pack(head, [[b"%d" % number]], number, confirmed, deadline)
+    taken = push_command.taken_from(queue._push.held_connection().exchange(packed))
+    return taken.outcomes
+
+
+def test_a_call_that_was_not_executed_is_not_taken_for_one_that_was(queue: EventQueue) -> None:
+    """A late call, or one refused by an error, while later ones of its stream were executed."""
+    stream = new_stream()
+    assert call_in(queue, Place(stream, 1)) == [TAKEN]
+    assert call_in(queue, Place(stream, 2), deadline=1) == [Pushed.LATE]
+    assert call_in(queue, Place(stream, 4)) == [TAKEN]
+    assert call_in(queue, Place(stream, 6)) == [TAKEN]
+    for number in (2, 3, 5, 2, 3, 5, 4, 6, 1):
+        assert queue.push_again([[b"%d" % number]], Place(stream, number))
+    assert waiting(queue) == [b"1", b"4", b"6", b"2", b"3", b"5"]
+
+
+def test_of_a_stream_that_was_forgotten_nothing_is_missing(queue: EventQueue) -> None:
+    stream = new_stream()
+    assert call_in(queue, Place(stream, 900_000), confirmed=899_999) == [TAKEN]
+    assert [key.decode() for key in queue.redis.scan_iter("*stream*")] == [
+        f"{queue.push_command.stream_prefix}{stream}"
+    ]
