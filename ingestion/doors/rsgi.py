@@ -2,7 +2,8 @@
 
 All requests are read in the loop by the same functions as under WSGI; large bodies in a thread, so
 that they hold nobody up. Every other route is Flask's, called in a thread through Werkzeug's own
-WSGI runner. RSGI is Granian's native interface, and twice as fast here as WSGI.
+WSGI runner: Granian serves one interface a process, and its own runner is bound to its Rust side.
+RSGI is its native interface.
 """
 
 import asyncio
@@ -158,10 +159,9 @@ class RsgiDoor:
         self.sweeping = self.loop.call_later(SWEEP_SECONDS, self.sweep)
 
     async def answer_by_flask(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        environ = environ_from(scope)
-        run = run_wsgi_app
+        environ, buffered = environ_from(scope), True
         parts, status, headers = await self.loop.run_in_executor(
-            self.flask_threads, run, self.flask, environ, True
+            self.flask_threads, run_wsgi_app, self.flask, environ, buffered
         )
         lines = [(name, value) for name, value in headers.items()]
         protocol.response_bytes(int(status.split()[0]), lines, b"".join(parts))
