@@ -9,7 +9,7 @@ import pytest
 from ingestion.app import Ingestion
 from ingestion.delivery.records import Record
 from ingestion.delivery.replay import CALL_BYTES, CALL_EVENTS, calls_of
-from ingestion.delivery.spool import LOCK, SUFFIX, Spool, try_lock
+from ingestion.delivery.spool import LOCK, SUFFIX, Home, Spool, try_lock
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
 from shared.queue.push_command import Place
@@ -78,3 +78,30 @@ def test_only_consecutive_places_of_one_stream_are_one_call() -> None:
         places[2:3],
         places[3:],
     ]
+
+
+def test_a_spool_that_was_taken_over_leaves_nothing_behind(
+    ingestion: Ingestion, valkey: ValkeyServer, queue: EventQueue
+) -> None:
+    spool, keeper = ingestion.door.spool, ingestion.door.keeper
+    event = queue_event(ingestion, queue)
+    left = Home.new(spool.root)
+    left.append([(None, [event])])
+    left.close_file()
+    os.close(left.lock)
+    keeper.take_over()
+    [home] = keeper.abandoned
+    keeper.report([home])
+    assert [spooled.events for spooled in queue.snapshot().spools] == [1]
+    keeper.replay(home)
+    assert queue.snapshot().spools == []
+    assert keeper.abandoned == []
+    assert list(spool.root.iterdir()) == []
+
+
+def queue_event(ingestion: Ingestion, queue: EventQueue) -> bytes:
+    """An event as it waits in the buffer, taken from there."""
+    assert post(ingestion, ONE).status == 202
+    event = queue.redis.lpop(queue.buffer)
+    assert isinstance(event, bytes)
+    return event
