@@ -4,6 +4,7 @@ Whichever way, they are kept once this returns; what raises Unavailable is kept 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from ingestion.delivery.keeper import Keeper
@@ -52,7 +53,8 @@ class LoopDelivery:
             return
 
         def tell(error: Unavailable | None) -> None:
-            self.loop.call_soon_threadsafe(settle, requests, error)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+                self.loop.call_soon_threadsafe(settle, requests, error)
 
         self.spool.keep(Keep([(request.place, request.events) for request in requests], tell))
 

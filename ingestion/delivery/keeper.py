@@ -69,10 +69,9 @@ class Keeper:
             self.looked_at = time.monotonic()
             self.take_over()
             self.salts.look_ahead(self.clock())
-        if not self.abandoned and self.spool.own is None:
+        if not self.abandoned and self.spool.own is None and not self.reported:
             return
-        # What would refuse events refuses this; else files would be closed for nothing, each round.
-        self.queue.push([])
+        self.queue.redis.ping()  # or files would be closed for nothing, twice a second
         homes = [*self.abandoned]
         if (own := self.spool.close_file()) is not None:
             homes.append(own)
@@ -90,17 +89,23 @@ class Keeper:
     def replay(self, home: Home) -> None:
         if home.closed:
             log.info("pushing %d events that were kept in %s", home.events, home.directory)
-        if not replay(home, self.queue):
+        try:
+            is_done = replay(home, self.queue, self.stopping.is_set)
+        except OSError as error:  # of this one; the others are replayed all the same
+            log.error("the spool in %s cannot be read: %s", home.directory, error)
+            return
+        if not is_done:
             log.warning("%s waits: the backlog is at its limit", home.directory)
         elif home in self.abandoned:
-            self.report([home])  # once it has gone, nobody would take its name back from Redis
             self.abandoned.remove(home)
             home.leave()
 
     def report(self, homes: list[Home]) -> None:
-        """Tell Redis what waits, where it listens."""
-        for home in homes:
-            name, spooled = home.directory.name, self.spooled(home)
+        """Tell Redis what waits, where it listens; also of those that are gone, that nothing
+        does."""
+        waiting = {home.directory.name: self.spooled(home) for home in homes}
+        for name in [*waiting, *(self.reported - waiting.keys())]:
+            spooled = waiting.get(name)
             if spooled is not None:
                 self.reported.add(name)
             if name in self.reported:

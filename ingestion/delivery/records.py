@@ -29,14 +29,18 @@ def packed(record: Record) -> bytes:
     return HEAD.pack(len(body), zlib.crc32(body), len(record.events)) + body
 
 
-def records_from(data: bytes) -> Iterator[tuple[int, Record]]:
-    """Each whole record, and where it ends; nothing from the first torn one on."""
+def records_from(data: bytes) -> Iterator[tuple[int, Record | None]]:
+    """Each record and where it ends, None for one that is damaged; nothing from where one is torn
+    off, or where zeros stand that a file system had not filled yet."""
     at = 0
     while at + HEAD.size <= len(data):
         length, checksum, _ = HEAD.unpack_from(data, at)
         body = data[at + HEAD.size : at + HEAD.size + length]
-        if len(body) < length or zlib.crc32(body) != checksum:
+        if not length or len(body) < length:
             return
-        stream, number, events = decode(body)
         at += HEAD.size + length
+        if zlib.crc32(body) != checksum:
+            yield at, None
+            continue
+        stream, number, events = decode(body)
         yield at, Record(Place(stream, number), events)

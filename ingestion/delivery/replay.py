@@ -1,6 +1,6 @@
 """From the spool to Redis, in the order in which it came, once Redis takes events again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ingestion.delivery.records import Record, records_from
 from ingestion.delivery.spool import Home, Kept
@@ -14,34 +14,37 @@ CALL_BYTES = 512 * 1024
 class Call:
     """Records of consecutive places of one stream."""
 
-    def __init__(self, first: Record) -> None:
-        self.records: list[Record] = []
-        self.events = self.bytes = 0
-        self.add(first)
-
-    def add(self, record: Record) -> None:
-        self.records.append(record)
-        self.events += len(record.events)
-        self.bytes += size_of(record)
+    def __init__(self, record: Record) -> None:
+        self.records = [record]
+        self.events = len(record.events)
+        self.bytes = sum(map(len, record.events))
 
     def takes(self, record: Record) -> bool:
+        """Whether the record belongs to it, and then it does."""
         last = self.records[-1].place
-        return (
-            record.place == (last.stream, last.number + 1)
-            and self.events + len(record.events) <= CALL_EVENTS
-            and self.bytes + size_of(record) <= CALL_BYTES
-        )
+        events, size = len(record.events), sum(map(len, record.events))
+        if (
+            record.place != (last.stream, last.number + 1)
+            or self.events + events > CALL_EVENTS
+            or self.bytes + size > CALL_BYTES
+        ):
+            return False
+        self.records.append(record)
+        self.events += events
+        self.bytes += size
+        return True
 
 
-def replay(home: Home, queue: EventQueue) -> bool:
+def replay(home: Home, queue: EventQueue, is_stopping: Callable[[], bool]) -> bool:
     """Push what its closed files hold, and remove them; whether all of it is done. False says that
-    too much waits in Redis already. Raises NotTaken, and OSError."""
-    return all(replay_file(home, kept, queue) for kept in list(home.closed))
+    too much waits in Redis already, or that there is no time. Raises NotTaken, and OSError."""
+    return all(not is_stopping() and replay_file(home, kept, queue) for kept in list(home.closed))
 
 
 def replay_file(home: Home, kept: Kept, queue: EventQueue) -> bool:
-    records = (record for _, record in records_from(kept.path.read_bytes()))
-    for call in calls_of(records):
+    # Beyond its bytes may stand what could not be kept, and not be taken back either.
+    data = kept.path.read_bytes()[: kept.bytes]
+    for call in calls_of(record for _, record in records_from(data) if record):
         requests = [record.events for record in call.records]
         if not queue.push_again(requests, call.records[0].place):
             return False
@@ -53,14 +56,9 @@ def calls_of(records: Iterable[Record]) -> Iterator[Call]:
     call: Call | None = None
     for record in records:
         if call is not None and call.takes(record):
-            call.add(record)
             continue
         if call is not None:
             yield call
         call = Call(record)
     if call is not None:
         yield call
-
-
-def size_of(record: Record) -> int:
-    return sum(map(len, record.events))

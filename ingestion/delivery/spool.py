@@ -36,6 +36,7 @@ GROUP_BYTES = 4 * 1024 * 1024
 MEASURE_SECONDS = 1.0
 LOCK = "lock"
 SUFFIX = ".events"
+HIDDEN = "."
 
 
 class Keep(NamedTuple):
@@ -99,7 +100,11 @@ class Spool:
                 while size < GROUP_BYTES:
                     group.append(self.keeps.get_nowait())
                     size += size_of(group[-1])
-            error = self.write_group(group)
+            try:
+                error = self.write_group(group)
+            except Exception:  # a fault of ours must not end the only thread that writes
+                log.exception("nothing is kept in %s", self.root)
+                error = Unavailable("queue_unavailable", "the queue takes no events")
             for keep in group:
                 keep.tell(error)
 
@@ -116,9 +121,6 @@ class Spool:
             log.error("nothing can be kept in %s: %s", self.root, error)
             reason = f"nothing can be kept in {self.root}: {error.strerror}"
             return Unavailable("queue_unavailable", f"the queue takes no events, and {reason}")
-        except Exception:  # a fault of ours must not end the only thread that answers all these
-            log.exception("nothing can be kept in %s", self.root)
-            return Unavailable("queue_unavailable", "the queue takes no events, and none are kept")
         return None
 
     def has_room(self) -> bool:
@@ -146,9 +148,11 @@ class Spool:
         if not self.root.is_dir():
             return
         for directory in sorted(self.root.iterdir()):
-            if self.own is not None and directory == self.own.directory:
+            try:
+                home = Home.taken_over(directory)
+            except OSError as error:  # of this one; there may be others
+                log.error("the spool in %s cannot be read: %s", directory, error)
                 continue
-            home = Home.taken_over(directory)
             if home is not None:
                 yield home
 
@@ -168,23 +172,31 @@ class Home:
 
     @classmethod
     def new(cls, root: Path) -> "Home":
-        while True:
-            directory = root / secrets.token_hex(8)
-            directory.mkdir(parents=True, mode=0o700)
-            # None where another process, looking just now, took it for abandoned.
-            if (lock := try_lock(directory)) is not None:
-                sync_directory(root)
-                return cls(directory, lock)
+        root.mkdir(parents=True, exist_ok=True)
+        sync_directory(root.parent)
+        # Hidden until it is locked: another process would take it for one that was left.
+        hidden = root / f"{HIDDEN}{secrets.token_hex(8)}"
+        hidden.mkdir(mode=0o700)
+        lock = try_lock(hidden)
+        assert lock is not None
+        directory = hidden.rename(root / hidden.name.removeprefix(HIDDEN))
+        sync_directory(root)
+        return cls(directory, lock)
 
     @classmethod
     def taken_over(cls, directory: Path) -> "Home | None":
-        """None where its process lives, or where it is none."""
-        lock = try_lock(directory) if directory.is_dir() else None
+        """None where its process lives, or where it is none. Raises OSError."""
+        is_one = directory.is_dir() and not directory.name.startswith(HIDDEN)
+        lock = try_lock(directory) if is_one else None
         if lock is None:
             return None
         home = cls(directory, lock)
-        for path in sorted(directory.glob(f"*{SUFFIX}")):
-            home.closed.append(measured(path))
+        try:
+            for path in sorted(directory.glob(f"*{SUFFIX}")):
+                home.closed.append(measured(path))
+        except BaseException:
+            os.close(lock)  # so that it can be tried again
+            raise
         return home
 
     @property
@@ -231,9 +243,14 @@ class Home:
     def open_file(self, oldest: int) -> None:
         self.files += 1
         path = self.directory / f"{self.files:08d}{SUFFIX}"
-        self.open = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self.current = Kept(path, 0, 0, oldest)
-        sync_directory(self.directory)
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            sync_directory(self.directory)
+        except OSError:
+            os.close(opened)
+            path.unlink()
+            raise
+        self.open, self.current = opened, Kept(path, 0, 0, oldest)
 
     def cut_back(self) -> None:
         """After a write that failed: leave what was there before, and go on in another file."""
@@ -248,12 +265,13 @@ class Home:
     def close_file(self) -> None:
         if self.open is None or self.current is None:
             return
-        os.close(self.open)
-        if self.current.events:
-            self.closed.append(self.current)
+        # Forgotten first: its number may soon be another file's.
+        opened, closed, self.open, self.current = self.open, self.current, None, None
+        os.close(opened)
+        if closed.events:
+            self.closed.append(closed)
         else:
-            self.current.path.unlink()
-        self.open = self.current = None
+            closed.path.unlink()
 
     def done_with(self, kept: Kept) -> None:
         """Remove a file of which all is in Redis."""
@@ -267,11 +285,14 @@ class Home:
 
 
 def measured(path: Path) -> Kept:
-    """What a file holds; a torn end is cut off, said and counted."""
+    """What a file holds; a torn end is cut off, and like damaged records said and counted."""
     data = path.read_bytes()
-    whole = list(records_from(data))
-    end = whole[-1][0] if whole else 0
-    records = [record for _, record in whole]
+    found = list(records_from(data))
+    end = found[-1][0] if found else 0
+    records = [record for _, record in found if record]
+    if damaged := len(found) - len(records):
+        log.error("%s: cannot read %d damaged records", path, damaged)
+        TORN.inc(damaged)
     if end < len(data):
         log.warning("%s: cut off %d bytes of a torn record", path, len(data) - end)
         TORN.inc()
@@ -295,9 +316,6 @@ def try_lock(directory: Path) -> int | None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(lock)
-        return None
-    if not os.fstat(lock).st_nlink:  # removed by whoever held it
         os.close(lock)
         return None
     return lock

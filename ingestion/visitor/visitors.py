@@ -25,6 +25,7 @@ HASHED = "hashed"
 ASKED = f"{PARAMETER}={HASHED}"
 # After Redis had no salt, nobody waits for it again so long.
 SILENT_SECONDS = 1.0
+STRAY_SECONDS = 60
 
 encode_salts = msgspec.json.Encoder().encode
 decode_salts = msgspec.json.Decoder(dict[int, bytes]).decode
@@ -60,12 +61,14 @@ class Salts:
     def look_ahead(self, now: int) -> None:
         """Fetch today's salt and tomorrow's, and keep them. Raises Unavailable, and OSError."""
         today = now - now % DAY_MS
-        for day in (today, today + DAY_MS):
-            self.of_day(day, now)
-        self.known = lasting(self.known, now)
-        if self.file is not None and self.known != self.written:
-            keep_private(self.file, encode_salts(self.known))
-            self.written = self.known
+        try:
+            for day in (today, today + DAY_MS):
+                self.of_day(day, now)
+        finally:  # what is over goes, also while there are no new ones
+            self.known = lasting(self.known, now)
+            if self.file is not None and self.known != self.written:
+                keep_private(self.file, encode_salts(self.known))
+                self.written = self.known
 
 
 def kept_salts(file: Path | None) -> dict[int, bytes]:
@@ -83,10 +86,19 @@ def lasting(salts: dict[int, bytes], now: int) -> dict[int, bytes]:
 def keep_private(file: Path, data: bytes) -> None:
     """Replace a file, readable by its owner only."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    remove_strays(file)
     made = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
         opened.write(data)
     made.replace(file)
+
+
+def remove_strays(file: Path) -> None:
+    """What processes left that ended while they replaced the file: there are salts in it, too."""
+    for stray in file.parent.glob(f"{file.name}.*"):
+        with contextlib.suppress(FileNotFoundError):  # it is being used, and has its name by now
+            if time.time() - stray.stat().st_mtime > STRAY_SECONDS:
+                stray.unlink()
 
 
 class Browser(NamedTuple):

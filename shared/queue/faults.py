@@ -42,6 +42,11 @@ def leads_elsewhere(error: BaseException) -> bool:
     return code_of(error) in ELSEWHERE
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether nothing of the command that got this error was executed."""
+    return code_of(error) in MEANINGS
+
+
 def explained(error: BaseException) -> str:
     """What is wrong, for an operator: our words where there are some, else the error's own."""
     return MEANINGS.get(code_of(error), str(error))

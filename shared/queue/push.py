@@ -18,7 +18,7 @@ from redis.connection import SSLConnection
 from shared.errors import Unavailable
 from shared.queue.connections import Following
 from shared.queue.durability import POLICY_SECONDS, eviction, fetch_policy
-from shared.queue.faults import explained, leads_elsewhere
+from shared.queue.faults import explained, is_refusal, leads_elsewhere
 from shared.queue.push_command import (
     NO_DEADLINE,
     NotTaken,
@@ -75,7 +75,8 @@ class ThreadPush:
         self, requests: Sequence[Sequence[bytes]], place: Place, *, has_deadline: bool
     ) -> Taken:
         if time.monotonic() < self.hung_until:
-            raise NotTaken(place, "it did not answer a moment ago")
+            raise NotTaken(None, "it did not answer a moment ago")
+        self.local.may_be_there = False
         try:
             try:
                 taken = self.call_once(requests, place, has_deadline=has_deadline)
@@ -89,7 +90,8 @@ class ThreadPush:
             if Pushed.LATE in taken.outcomes:  # its clock has jumped, and is known again now
                 taken = self.call_once(requests, place, has_deadline=has_deadline)
         except redis.RedisError as error:  # away, out of memory, loading, a replica, no Redis
-            raise NotTaken(place, explained(error)) from error
+            unknown = place if self.local.may_be_there else None
+            raise NotTaken(unknown, explained(error)) from error
         if Pushed.LATE in taken.outcomes:
             raise NotTaken(place, "it is too slow, or its clock jumps")
         return taken
@@ -104,10 +106,9 @@ class ThreadPush:
             rest = (requests, place.number, place.number - 1, deadline)
             if not refusal:
                 try:
-                    answer = held.exchange(self.command.pack(held.head(place.stream), *rest))
+                    answer = self.exchange(held, held.head(place.stream), rest)
                 except redis.exceptions.NoScriptError:  # a restarted server has forgotten it
-                    whole = self.command.whole_head(place.stream)
-                    answer = held.exchange(self.command.pack(whole, *rest))
+                    answer = self.exchange(held, self.command.whole_head(place.stream), rest)
         except BaseException:
             # The answer may still be coming; or the server cannot serve, for as long as this
             # connection lasts.
@@ -118,6 +119,17 @@ class ThreadPush:
         taken = taken_from(answer)
         held.clock.learn(taken.now)
         return taken
+
+    def exchange(self, held: "HeldConnection", head: bytes, rest: Any) -> Any:
+        """The answer to a push; notes whether its events may be there where there is none."""
+        before = self.local.may_be_there
+        self.local.may_be_there = True
+        try:
+            return held.exchange(self.command.pack(head, *rest))
+        except redis.RedisError as error:
+            if is_refusal(error):  # before the script wrote anything
+                self.local.may_be_there = before
+            raise
 
     def held_connection(self) -> "HeldConnection":
         held: HeldConnection | None = getattr(self.local, "held", None)

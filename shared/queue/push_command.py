@@ -42,9 +42,10 @@ class Place(NamedTuple):
 
 
 class NotTaken(Unavailable):
-    """A push failed, or its answer did not come. With the same place it may be sent again."""
+    """A push failed, or its answer did not come. With the same place it may be sent again; without
+    one, nothing of it is in Redis, and any other will do."""
 
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, place: Place | None, message: str) -> None:
         super().__init__("queue_unavailable", f"the queue takes no events: {message}")
         self.place = place
 
@@ -119,7 +120,11 @@ class ServerClock:
 
 
 def taken_from(answer: Any) -> Taken:
-    now, waiting, is_job_wanted, *outcomes = answer
+    """Raises redis.InvalidResponse for what the script never answers."""
+    try:
+        now, waiting, is_job_wanted, *outcomes = answer
+    except (TypeError, ValueError):
+        raise redis.exceptions.InvalidResponse(f"{answer!r:.80} answers no push") from None
     return Taken(now, waiting, bool(is_job_wanted), outcomes)
 
 

@@ -64,7 +64,8 @@ class Waiting(msgspec.Struct, gc=False):
         if error is None:
             self.done.set_result(None)
         else:
-            self.done.set_exception(error)
+            # One error is for many, each of whom would add to its traceback and keep the last.
+            self.done.set_exception(error.with_traceback(None))
 
 
 # What is done with requests that could not be pushed, in the order of their places.
@@ -121,17 +122,19 @@ class TurnPush:
             call.append(self.waiting.popleft())
         return call
 
-    def open_soon(self) -> None:
+    def open_soon(self, pause_seconds: float = 0) -> None:
         if self.opening is None:
-            self.opening = self.loop.create_task(self.open())
+            self.opening = self.loop.create_task(self.open(pause_seconds))
 
-    async def open(self) -> None:
+    async def open(self, pause_seconds: float) -> None:
         """Open a connection, however long that takes; tell the first time that it does."""
+        await asyncio.sleep(pause_seconds)
         while self.link is None:
             try:
                 async with asyncio.timeout(PUSH_SECONDS):
                     self.link = await Link.open(self)
-            except (redis.RedisError, OSError, TimeoutError) as error:
+            # The last two where no Redis answers, or an address is none.
+            except (redis.RedisError, OSError, TypeError, ValueError) as error:
                 self.broken(error, [])
                 await asyncio.sleep(REOPEN_SECONDS)
         self.fault = self.opening = None
@@ -144,9 +147,10 @@ class TurnPush:
         self.link = None
         if isinstance(error, redis.RedisError):
             self.queue.server.heard(error)
-        self.fault = NotTaken(Place("", 0), message)
+        self.fault = NotTaken(None, message)
         self.give_up(sent, self.fault)
-        self.open_soon()
+        # A server that answers is there: its next connection will not be any better at once.
+        self.open_soon(REOPEN_SECONDS if isinstance(error, redis.ResponseError) else 0)
 
     def tell(self, message: str) -> None:
         """Say in the log why events are not pushed; at most every TOLD_SECONDS."""
@@ -183,8 +187,10 @@ class TurnPush:
             await asyncio.sleep(0.01)
         if self.opening is not None:
             self.opening.cancel()
-        if self.link is not None:
-            self.link.close()
+        link, self.link = self.link, None
+        if link is not None:
+            link.close()
+        self.give_up(link.unanswered() if link else [], NotTaken(None, "ingestion ends"))
 
 
 class Link:
@@ -291,18 +297,21 @@ class Link:
 
     def answer(self, reply: Any) -> None:
         """What became of the oldest call. Raises the redis.RedisError that ends the connection."""
-        _, requests = self.calls.popleft()
+        _, requests = self.calls[0]
+        is_error = isinstance(reply, redis.RedisError)
+        # Before it is taken for one: what is no answer leaves the call unanswered.
+        taken = None if is_error or requests is None else taken_from(reply)
+        self.calls.popleft()
         if requests is None:
-            if not isinstance(reply, redis.RedisError):
+            if not is_error:
                 self.refusal = eviction(policy_in(reply))
             return
         self.confirmed += len(requests)
-        if isinstance(reply, redis.RedisError):
+        if taken is None:
             self.refused(requests, explained(reply))
             if leads_elsewhere(reply):
                 raise reply
             return
-        taken = taken_from(reply)
         self.clock.learn(taken.now)
         if Pushed.LATE in taken.outcomes:
             self.refused(requests, "it is too slow, or its clock jumps")
@@ -318,7 +327,7 @@ class Link:
         for request in requests:
             request.place = None
         self.owner.tell(message)
-        self.owner.otherwise(requests, NotTaken(Place("", 0), message))
+        self.owner.otherwise(requests, NotTaken(None, message))
 
     def look(self) -> None:
         """Give the connection up where an answer does not come; ask for the policy now and then."""
@@ -336,9 +345,10 @@ class Link:
         if self.owner.link is not self:  # it has failed before
             return
         self.close()
-        unanswered = [request for _, requests in self.calls for request in requests or ()]
-        self.calls.clear()
-        self.owner.broken(error, unanswered)
+        self.owner.broken(error, self.unanswered())
+
+    def unanswered(self) -> list[Waiting]:
+        return [request for _, requests in self.calls for request in requests or ()]
 
     def close(self) -> None:
         if self.watch is not None:
