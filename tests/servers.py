@@ -318,6 +318,10 @@ class ServiceProcess(Server):
     def command(self) -> list[str]:
         return [sys.executable, "-m", self.module]
 
+    def spooled_files(self) -> list[Path]:
+        """Where ingestion keeps events until Redis takes them."""
+        return sorted(Path(self.settings["DATA_DIR"]).glob("spool/*/*.events"))
+
     def environment(self) -> Mapping[str, str]:
         own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.tree)}
         own |= {"TMPDIR": str(self.directory)}

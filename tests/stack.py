@@ -63,6 +63,7 @@ class Stack:
             "DATABASE_URL": settings.database_url,
             "BATCH_SIZE": settings.batch_size,
             "MAX_BACKLOG": settings.max_backlog,
+            "SPOOL_MAX_BYTES": settings.spool_max_bytes,
             "DEFAULT_SITE_ID": settings.default_site_id,
             "BOT_BURST_LIMIT": settings.bot_burst_limit,
             "DROP_BOTS": settings.drop_bots,
@@ -99,14 +100,16 @@ class Stack:
         return self.reports().get("/pipeline/status")[1]
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> Any:
-        """Wait until nothing waits; the ledger then."""
+        """Wait until nothing waits, neither in the spool nor in Redis; the ledger then."""
         wait_until(self.is_settled, seconds)
         return self.status()
 
     def is_settled(self) -> bool:
         time.sleep(0.1)
+        if self.ingestion.spooled_files():  # first, for what leaves it comes to Redis
+            return False
         status = self.status()
-        return bool(status.get("queued") == 0 and status.get("processing") == 0)
+        return not any(status.get(name, 1) for name in ("spooled", "queued", "processing"))
 
     def stored_ids(self) -> list[str]:
         """The ids of all stored events, read past our own code."""

@@ -359,6 +359,8 @@ class Link:
         if writer is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 writer.transport.abort()
+            # Or redis-py warns of a connection that was left open.
+            self.connection._reader = self.connection._writer = None
 
 
 def connection_from(queue: EventQueue) -> "aioredis.Connection":

@@ -14,7 +14,7 @@ import pytest
 from shared.settings import Settings
 from tests.counted import differences
 from tests.promises import within_a_second
-from tests.servers import PATIENCE_SECONDS, ServiceProcess, SqlServer, ValkeyServer
+from tests.servers import PATIENCE_SECONDS, ServiceProcess, SqlServer, ValkeyServer, wait_until
 from tests.stack import Client, Stack
 
 CLIENTS = 4
@@ -196,10 +196,10 @@ def test_a_database_outage_is_waited_out_and_not_noticed_at_the_door(
         assert differences(stack.settings) == []
 
 
-def test_redis_away_is_answered_503_at_once_and_recovery_needs_no_restart(
+def test_redis_away_without_a_spool_is_answered_503_at_once_and_recovery_needs_no_restart(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
-    with Stack(settings, workers=1) as stack:
+    with Stack(dataclasses.replace(settings, spool_max_bytes=0), workers=1) as stack:
         door = stack.door()
         event = {"site_id": "s", "event_type": "page_view"}
         assert door.post(event)[0] == 202
@@ -211,8 +211,28 @@ def test_redis_away_is_answered_503_at_once_and_recovery_needs_no_restart(
         assert door.get("/ready")[0] == 503
         assert door.get("/health")[0] == 200
         valkey.start()
-        assert door.post(event)[0] == 202
+        wait_until(lambda: door.post(event)[0] == 202)
         assert stack.settle()["stored"] == 2
+        assert differences(settings) == []
+
+
+def test_redis_away_is_answered_202_and_what_was_kept_is_counted_once_it_is_back(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    with Stack(settings, workers=1) as stack:
+        door = stack.door()
+        event = {"site_id": "s", "event_type": "page_view"}
+        assert door.post(event)[0] == 202
+        valkey.kill()
+        for _ in range(5):
+            with within_a_second():
+                assert door.post([event] * 20)[0] == 202
+        status, answer = door.get("/ready")
+        assert status == 200
+        assert "spool" in json.dumps(answer)
+        valkey.start()
+        ledger = stack.settle()
+        assert (ledger["stored"], ledger["spooled"], ledger["balanced"]) == (101, 0, True)
         assert differences(settings) == []
 
 
