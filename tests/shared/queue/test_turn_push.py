@@ -415,10 +415,10 @@ def test_with_calls_on_their_way_each_event_is_there_once_after_the_replay(
         await push(delivery, [])
         pending = []
         while not done.is_set():
-            new = [b"%d" % n for n in range(len(events), len(events) + 50)]
+            new = [b"%d" % n for n in range(len(events), len(events) + 20)]
             events.extend(new)
             pending += [delivery.push([each]) for each in new]
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)  # so that those on their way at once have several deadlines
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await asyncio.gather(*pending) == [None] * len(events)
         await delivery.close()
