@@ -34,8 +34,12 @@ class EnvironKeys(dict[str, str]):
     ten thousand a second."""
 
     def __missing__(self, name: str) -> str:
-        key = self[name] = "HTTP_" + name.upper().replace("-", "_")
+        key = self[name] = environ_key(name)
         return key
+
+
+def environ_key(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")
 
 
 ENVIRON_KEYS = EnvironKeys({"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"})
