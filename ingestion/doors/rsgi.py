@@ -114,11 +114,11 @@ class RsgiDoor:
         """The answer to a request that hands over events."""
         headers = RsgiHeaders(scope.headers)
         body = b""
-        request = request_from(scope, headers, nothing)
+        # It reads what will have arrived by then.
+        request = request_from(scope, headers, lambda _: body)
         try:
-            if scope.method == "POST":
+            if request.method == "POST":
                 body = await self.body_of(headers, protocol)
-                request = request_from(scope, headers, lambda _: body)
             if len(body) > LARGE_BYTES or headers.get("content-encoding"):
                 read = self.door.read
                 outcome = await self.loop.run_in_executor(self.readers, read, spoken, request)
@@ -172,10 +172,6 @@ class RsgiDoor:
 def request_from(scope: Scope, headers: RsgiHeaders, read: Callable[[int], bytes]) -> Request:
     peer = scope.client.rpartition(":")[0].strip("[]")
     return Request(scope.method, scope.path, scope.query_string, headers, peer or None, read)
-
-
-def nothing(_: int) -> bytes:
-    return b""
 
 
 def is_small(length: str) -> bool:
