@@ -88,9 +88,13 @@ def keep_private(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     remove_strays(file)
     made = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-        opened.write(data)
-    made.replace(file)
+    try:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(data)
+        made.replace(file)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
 
 
 def remove_strays(file: Path) -> None:
