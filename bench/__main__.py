@@ -3,7 +3,8 @@
 Everything is measured in one run on one machine: each round measures every candidate once, so that
 a slow minute of the machine slows them all, and the medians of the rounds are compared. With
 `--against COMMIT`, the candidates are that commit and this tree (bench/against); with `--database
-NAME`, that database and MariaDB (bench/beside.py).
+NAME`, that database and MariaDB (bench/beside.py). `--door`, with or without a commit, measures
+what the door bears, and prints it in Markdown (bench/loads).
 """
 
 import argparse
@@ -20,7 +21,9 @@ from bench import door, worker
 from bench.against.compare import BAR, compare
 from bench.beside import DATABASES, measure_beside
 from bench.door import SETUPS
+from bench.loads.run import measure_loads
 from bench.report import note, save
+from bench.wrk import Measured
 from shared.settings import Settings
 from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
@@ -59,7 +62,7 @@ def measure_door(scale: Scale) -> tuple[Rates, Rates]:
     return rates, p99s
 
 
-def keep(rates: Rates, p99s: Rates, name: str, measured: door.Measured) -> None:
+def keep(rates: Rates, p99s: Rates, name: str, measured: Measured) -> None:
     rates.setdefault(name, []).append(measured.rate)
     p99s.setdefault(name, []).append(measured.p99_ms)
 
@@ -147,23 +150,34 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
     parser.add_argument("--against", metavar="COMMIT", help="compare this tree with that commit")
+    parser.add_argument("--door", action="store_true", help="what the door bears: ten minutes")
     parser.add_argument("--database", choices=DATABASES, help="measure it beside MariaDB")
     parser.add_argument("--bar", type=float, default=BAR, help="what each ratio should reach")
-    parser.add_argument("--rounds", type=int, help="to take the medians of, with one of these two")
+    parser.add_argument("--rounds", type=int, help="to take the medians of, with one of these")
     return parser.parse_args()
+
+
+def require_databases(arguments: argparse.Namespace) -> None:
+    """End where a server that will be measured is not installed."""
+    needed: dict[type[MariaDbServer] | type[OceanBaseServer], bool] = {
+        MariaDbServer: not arguments.door,
+        OceanBaseServer: arguments.database == OceanBaseServer.kind,
+    }
+    for server, is_needed in needed.items():
+        if is_needed and not server.is_installed():
+            sys.exit(server.advice)
 
 
 def main() -> None:
     arguments = parse()
-    for server in (MariaDbServer, OceanBaseServer):
-        is_needed = server is MariaDbServer or arguments.database == server.kind
-        if is_needed and not server.is_installed():
-            sys.exit(server.advice)
+    require_databases(arguments)
     if arguments.database:
         measure_beside(arguments.database, arguments.rounds, quick=arguments.quick)
         return
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; to get it: apt-get install wrk")
+    if arguments.door:
+        sys.exit(measure_loads(arguments.against, arguments.rounds, quick=arguments.quick))
     if arguments.against:
         sys.exit(compare(arguments.against, arguments.bar, arguments.rounds, quick=arguments.quick))
     measure_all(QUICK if arguments.quick else Scale(), quick=arguments.quick)

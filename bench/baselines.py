@@ -11,6 +11,8 @@ from rq.serializers import JSONSerializer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from granian._granian import RSGIHTTPProtocol
+    from granian.rsgi import Scope
 
 ACCEPTED = b'{"status":"accepted"}'
 
@@ -19,6 +21,11 @@ def bare(_environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterab
     """A WSGI function that reads nothing and says yes."""
     start_response("202 ACCEPTED", [("Content-Type", "application/json")])
     return [ACCEPTED]
+
+
+async def bare_rsgi(_scope: "Scope", protocol: "RSGIHTTPProtocol") -> None:
+    """The same as an RSGI function."""
+    protocol.response_bytes(202, [("content-type", "application/json")], ACCEPTED)
 
 
 def make_noop() -> Flask:

@@ -2,14 +2,10 @@
 
 import json
 import os
-import re
 import socket
-import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 
+from bench.wrk import Measured, run_wrk
 from tests.servers import ROOT, Server, ServiceProcess, ValkeyServer, free_port
 
 CONNECTIONS = 16
@@ -17,6 +13,8 @@ WARM_UP_SECONDS = 1
 BATCH = 100
 # Server and threads: the default, and the fastest for behind a proxy that buffers requests.
 SETUPS = ("granian-4", "granian-1", "gunicorn-4")
+# No bound on what waits is reached.
+UNBOUNDED = {"MAX_BACKLOG": 1_000_000_000, "MAX_BACKLOG_BYTES": 1_000_000_000_000}
 EVENT = {
     "site_id": "site-1",
     "event_type": "page_view",
@@ -27,17 +25,9 @@ EVENT = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One run of wrk: requests a second, their 99th percentile in ms, and how many there were."""
-
-    rate: float
-    p99_ms: float
-    requests: int
-
-
 class Baseline(Server):
-    """A function of bench.baselines on Granian or gunicorn, with the settings that the door has."""
+    """A function of bench.baselines on Granian (`granian` is its WSGI, `rsgi` its own interface)
+    or gunicorn, with the settings that the door has."""
 
     def __init__(self, server: str, threads: int, app: str, redis_url: str) -> None:
         super().__init__()
@@ -52,8 +42,9 @@ class Baseline(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        if self.server == "granian":
-            options = ["--interface", "wsgi", "--log-level", "error"]
+        if self.server != "gunicorn":
+            interface = "rsgi" if self.server == "rsgi" else "wsgi"
+            options = ["--interface", interface, "--log-level", "error"]
             options += ["--blocking-threads", self.threads, "--port", str(self.port)]
             return [sys.executable, "-m", "granian", *options, self.app]
         options = ["-k", "gthread", "--threads", self.threads, "--log-level", "warning"]
@@ -89,7 +80,7 @@ def door_settings(setup: str, redis_url: str) -> dict[str, object]:
         "INGESTION_SERVER": server,
         "INGESTION_THREADS": threads,
         "REDIS_URL": redis_url,
-        "MAX_BACKLOG": 1_000_000_000,
+        **UNBOUNDED,
     }
 
 
@@ -101,37 +92,13 @@ def measure(
         client.flushall()
     with make_target(setup, app, valkey.url) as target:
         url = f"{target.url}/event"  # type: ignore[attr-defined]  # both kinds have one
-        run_wrk(url, batch, WARM_UP_SECONDS)
-        return run_wrk(url, batch, seconds)
+        post_events(url, WARM_UP_SECONDS, batch=batch)
+        return post_events(url, seconds, batch=batch)
 
 
-def run_wrk(url: str, batch: int, seconds: int) -> Measured:
-    """Requests a second and p99. Anything but 2xx is an error."""
+def post_events(
+    url: str, seconds: int, *, batch: int = 1, connections: int = CONNECTIONS
+) -> Measured:
+    """Each connection posts requests of so many events without pause."""
     body = json.dumps(EVENT if batch == 1 else [EVENT] * batch)
-    with tempfile.TemporaryDirectory() as directory:
-        script = Path(directory, "post.lua")
-        headers = 'wrk.headers["Content-Type"] = "application/json"'
-        script.write_text(f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n{headers}\n')
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
-        done = subprocess.run(
-            [*command, "-s", str(script), url], check=True, capture_output=True, text=True
-        )
-    if "Non-2xx" in done.stdout:
-        raise RuntimeError(done.stdout)
-    rate = found(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    requests = found(r"(\d+) requests in", done.stdout)
-    return Measured(rate, p99(done.stdout), int(requests))
-
-
-def found(pattern: str, output: str) -> float:
-    match = re.search(pattern, output)
-    if match is None:
-        raise RuntimeError(f"wrk said no {pattern}:\n{output}")
-    return float(match.group(1))
-
-
-def p99(output: str) -> float:
-    match = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
-    if match is None:
-        raise RuntimeError(f"wrk said no 99%:\n{output}")
-    return float(match.group(1)) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[match.group(2)]
+    return run_wrk(url, seconds, connections, body)

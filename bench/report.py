@@ -4,6 +4,7 @@ import json
 import operator
 import platform
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 COMPARE = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
+TO_THE_RIGHT = "---:"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,25 @@ def print_bars(bars: list[Bar]) -> None:
     for bar in bars:
         missed = "" if bar.is_met else "  MISSED"
         print(f"{bar.name:66}{bar.figure:>12,.2f}  {bar.bar}{missed}")
+
+
+def as_json(bars: list[Bar]) -> dict[str, Any]:
+    return {bar.name: {"value": bar.figure, "bar": bar.bar} for bar in bars}
+
+
+def as_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A table whose first columns, so many, are text, and the others figures."""
+    under = [*["---"] * texts, *[TO_THE_RIGHT] * (len(heads) - texts)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, under, *rows])
+
+
+def bars_as_markdown(bars: list[Bar]) -> str:
+    """A row a bar; what is missed says so."""
+    rows = [
+        (bar.name, f"{bar.figure:,.2f}", f"{bar.bar}{'' if bar.is_met else ' **missed**'}")
+        for bar in bars
+    ]
+    return as_markdown(("", "figure", "bar"), rows)
 
 
 def save(name: str, scale: Any, **found: Any) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from bench.history import SITE, History, write_history
-from bench.report import Bar, note, print_bars, save
+from bench.report import Bar, as_json, note, print_bars, save
 from bench.steps import Shares, measure_steps
 from reporting.count import from_events
 from shared.clock import DAY_MS, now_ms
@@ -252,8 +252,7 @@ def main() -> None:
         print(f"\nOf the worker's time to {kind}:")
         for step, share in shares.items():
             print(f"  {step:40}{share:>6.1%}")
-    figures = {bar.name: {"value": bar.figure, "bar": bar.bar} for bar in bars}
-    save("reporting-quick" if arguments.quick else "reporting", scale, figures=figures)
+    save("reporting-quick" if arguments.quick else "reporting", scale, figures=as_json(bars))
 
 
 if __name__ == "__main__":

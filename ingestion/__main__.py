@@ -1,5 +1,6 @@
 """Start ingestion: `python -m ingestion`, on Granian or gunicorn."""
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from shared.waiting import wait_for
 if TYPE_CHECKING:
     from ingestion.app import Ingestion
     from ingestion.doors.rsgi import RsgiDoor
+
+log = logging.getLogger(__name__)
 
 # Under gunicorn a thread is busy for as long as a client takes to send, so one is never enough.
 MIN_GUNICORN_THREADS = 4
@@ -58,6 +61,8 @@ def serve_with_granian(settings: Settings, address: str) -> None:
 
     from shared.http import granian_server
 
+    if settings.ingestion_threads != Settings.ingestion_threads:
+        log.warning("INGESTION_THREADS changes nothing with Granian, where clients hold no threads")
     granian_server.serve(
         "ingestion.__main__:load_rsgi",
         interface=Interfaces.RSGI,

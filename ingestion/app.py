@@ -51,17 +51,19 @@ def check_ready(door: Door) -> Sequence[str]:
     Unavailable where none would be accepted, or none kept."""
     queue, spool = door.queue, door.spool
     warnings = [*door.senders.warnings(door.clock())]
+    problem = None
     try:
         # First: a Redis that is loading says that it has no append-only file.
         queue.push([])
-        if problem := check_durability(queue.redis):
-            raise Unavailable("queue_not_durable", problem)
+        problem = check_durability(queue.redis)
     except (Unavailable, redis.RedisError) as error:
         refusal = refusal_from(error, queue.address)
         # What is wrong with its settings no time will mend; what waits for workers they will.
         if not is_passing(error) or not spool.has_room():
             raise refusal from error
         warnings.append(f"events are kept in the spool: {refusal}")
+    if problem:
+        raise Unavailable("queue_not_durable", problem)
     if size := spool.used_bytes():
         warnings.append(f"{size} bytes of events wait in the spool, {spool.root}, for Redis")
     return warnings

@@ -19,14 +19,17 @@ from shared.http.openapi import (
     common_paths,
     document,
     error,
+    example,
     header,
     ref,
     same_as,
 )
 
 ABOUT = """\
-Takes events and answers `202` as soon as they are in the queue, in Redis. An event accepted here \
-is stored and counted exactly once, also when the database is down at the moment.
+Takes events and answers `202` as soon as they are kept: in the queue, in Redis, or while that \
+takes none, in the spool on this machine's disk, from where they are pushed later. An event \
+accepted here is stored and counted exactly once, also when the database or Redis is down at the \
+moment. `503` means that nothing was kept.
 
 Bodies are parsed as JSON whatever their content type, so `navigator.sendBeacon` works. Fields \
 that are not listed become properties; an empty string or `null` is the same as no value. Paths \
@@ -37,13 +40,25 @@ footfall_ingestion_answers_total{status="202"} 1.0
 footfall_ingestion_events_total 1.0
 footfall_accepted_events_total 1.0
 footfall_queued_events 1.0
+footfall_queued_bytes 153.0
 footfall_processing_events 0.0
+footfall_spooled_events 0.0
+footfall_spool_bytes 0.0
 """
 NO_REDIS = f"redis://127.0.0.1:6379/0: {AWAY}"
 FORGETFUL = "Redis has no append-only file: set `appendonly yes`, or a restart loses events"
 NO_ROOM = f"redis://127.0.0.1:6379/0: {FULL}"
+READY = {
+    "ready": example("Ready", {"status": "ready"}),
+    "spooling": example(
+        "Redis is away, and events are kept in the spool",
+        {"status": "ready", "warnings": [f"events are kept in the spool: {NO_REDIS}"]},
+    ),
+}
 NOT_READY = {
-    "queue_unavailable": error("Redis is away", "queue_unavailable", NO_REDIS),
+    "queue_unavailable": error(
+        "Redis is away, and the spool is off or full", "queue_unavailable", NO_REDIS
+    ),
     "queue_not_durable": error("Redis would forget", "queue_not_durable", FORGETFUL),
     "backlog_full": error("`MAX_BACKLOG` events wait already", "backlog_full", NO_ROOM),
 }
@@ -107,9 +122,7 @@ OPENAPI: dict[str, Any] = document(
     paths={
         **protocol_paths(),
         **TRACKER_PATHS,
-        **common_paths(
-            security=[], ready={"status": "ready"}, not_ready=NOT_READY, refused={}, metrics=METRICS
-        ),
+        **common_paths(security=[], ready=READY, not_ready=NOT_READY, refused={}, metrics=METRICS),
     },
     schemas={
         "Event": event_schema(OTHER_NAMES),

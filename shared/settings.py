@@ -153,7 +153,8 @@ class Settings:
 
     data_dir: Path = setting(  # noqa: RUF009  # a Path never changes
         Path("data"),
-        "Directory of the embedded Valkey, the SQLite file and the spool.",
+        "Directory of the embedded Valkey and the SQLite file, and of what ingestion keeps itself: "
+        "the spool and the salts.",
         directory,
     )
     database_url: str = setting(
@@ -204,9 +205,9 @@ class Settings:
     )
     ingestion_threads: int = setting(
         4,
-        "Requests each ingestion process handles at a time; a client that stalls holds one. 1 is "
-        "fastest, for behind a proxy that buffers requests and with Redis on the same machine; "
-        "take 8 or more where Redis is across a network.",
+        "Requests each ingestion process handles at a time with `INGESTION_SERVER=gunicorn`, at "
+        "least 4; a client that stalls holds one. Granian, where clients hold none, takes no "
+        "notice.",
         integer(1, 256),
     )
     public_ingestion_url: str = setting(
@@ -242,8 +243,8 @@ class Settings:
     )
     max_backlog_bytes: int = setting(
         256 * 1024 * 1024,
-        "Bytes of events that may wait in Redis; above it ingestion answers 503 as with "
-        "`MAX_BACKLOG`. Redis takes about a tenth more for them.",
+        "Bytes of events that may wait in Redis, which needs about a tenth more for them; above it "
+        "ingestion answers 503 as with `MAX_BACKLOG`.",
         integer(1, 1 << 50),
     )
     spool_max_bytes: int = setting(

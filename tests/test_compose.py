@@ -31,6 +31,13 @@ def test_every_setting_reaches_the_containers() -> None:
     assert handed == settings - DECIDED
 
 
+def test_what_ingestion_keeps_outlives_its_container() -> None:
+    services = dict(re.findall(r"^  (\w+):\n((?:    .*\n)+)", COMPOSE, re.MULTILINE))
+    (data_dir,) = re.findall(r"DATA_DIR=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"))
+    assert f"- ingestion:{data_dir}\n" in services["ingestion"]
+    assert "  ingestion:\n" in COMPOSE.partition("\nvolumes:\n")[2]
+
+
 def test_the_replica_is_what_reporting_reads_and_nothing_else() -> None:
     added = (ROOT / "docker-compose.replica.yml").read_text("utf-8")
     services = dict(re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", added, re.MULTILINE))

@@ -61,7 +61,6 @@ QUICK = Scale(
 
 def compare(commit: str, bar: float, rounds: int | None, *, quick: bool) -> int:
     """Measure, print, and write down; 0 where each figure's ratio reaches the bar, 1 otherwise."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_STATUS))  # which cleans up
     scale = QUICK if quick else Scale()
     scale = replace(scale, rounds=rounds or scale.rounds)
     with (
@@ -83,8 +82,9 @@ def compare(commit: str, bar: float, rounds: int | None, *, quick: bool) -> int:
 
 @contextmanager
 def one_directory() -> Iterator[None]:
-    """Everything temporary is put into one directory, and goes with it: a signal may come between a
-    directory of its own and whatever would delete that."""
+    """Everything temporary is put into one directory, and goes with it, after SIGTERM too: a signal
+    may come between a directory of its own and whatever would delete that."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_STATUS))  # which cleans up
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="ff-") as directory:
         tempfile.tempdir = directory

@@ -5,7 +5,7 @@ from functools import partial
 from bench.against.figures import Measured, Measures
 from bench.against.programs import Program, cpu_seconds
 from bench.against.versions import Version
-from bench.door import BATCH, WARM_UP_SECONDS, door_settings, run_wrk
+from bench.door import BATCH, WARM_UP_SECONDS, door_settings, post_events
 from tests.servers import ValkeyServer
 
 
@@ -26,8 +26,8 @@ def measure_door(
         client.flushall()
     with Program(version, "ingestion", door_settings(setup, valkey.url)) as door:
         url = f"{door.url}/event"
-        run_wrk(url, batch, WARM_UP_SECONDS)
+        post_events(url, WARM_UP_SECONDS, batch=batch)
         before = cpu_seconds(door, valkey)
-        found = run_wrk(url, batch, seconds)
+        found = post_events(url, seconds, batch=batch)
         used = cpu_seconds(door, valkey) - before
     return Measured(found.rate * batch, used / (found.requests * batch))

@@ -21,8 +21,9 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 # What a Retry-After may ask for.
 MOST_RETRY_AFTER_SECONDS = 300
-# Too many requests; a full backlog; and what a proxy says of an ingestion that is away.
-PASSING = frozenset({429, 502, 503, 504})
+# A body that was too slow; too many requests; a full backlog; and what a proxy says of an ingestion
+# that is away.
+PASSING = frozenset({408, 429, 502, 503, 504})
 SECONDS = re.compile(r"[0-9]{1,9}")
 # To be followed by `/events`; a key in it would be shown and saved with it.
 URL = re.compile(r"https?://(?:[!-~](?<![?#@]))+")

@@ -3,9 +3,8 @@
 import contextlib
 import fcntl
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import redis
@@ -16,7 +15,6 @@ from shared.errors import BadSetting
 from shared.queue.connections import connect
 from shared.settings import Settings
 
-FLUSH_SECONDS = 1.0
 # How long the Valkey of a supervisor that was killed may take to follow it.
 LOCK_SECONDS = 3.0
 PING_SECONDS = 1.0
@@ -29,10 +27,8 @@ def directory(settings: Settings) -> Path:
 def valkey_program(settings: Settings, lock: int) -> Program:
     """Valkey, in the foreground. It inherits the lock, which thus ends with the last of us.
 
-    With `appendfsync everysec` Valkey puts a write() off while its background fsync runs, and a
-    kill in that moment loses what it has acknowledged. With `no` every write() comes before the
-    reply, so that a kill of the process loses nothing; for a power failure, FileFlusher calls fsync
-    in Valkey's stead.
+    With `appendfsync always` what it has acknowledged is on disk, also when the disk fills or the
+    power fails. Ingestion's pushes of one turn share an fsync, as do commands that arrive together.
     """
     options = {
         "port": "0",
@@ -40,7 +36,7 @@ def valkey_program(settings: Settings, lock: int) -> Program:
         "unixsocketperm": "700",
         "dir": str(directory(settings)),
         "appendonly": "yes",
-        "appendfsync": "no",
+        "appendfsync": "always",
         "save": "",
         "maxmemory-policy": "noeviction",
         "logfile": "",
@@ -97,48 +93,3 @@ def answers(settings: Settings) -> bool:
             return bool(client.ping())
     except redis.RedisError:
         return False
-
-
-class FileFlusher:
-    """Calls fsync on Valkey's append-only files once a second, where they have grown.
-
-    A context: the thread that does it lives as long. `say` takes a sentence for the operator.
-    """
-
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
-        self.say = say
-        self.files = directory(settings) / "appendonlydir"
-        self.flushed: dict[Path, int] = {}
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self.flush_for_ever, daemon=True)
-
-    def __enter__(self) -> "FileFlusher":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self.thread.join(timeout=0.5)  # a slow disk does not hold up the end
-
-    def flush_for_ever(self) -> None:
-        while not self.stopping.wait(FLUSH_SECONDS):
-            for path in self.files.glob("*.aof"):
-                self.flush(path)
-
-    def flush(self, path: Path) -> None:
-        """fsync one file; a rewrite by Valkey may take it away at any moment."""
-        try:
-            size = path.stat().st_size
-            if self.flushed.get(path) == size:
-                return
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            self.say(f"{path} cannot be flushed to disk: {error.strerror}")
-            return
-        self.flushed[path] = size

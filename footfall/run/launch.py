@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from footfall import preflight
 from footfall.run.banner import banner
 from footfall.run.console import Console
-from footfall.run.embedded_valkey import FileFlusher, answers, locked, valkey_program
+from footfall.run.embedded_valkey import answers, locked, valkey_program
 from footfall.run.process import Program
 from footfall.run.services import (
     ingestion_program,
@@ -32,7 +32,7 @@ def run_everything(settings: Settings, also: Sequence[Program] = (), more: str =
     console = Console()
     if settings.redis_url:
         check_redis(settings, console)
-    with embedded(settings, console) as valkey, supervising(console) as supervisor:
+    with embedded(settings) as valkey, supervising(console) as supervisor:
         if database_answers:
             supervisor.run_once(migrate_program())
         supervisor.start(valkey)
@@ -78,7 +78,7 @@ def run_valkey(settings: Settings) -> None:
         raise BadSetting("REDIS_URL: is set, so no service would use an embedded Valkey; unset it")
     preflight.check_data_dir(settings)
     console = Console()
-    with embedded(settings, console) as valkey, supervising(console) as supervisor:
+    with embedded(settings) as valkey, supervising(console) as supervisor:
         supervisor.start(valkey)
         supervisor.wait_for(lambda: answers(settings))
         console.say(f"Valkey listens on {settings.valkey_socket}")
@@ -108,12 +108,12 @@ def supervising(console: Console) -> Iterator[Supervisor]:
 
 
 @contextlib.contextmanager
-def embedded(settings: Settings, console: Console) -> Iterator[list[Program]]:
-    """The embedded Valkey's program, its directory held and flushed; none with a REDIS_URL."""
+def embedded(settings: Settings) -> Iterator[list[Program]]:
+    """The embedded Valkey's program, its directory held; none with a REDIS_URL."""
     if settings.redis_url:
         yield []
         return
-    with locked(settings) as lock, FileFlusher(settings, console.say):
+    with locked(settings) as lock:
         yield [valkey_program(settings, lock)]
 
 

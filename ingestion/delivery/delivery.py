@@ -30,7 +30,7 @@ class ThreadDelivery:
         except NotTaken as error:
             if not self.spool.is_on:
                 raise
-            self.keeper.start()  # whichever WSGI server this is
+            self.keeper.start()  # a WSGI server that is not of ours has not
             self.spool.wait_to_keep(error.place, events)
 
 

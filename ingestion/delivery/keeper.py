@@ -12,6 +12,7 @@ from ingestion.delivery.spool import Home, Spool
 from ingestion.visitor.visitors import Salts
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue, Spooled
+from shared.waiting import Reminder
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Keeper:
         self.thread: threading.Thread | None = None
         self.lock = threading.Lock()
         self.looked_at = 0.0
+        self.disk = Reminder()
 
     def start(self) -> None:
         """Begin, where it has not begun in this process."""
@@ -56,7 +58,7 @@ class Keeper:
             except (Unavailable, redis.RedisError) as error:
                 log.debug("nothing can be replayed: %s", error)
             except OSError as error:
-                log.error("the spool in %s cannot be read: %s", self.spool.root, error)
+                self.disk.say(f"spool or salts cannot be read or written: {error}")
             except Exception:  # a fault of ours must not end the only thread that empties the spool
                 log.exception("the spool is not replayed")
             self.stopping.wait(ROUND_SECONDS)

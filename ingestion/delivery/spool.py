@@ -57,9 +57,9 @@ class Kept(NamedTuple):
 
 
 class Spool:
-    """One process's spool under `directory`, and those it has taken over.
+    """One process's spool, a directory of its own under `directory`.
 
-    `max_bytes` holds for all processes of the machine together.
+    `max_bytes` holds for all processes of the machine together; 0 turns it off.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:

@@ -2,7 +2,8 @@
 
 All requests are read in the loop by the same functions as under WSGI; large bodies in a thread, so
 that they hold nobody up. Every other route is Flask's, called in a thread through Werkzeug's own
-WSGI runner. RSGI is Granian's native interface, and twice as fast here as WSGI.
+WSGI runner: Granian serves one interface a process, and its own runner is bound to its Rust side.
+RSGI is its native interface.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from ingestion.door import Door
 from ingestion.doors.wsgi import ENVIRON_KEYS, environ_key
 from ingestion.protocols.known import protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
-from ingestion.reading.body import MAX_BODY_BYTES, incomplete
+from ingestion.reading.body import BODY_SECONDS, MAX_BODY_BYTES, incomplete, too_slow
 from ingestion.reading.request import Request
 from shared.errors import InvalidInput, Unavailable
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 # What takes longer to read than a turn of the loop should take.
 LARGE_BYTES = 16 * 1024
-# A body that has not arrived by then is answered 408.
-BODY_SECONDS = 30
 SWEEP_SECONDS = 1.0
 # Of a body that does not tell its length: each takes 30 microseconds of CPU, also one of a byte.
 MAX_CHUNKS = 2000
@@ -162,10 +161,9 @@ class RsgiDoor:
         self.sweeping = self.loop.call_later(SWEEP_SECONDS, self.sweep)
 
     async def answer_by_flask(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        environ = environ_from(scope)
-        run = run_wsgi_app
+        environ, buffered = environ_from(scope), True
         parts, status, headers = await self.loop.run_in_executor(
-            self.flask_threads, run, self.flask, environ, True
+            self.flask_threads, run_wsgi_app, self.flask, environ, buffered
         )
         lines = [(name, value) for name, value in headers.items()]
         protocol.response_bytes(int(status.split()[0]), lines, b"".join(parts))
@@ -200,11 +198,6 @@ async def read_bounded(protocol: HTTPProtocol) -> bytes:
 def too_many_chunks() -> InvalidInput:
     sentence = f"a body must have at most {MAX_CHUNKS} chunks: send larger ones"
     return InvalidInput("too_large", sentence, status=413)
-
-
-def too_slow() -> InvalidInput:
-    sentence = f"the body must arrive within {BODY_SECONDS} seconds"
-    return InvalidInput("body_too_slow", sentence, status=408)
 
 
 def environ_from(scope: Scope) -> "WSGIEnvironment":

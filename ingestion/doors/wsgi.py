@@ -12,9 +12,10 @@ from flask import request as flask_request
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ingestion.door import Door
+from ingestion.doors.patience import Patience
 from ingestion.protocols.known import PROTOCOLS, protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
-from ingestion.reading.body import incomplete
+from ingestion.reading.body import incomplete, too_slow
 from ingestion.reading.request import Request
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 STATUS_LINES = {
     status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()
 }
+
+
+PATIENCE = Patience()
 
 
 class EnvironKeys(dict[str, str]):
@@ -54,10 +58,18 @@ class Environ(msgspec.Struct, frozen=True, gc=False):
         environ = self.values
         if not environ.get("CONTENT_LENGTH") and not environ.get("wsgi.input_terminated"):
             return b""  # there is no body, or none whose end the server would tell
+        connection = environ.get("gunicorn.socket")
+        reading = PATIENCE.begin(connection) if connection is not None else None
+        is_late = False
         try:
             body: bytes = environ["wsgi.input"].read(size)
         except Exception as error:  # each server has its own for broken chunks
             raise incomplete() from error
+        finally:
+            if reading is not None:
+                is_late = PATIENCE.end(reading)
+        if is_late:
+            raise too_slow()
         return body
 
 

@@ -35,14 +35,14 @@ RejectedOnes = Annotated[
 
 
 class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
-    """The events are in the queue. The counts are there when several were sent."""
+    """The events are kept. The counts are there when several were sent."""
 
     accepted: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
     rejected: RejectedOnes | UnsetType = UNSET
 
 
 class Dropped(msgspec.Struct, frozen=True, tag_field="status", tag="dropped"):
-    """Nothing is in the queue, and nothing is to be sent again: a browser fetched ahead."""
+    """Nothing is kept, and nothing is to be sent again: a browser fetched ahead."""
 
     reason: Annotated[str, Meta(description="Why; stable, for programs.")]
     dropped: Annotated[int, Meta(ge=1)]

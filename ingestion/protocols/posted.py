@@ -118,7 +118,7 @@ def posting(summary: str, description: str, samples: tuple[Sample, ...], **more:
         examples = content.setdefault(sample.media_type, media)["examples"]
         examples[sample.name] = example(sample.summary, sample.body)
     answers = {sample.name: sample.answer for sample in samples}
-    taken = "In the queue; or dropped, where a browser fetched ahead what nobody may look at."
+    taken = "Kept, once; or dropped, where a browser fetched ahead what nobody may look at."
     accepted = answer(taken, "Taken", answers | more, headers=CORS)
     body = {"required": True, "content": content}
     responses = {"202": accepted, **REFUSALS}

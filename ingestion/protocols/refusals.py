@@ -28,8 +28,12 @@ HUGE = InvalidInput("number_out_of_range", "a number is out of range")
 HUGE_BODY = '{"site_id":"site-abc-123","event_type":"sale","amount":1e999}'
 NO_KEY = InvalidInput("unauthorized", "a valid API key is required", status=401)
 AWAY = "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+SPOOL_FULL = (
+    "the queue takes no events, and SPOOL_MAX_BYTES, 1073741824, wait in /data/spool already"
+)
 EVICTS = "Redis evicts keys (allkeys-lru): set `maxmemory-policy noeviction`"
 FULL = "1000000 events wait already, and MAX_BACKLOG is 1000000"
+HEAVY = "24000 events wait already, and MAX_BACKLOG_BYTES is 268435456"
 REJECTED = Rejected(0, NO_SITE.code, NO_SITE.message, "site_id")
 ALL_BAD = to_builtins(Refused(NO_SITE.code, "no event was accepted", UNSET, 0, [REJECTED]))
 
@@ -72,18 +76,38 @@ TOO_LARGE = by_code(
 )
 BROTLI = shown("Brotli", body.unsupported_encoding(), body=ONE, headers={"Content-Encoding": "br"})
 NOT_NOW = by_code(
-    shown("Redis is away or takes no writes", Unavailable("queue_unavailable", AWAY), body=ONE),
+    shown(
+        "Redis is away or takes no writes, and the spool is off",
+        Unavailable("queue_unavailable", AWAY),
+        body=ONE,
+    ),
     shown("Redis may evict what waits", Unavailable("queue_not_durable", EVICTS), body=ONE),
     shown("`MAX_BACKLOG` events wait already", Unavailable("backlog_full", FULL), body=ONE),
+    backlog_of_bytes_full=shown(
+        "They have `MAX_BACKLOG_BYTES` already", Unavailable("backlog_full", HEAVY), body=ONE
+    ),
+    spool_full=shown(
+        "Redis is away, and the spool is full or cannot be written",
+        Unavailable("queue_unavailable", SPOOL_FULL),
+        body=ONE,
+    ),
 )
-TRY_AGAIN = "Nothing was queued; send the same again after `Retry-After`."
+TRY_AGAIN = """\
+Nothing was kept: neither does Redis take it now nor, where that is why, the spool. Send the same \
+again after `Retry-After`."""
+TOO_SLOW = """\
+The body did not arrive in time; nothing was kept. Of gunicorn no client hears this: it waits."""
 REFUSALS: Json = {
-    "400": answer("Bad input; nothing was queued.", "Refused", BAD_INPUT),
+    "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),
     "401": refusal(
         "No key or a wrong one; only with `INGEST_AUTH=true`.",
         unauthorized=shown("No key", NO_KEY, body=ONE),
     ),
-    "413": refusal("Too large; nothing was queued.", **TOO_LARGE),
+    "408": refusal(
+        TOO_SLOW,
+        body_too_slow=shown(f"Not within {body.BODY_SECONDS} seconds", body.too_slow()),
+    ),
+    "413": refusal("Too large; nothing was kept.", **TOO_LARGE),
     "415": refusal("A `Content-Encoding` other than gzip.", unsupported_encoding=BROTLI),
     "503": refusal(TRY_AGAIN, headers=RETRY_AFTER, **NOT_NOW),
 }

@@ -15,6 +15,8 @@ from ingestion.reading.values import TOO_MANY_VALUES, check_values
 from shared.errors import InvalidInput
 
 MAX_BODY_BYTES = 1024 * 1024
+# How long a body may take to arrive, where the server's door can tell.
+BODY_SECONDS = 30
 MAX_EVENTS = 1000
 # As it will be kept, and as JSON brings it: with what is cut off, in six bytes for a character.
 MAX_EVENT_BYTES = 32 * 1024
@@ -130,6 +132,11 @@ def event_too_large(most: int = MAX_EVENT_BYTES) -> InvalidInput:
 
 def incomplete() -> InvalidInput:
     return InvalidInput("incomplete_body", "the body ended early, or its chunks are malformed")
+
+
+def too_slow() -> InvalidInput:
+    sentence = f"the body must arrive within {BODY_SECONDS} seconds"
+    return InvalidInput("body_too_slow", sentence, status=408)
 
 
 def too_many() -> InvalidInput:

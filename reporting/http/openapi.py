@@ -45,7 +45,7 @@ OPENAPI: Json = document(
     | DASHBOARD_OPERATIONS
     | common_paths(
         security=KEY_OR_OPEN,
-        ready={"status": "ready"},
+        ready={"ready": example("Ready", {"status": "ready"})},
         not_ready={fault.name: example(fault.summary, fault.value) for fault in NOT_READY},
         refused={"401": UNAUTHORIZED},
         metrics=METRICS,

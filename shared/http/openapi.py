@@ -168,7 +168,8 @@ def curl(url: str, method: str, operation: Mapping[str, Any]) -> str:
 def common_paths(
     *, security: list[Json], ready: Json, not_ready: Json, refused: Json, metrics: str
 ) -> Json:
-    """Health, readiness, metrics and documentation; `refused` are answers where a key is asked."""
+    """Health, readiness, metrics and documentation; `ready` and `not_ready` are examples, `refused`
+    are answers where a key is asked."""
 
     def keyed(summary: str, description: str, media_type: str, answered: str, **media: Any) -> Json:
         content = {media_type: {"schema": {"type": "string"}, **media}}
@@ -176,7 +177,7 @@ def common_paths(
         return {"get": operation("operation", summary, description, answers, security=security)}
 
     up = answer("It is.", "Status", {"up": example("Up", {"status": "ok"})})
-    able = answer("It can.", "Status", {"ready": example("Ready", ready)})
+    able = answer("It can.", "Status", ready)
     unable = refusal("Not now; the reason is in `error`.", headers=RETRY_AFTER, **not_ready)
     health = operation(
         "operation",
@@ -195,7 +196,7 @@ def common_paths(
         "/ready": {"get": readiness},
         "/metrics": keyed(
             "Numbers about the service",
-            "Prometheus text: what this service did, and how much waits in Redis.",
+            "Prometheus text: what this service did, and how much waits where.",
             TEXT_TYPE,
             "The numbers.",
             examples={"some": example("Some of the lines", metrics)},

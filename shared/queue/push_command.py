@@ -3,8 +3,8 @@
 Each request has a place: a number in its client's stream. A stream's requests are sent in the order
 of their numbers, and what is sent again goes with its old place, so that the script knows it. That
 makes a push that was not answered harmless: whoever sends it again, however much later and over
-whichever connection, adds nothing that is there already. A stream ends with its first failure; what
-comes after that has places in a new one.
+whichever connection, adds nothing that is there already. A stream ends where an answer does not
+come; what comes after that has places in a new one.
 """
 
 import hashlib

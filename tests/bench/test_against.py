@@ -40,13 +40,6 @@ def worktrees() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.fixture
-def repository() -> None:
-    """Files from an archive have no commit to be compared with."""
-    is_one = shutil.which("git") and (ROOT / ".git").exists()
-    require(is_one, "this is no git repository: comparing with a commit is not tested")
-
-
 @pytest.mark.usefixtures("repository")
 def test_the_short_comparison_gives_all_its_figures_and_leaves_nothing(directory: Path) -> None:
     done = run_short_form("bench", "--against", "HEAD", "--bar", "0", TMPDIR=str(directory))
@@ -60,15 +53,20 @@ def test_the_short_comparison_gives_all_its_figures_and_leaves_nothing(directory
 
 
 @pytest.mark.usefixtures("repository")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ended_early_it_leaves_nothing(directory: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "bench", "--quick", "--against", "HEAD"]
+@pytest.mark.parametrize(
+    ("arguments", "number"),
+    [([], signal.SIGINT), ([], signal.SIGTERM), (["--door"], signal.SIGTERM)],
+)
+def test_ended_early_it_leaves_nothing(
+    directory: Path, arguments: list[str], number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "bench", "--quick", "--against", "HEAD", *arguments]
     environment = os.environ | {"TMPDIR": str(directory)}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("round 1 of 1: door")
+        assert process.stderr.readline().startswith("round 1 of 1: ")
         assert str(directory) in worktrees()
         process.send_signal(number)
         process.stderr.read()

@@ -54,5 +54,7 @@ def test_the_short_form_of_stalled_clients_gives_its_figures() -> None:
     done = run_short_form("bench.stalled")
     assert done.returncode == 0, done.stderr
     bars = result("stalled-quick")["bars"]
-    assert bars["50 with half a head: /stats, rate / without"]["value"] > 0
-    assert bars["50 with nothing: /health, p99 ms"]["value"] > 0
+    assert bars["reporting, 50 with half a head: /stats, rate / without"]["value"] > 0
+    assert bars["reporting, 50 with nothing: /health, p99 ms"]["value"] > 0
+    assert bars["ingestion, 50 with half a body: /event, rate / without"]["value"] > 0
+    assert bars["ingestion, 50 with half a head: served"]["value"] == 1

@@ -1,4 +1,5 @@
-"""What a Redis that cannot take events says at the door and in `/ready`, and that both recover.
+"""What a Redis that cannot take events says at the door and in `/ready`, and that both recover,
+with a spool and without.
 
 Connections are open before each fault, and stay open where the server leaves them so.
 """
@@ -25,8 +26,10 @@ from tests.servers import ValkeyServer, wait_until
     ("fault", "sentence"), FAULTS, ids=lambda value: getattr(value, "__name__", "")
 )
 def test_what_refuses_events_is_named_in_ready_and_both_go_on_by_themselves(
-    ingestion: Ingestion, client: FlaskClient, valkey: ValkeyServer, fault: Fault, sentence: str
+    make_ingestion: MakeIngestion, valkey: ValkeyServer, fault: Fault, sentence: str
 ) -> None:
+    ingestion = make_ingestion(spool_max_bytes=0)
+    client = ingestion.test_client()
     assert post(ingestion, ONE).status == 202
     assert client.get("/ready").status_code == 200
     with valkey.client() as admin:
@@ -42,6 +45,27 @@ def test_what_refuses_events_is_named_in_ready_and_both_go_on_by_themselves(
         assert client.get("/ready").status_code == 200
         assert post(ingestion, ONE).status == 202
         assert admin.llen(ingestion.door.queue.buffer) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"), FAULTS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_with_a_spool_ready_says_why_it_is_used_and_events_follow_by_themselves(
+    ingestion: Ingestion, client: FlaskClient, valkey: ValkeyServer, fault: Fault, sentence: str
+) -> None:
+    assert post(ingestion, ONE).status == 202
+    with valkey.client() as admin:
+        with fault(admin, valkey.directory):
+            for _ in range(3):
+                assert post(ingestion, ONE).status == 202
+            ready = client.get("/ready")
+            assert ready.status_code == 200
+            why, how_much = ready.get_json()["warnings"]
+            assert why.startswith(f"events are kept in the spool: {valkey.url}")
+            assert why.endswith(sentence)
+            assert str(ingestion.door.spool.root) in how_much
+        wait_until(lambda: admin.llen(ingestion.door.queue.buffer) == 4)
+        wait_until(lambda: client.get("/ready").get_json() == {"status": "ready"})
 
 
 @pytest.fixture
@@ -126,7 +150,7 @@ def test_a_server_that_is_loading_is_named_and_waited_for(settings: Settings) ->
             admin.mset({str(number): random.Random(number).randbytes(200) for number in range(999)})
             admin.bgrewriteaof()
             wait_until(lambda: not admin.info("persistence")["aof_rewrite_in_progress"])
-        app = create_app(replace(settings, redis_url=server.url))
+        app = create_app(replace(settings, redis_url=server.url, spool_max_bytes=0))
         assert post(app, ONE).status == 202
         server.stop()
         server.options |= {

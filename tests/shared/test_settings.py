@@ -54,6 +54,8 @@ NUMBERS = [
     ("WORKERS", 1, 256),
     ("BATCH_SIZE", 1, 10_000),
     ("MAX_BACKLOG", 1, 1_000_000_000),
+    ("MAX_BACKLOG_BYTES", 1, 1 << 50),
+    ("SPOOL_MAX_BYTES", 0, 1 << 50),
     ("DEDUPE_DAYS", 1, 365),
     ("QUERY_SECONDS", 1, 3600),
     ("BOT_BURST_LIMIT", 0, 1000),

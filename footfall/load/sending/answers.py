@@ -6,7 +6,8 @@ from footfall.importing import event_sender
 from footfall.load.errors import CannotLoad
 from footfall.load.sending.connection import Answer
 
-TOO_MANY = 429
+# A body that was too slow; too many requests.
+PASSING = (408, 429)
 
 
 class Refusal(msgspec.Struct):
@@ -20,7 +21,7 @@ def accepted_of(answer: Answer, events: int) -> int | None:
 
     Raises CannotLoad where sending more would be in vain.
     """
-    if answer.status >= 500 or answer.status == TOO_MANY:
+    if answer.status >= 500 or answer.status in PASSING:
         return None
     if answer.status == 202 and events == 1:
         return 1

@@ -64,6 +64,7 @@ def test_it_waits_while_the_backlog_is_full(
 @pytest.mark.parametrize(
     ("status", "retry_after", "seconds"),
     [
+        ("408 REQUEST TIMEOUT", "", 0.5),
         ("429 TOO MANY REQUESTS", "7", 7),
         ("502 BAD GATEWAY", "", 0.5),
         ("503 SERVICE UNAVAILABLE", "0", 0.5),

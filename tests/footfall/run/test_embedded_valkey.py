@@ -1,14 +1,13 @@
-"""The embedded Valkey's directory: one owner, and a file that reaches the disk."""
+"""The embedded Valkey's directory: one owner, and writes that reach the disk."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from footfall.run.embedded_valkey import FileFlusher, locked, valkey_program
+from footfall.run.embedded_valkey import locked, valkey_program
 from shared.errors import BadSetting
 from shared.settings import Settings
-from tests.servers import wait_until
 
 
 def test_a_directory_has_one_owner_at_a_time(tmp_path: Path) -> None:
@@ -39,16 +38,7 @@ def test_valkey_inherits_the_lock(tmp_path: Path) -> None:
     assert valkey_program(settings, 7).descriptors == (7,)
 
 
-def test_files_that_have_grown_are_flushed(tmp_path: Path) -> None:
-    files = tmp_path / "valkey" / "appendonlydir"
-    files.mkdir(parents=True)
-    path = files / "appendonly.aof.1.incr.aof"
-    path.write_bytes(b"1")
-    said: list[str] = []
-    with FileFlusher(Settings(data_dir=tmp_path), said.append) as flusher:
-        wait_until(lambda: flusher.flushed.get(path) == 1)
-        path.write_bytes(b"123")
-        wait_until(lambda: flusher.flushed.get(path) == 3)
-        path.unlink()  # as a rewrite does
-        wait_until(lambda: not list(files.iterdir()))
-    assert said == []
+def test_what_it_acknowledges_is_on_disk(tmp_path: Path) -> None:
+    arguments = valkey_program(Settings(data_dir=tmp_path), 7).command
+    assert arguments[arguments.index("--appendfsync") + 1] == "always"
+    assert arguments[arguments.index("--appendonly") + 1] == "yes"

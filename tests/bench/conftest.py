@@ -1,0 +1,15 @@
+"""What tests of benchmarks need of this tree."""
+
+import shutil
+
+import pytest
+
+from tests.conftest import require
+from tests.servers import ROOT
+
+
+@pytest.fixture
+def repository() -> None:
+    """Files from an archive have no commit to be compared with."""
+    is_one = shutil.which("git") and (ROOT / ".git").exists()
+    require(is_one, "this is no git repository: comparing with a commit is not tested")
