@@ -119,7 +119,11 @@ class RsgiDoor:
             if scope.method == "POST":
                 body = await self.body_of(headers, protocol)
                 request = request_from(scope, headers, lambda _: body)
-            if len(body) > LARGE_BYTES or headers.get("content-encoding"):
+            if (
+                len(body) > LARGE_BYTES
+                or headers.get("content-encoding")
+                or self.door.may_wait(request)
+            ):
                 read = self.door.read
                 outcome = await self.loop.run_in_executor(self.readers, read, spoken, request)
             else:

@@ -47,6 +47,9 @@ class Salts:
         salt = self.known.get(day)
         return self.fetch(day, now) if salt is None else salt
 
+    def has_today(self, now: int) -> bool:
+        return now - now % DAY_MS in self.known
+
     def fetch(self, day: int, now: int) -> bytes:
         if time.monotonic() < self.silent_until:
             raise Unavailable("queue_unavailable", "the queue had no salt a moment ago")
