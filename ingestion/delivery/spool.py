@@ -51,12 +51,14 @@ class Keep(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What stands in one file; `oldest` is when its first event arrived, in ms."""
+    """What stands in one file, and of that how many events, from which byte on, are not pushed yet;
+    `oldest` is when its first event arrived, in ms."""
 
     path: Path
     events: int
     bytes: int
     oldest: int
+    pushed: int = 0
 
 
 class Spool:
@@ -281,6 +283,12 @@ class Home:
             self.closed.append(closed)
         else:
             closed.path.unlink()
+
+    def have_pushed(self, kept: Kept, end: int, events: int) -> Kept:
+        """Go on from there, as long as this process lives: another begins at the beginning."""
+        left = kept._replace(pushed=end, events=kept.events - events)
+        self.closed[self.closed.index(kept)] = left
+        return left
 
     def done_with(self, kept: Kept) -> None:
         """Remove a file of which all is in Redis."""
