@@ -59,7 +59,7 @@ def check_ready(door: Door) -> Sequence[str]:
     except (Unavailable, redis.RedisError) as error:
         refusal = refusal_from(error, queue.address)
         # What is wrong with its settings no time will mend; what waits for workers they will.
-        if not is_passing(error) or not spool.has_room():
+        if not is_passing(error) or not spool.is_of_use():
             raise refusal from error
         warnings.append(f"events are kept in the spool: {refusal}")
     if problem:

@@ -61,6 +61,10 @@ class Door:
             return self.refuse(protocol, request, error)
         return self.answer(protocol, request, outcome)
 
+    def may_wait(self, request: Request) -> bool:
+        """Whether reading it may take a round trip to Redis, for a salt not fetched ahead."""
+        return bool(request.query) and not self.salts.has_today(self.clock())
+
     def read(self, protocol: Protocol, request: Request) -> Outcome:
         """What a request's events become, ready to be pushed.
 

@@ -29,10 +29,9 @@ def packed(record: Record) -> bytes:
     return HEAD.pack(len(body), zlib.crc32(body), len(record.events)) + body
 
 
-def records_from(data: bytes) -> Iterator[tuple[int, Record | None]]:
-    """Each record and where it ends, None for one that is damaged; nothing from where one is torn
-    off, or where zeros stand that a file system had not filled yet."""
-    at = 0
+def records_from(data: bytes, at: int = 0) -> Iterator[tuple[int, Record | None]]:
+    """Each record from a place on and where it ends, None for one that is damaged; nothing from
+    where one is torn off, or where zeros stand that a file system had not filled yet."""
     while at + HEAD.size <= len(data):
         length, checksum, _ = HEAD.unpack_from(data, at)
         body = data[at + HEAD.size : at + HEAD.size + length]

@@ -14,12 +14,14 @@ CALL_BYTES = 512 * 1024
 class Call:
     """Records of consecutive places of one stream."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, end: int) -> None:
         self.records = [record]
+        # Where the last of them ends in its file.
+        self.end = end
         self.events = len(record.events)
         self.bytes = sum(map(len, record.events))
 
-    def takes(self, record: Record) -> bool:
+    def takes(self, record: Record, end: int) -> bool:
         """Whether the record belongs to it, and then it does."""
         last = self.records[-1].place
         events, size = len(record.events), sum(map(len, record.events))
@@ -30,6 +32,7 @@ class Call:
         ):
             return False
         self.records.append(record)
+        self.end = end
         self.events += events
         self.bytes += size
         return True
@@ -44,21 +47,22 @@ def replay(home: Home, queue: EventQueue, is_stopping: Callable[[], bool]) -> bo
 def replay_file(home: Home, kept: Kept, queue: EventQueue) -> bool:
     # Beyond its bytes may stand what could not be kept, and not be taken back either.
     data = kept.path.read_bytes()[: kept.bytes]
-    for call in calls_of(record for _, record in records_from(data) if record):
+    for call in calls_of(records_from(data, kept.pushed)):
         requests = [record.events for record in call.records]
         if not queue.push_again(requests, call.records[0].place):
             return False
+        kept = home.have_pushed(kept, call.end, call.events)
     home.done_with(kept)
     return True
 
 
-def calls_of(records: Iterable[Record]) -> Iterator[Call]:
+def calls_of(records: Iterable[tuple[int, Record | None]]) -> Iterator[Call]:
     call: Call | None = None
-    for record in records:
-        if call is not None and call.takes(record):
+    for end, record in records:
+        if record is None or (call is not None and call.takes(record, end)):
             continue
         if call is not None:
             yield call
-        call = Call(record)
+        call = Call(record, end)
     if call is not None:
         yield call

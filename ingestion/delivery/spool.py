@@ -34,6 +34,9 @@ FILE_BYTES = 8 * 1024 * 1024
 GROUP_BYTES = 4 * 1024 * 1024
 # How long another process's bytes are believed to be the same.
 MEASURE_SECONDS = 1.0
+# After a write that failed, how long the next one is not believed to do better. Nobody may ask for
+# it: a load balancer that is told so sends no events.
+FAILING_SECONDS = 10.0
 LOCK = "lock"
 SUFFIX = ".events"
 HIDDEN = "."
@@ -48,12 +51,14 @@ class Keep(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What stands in one file; `oldest` is when its first event arrived, in ms."""
+    """What stands in one file, and of that how many events, from which byte on, are not pushed yet;
+    `oldest` is when its first event arrived, in ms."""
 
     path: Path
     events: int
     bytes: int
     oldest: int
+    pushed: int = 0
 
 
 class Spool:
@@ -70,6 +75,7 @@ class Spool:
         self.own: Home | None = None
         self.writer: threading.Thread | None = None
         self.measured = (0.0, 0)
+        self.failing_until = 0.0
 
     @property
     def is_on(self) -> bool:
@@ -118,10 +124,15 @@ class Spool:
                     self.own = Home.new(self.root)
                 self.own.append([request for keep in group for request in keep.requests])
         except OSError as error:
+            self.failing_until = time.monotonic() + FAILING_SECONDS
             log.error("nothing can be kept in %s: %s", self.root, error)
             reason = f"nothing can be kept in {self.root}: {error.strerror}"
             return Unavailable("queue_unavailable", f"the queue takes no events, and {reason}")
         return None
+
+    def is_of_use(self) -> bool:
+        """Whether something could be kept, as far as that is known."""
+        return time.monotonic() > self.failing_until and self.has_room()
 
     def has_room(self) -> bool:
         return self.used_bytes() < self.max_bytes
@@ -272,6 +283,12 @@ class Home:
             self.closed.append(closed)
         else:
             closed.path.unlink()
+
+    def have_pushed(self, kept: Kept, end: int, events: int) -> Kept:
+        """Go on from there, as long as this process lives: another begins at the beginning."""
+        left = kept._replace(pushed=end, events=kept.events - events)
+        self.closed[self.closed.index(kept)] = left
+        return left
 
     def done_with(self, kept: Kept) -> None:
         """Remove a file of which all is in Redis."""

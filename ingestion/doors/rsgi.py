@@ -119,7 +119,11 @@ class RsgiDoor:
         try:
             if request.method == "POST":
                 body = await self.body_of(headers, protocol)
-            if len(body) > LARGE_BYTES or headers.get("content-encoding"):
+            if (
+                len(body) > LARGE_BYTES
+                or headers.get("content-encoding")
+                or self.door.may_wait(request)
+            ):
                 read = self.door.read
                 outcome = await self.loop.run_in_executor(self.readers, read, spoken, request)
             else:

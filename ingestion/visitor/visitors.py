@@ -47,6 +47,9 @@ class Salts:
         salt = self.known.get(day)
         return self.fetch(day, now) if salt is None else salt
 
+    def has_today(self, now: int) -> bool:
+        return now - now % DAY_MS in self.known
+
     def fetch(self, day: int, now: int) -> bytes:
         if time.monotonic() < self.silent_until:
             raise Unavailable("queue_unavailable", "the queue had no salt a moment ago")
@@ -88,9 +91,13 @@ def keep_private(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     remove_strays(file)
     made = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-        opened.write(data)
-    made.replace(file)
+    try:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(data)
+        made.replace(file)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
 
 
 def remove_strays(file: Path) -> None:

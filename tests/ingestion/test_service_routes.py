@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -44,6 +46,21 @@ def test_while_events_are_kept_it_is_ready_and_names_the_spool(
     assert (answer.status_code, answer.get_json()["status"]) == (200, "ready")
     assert valkey.url in answer.text
     assert str(ingestion.door.spool.root) in answer.text
+
+
+def test_where_nothing_can_be_kept_either_it_is_not_ready_for_a_while(
+    ingestion: Ingestion, client: FlaskClient, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    valkey.kill()
+    assert client.get("/ready").status_code == 200
+    spool = ingestion.door.spool
+    spool.root.write_bytes(b"a file where a directory should be")
+    answer = post(ingestion, ONE)
+    assert (answer.status, answer.json["code"]) == (503, "queue_unavailable")
+    assert str(spool.root) in answer.json["error"]
+    assert client.get("/ready").status_code == 503
+    spool.failing_until = 0.0
+    assert client.get("/ready").status_code == 200
 
 
 @pytest.mark.parametrize(("spool_max_bytes", "status"), [(0, 503), (1000, 200)])

@@ -1,5 +1,6 @@
 """The door on Granian, over real connections: slow, large and many clients, and Flask behind it."""
 
+import asyncio
 import gzip
 import http.client
 import json
@@ -12,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from ingestion.app import Ingestion
 from ingestion.doors import rsgi
 from ingestion.doors.wsgi import ENVIRON_KEYS
+from ingestion.protocols.posted import POST_EVENTS
 from ingestion.reading.body import MAX_BODY_BYTES
+from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from tests.ingestion.test_servers import (
     CHUNKED,
@@ -233,12 +237,14 @@ class FakeHeaders(dict[str, str]):
 
 
 class FakeScope:
-    method, path, query_string = "GET", "/", ""
     server, client = "127.0.0.1:80", "[::1]:1234"
     http_version, scheme = "1.1", "http"
 
-    def __init__(self, headers: dict[str, str]) -> None:
+    def __init__(
+        self, headers: dict[str, str], method: str = "GET", path: str = "/", query: str = ""
+    ) -> None:
         self.headers = FakeHeaders(headers)
+        self.method, self.path, self.query_string = method, path, query
 
 
 def test_what_an_operator_asks_is_answered_while_batches_pour_in(
@@ -292,3 +298,41 @@ def test_sigterm_lets_requests_under_way_end(
         service.start()
         wait_until(lambda: len(payloads(queue)) == 4)
         assert "Traceback" not in service.log()
+
+
+class FakeProtocol:
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    async def __call__(self) -> bytes:
+        return self.body
+
+
+@pytest.mark.parametrize("knows_today", [False, True])
+@pytest.mark.parametrize("query", ["users=hashed", ""])
+def test_the_loop_waits_for_no_salt(
+    ingestion: Ingestion, monkeypatch: pytest.MonkeyPatch, knows_today: bool, query: str
+) -> None:
+    threads: list[str] = []
+    read = ingestion.door.read
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return read(*given)
+
+    monkeypatch.setattr(ingestion.door, "read", noted)
+    if knows_today:
+        ingestion.door.salts.look_ahead(now_ms())
+
+    async def run() -> int:
+        door = rsgi.RsgiDoor(ingestion.door, ingestion)
+        door.loop = asyncio.get_running_loop()
+        await door.start()
+        scope = FakeScope({"content-length": str(len(GOOD))}, "POST", "/event", query)
+        answer = await door.receive(POST_EVENTS, scope, FakeProtocol(GOOD))  # type: ignore[arg-type]
+        door.sweeping.cancel()
+        await door.delivery.close()
+        return answer.status
+
+    assert asyncio.run(run()) == 202
+    assert threads[0].startswith("reader") == bool(query and not knows_today)

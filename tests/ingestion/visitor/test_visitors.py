@@ -1,11 +1,14 @@
 """Visitors without a name: told apart for a day, by nothing that anybody could look up later."""
 
 import json
+import os
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ingestion.visitor.visitors import Salts
 from shared.clock import DAY_MS
 from shared.errors import Unavailable
 from shared.event import Event
@@ -234,3 +237,73 @@ def test_an_image_may_ask_too(make_ingestion: MakeIngestion, queue: EventQueue) 
     assert [event.properties for event in queued(queue)] == [None] * 3
     answer = client.get("/pixel.gif?site_id=site-1&event_type=page_view&users=x")
     assert answer.headers["X-Footfall"] == "bad_users"
+
+
+def make_salts(queue: EventQueue, tmp_path: Path) -> Salts:
+    return Salts(queue, tmp_path / "salts.json")
+
+
+def days_in(tmp_path: Path) -> list[int]:
+    return sorted(map(int, json.loads((tmp_path / "salts.json").read_bytes())))
+
+
+def test_salts_are_fetched_a_day_ahead_and_kept(
+    make_queue: MakeQueue, queue: EventQueue, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    make_salts(queue, tmp_path).look_ahead(NOON)
+    today = MIDNIGHT - DAY_MS
+    assert days_in(tmp_path) == [today, MIDNIGHT]
+    salts = [queue.share_salt(day, 60_000) for day in (today, MIDNIGHT)]
+    valkey.kill()
+    later = make_salts(make_queue(timeout_seconds=0.5), tmp_path)
+    assert [later.of_day(day, NOON) for day in (today, MIDNIGHT)] == salts
+
+
+def test_what_is_over_leaves_the_file_also_while_redis_is_away(
+    make_queue: MakeQueue, queue: EventQueue, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    make_salts(queue, tmp_path).look_ahead(NOON)
+    valkey.kill()
+    salts = make_salts(make_queue(timeout_seconds=0.5), tmp_path)
+    with pytest.raises(Unavailable):
+        salts.look_ahead(MIDNIGHT + DAY_MS)
+    assert days_in(tmp_path) == [MIDNIGHT]
+    assert list(salts.known) == [MIDNIGHT]
+
+
+def test_a_file_that_cannot_be_written_costs_no_salt_and_leaves_nothing(
+    queue: EventQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salts = make_salts(queue, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", failing)
+        with pytest.raises(OSError, match="no space"):
+            salts.look_ahead(NOON)
+    assert salts.of_day(MIDNIGHT, NOON) == queue.share_salt(MIDNIGHT, 60_000)
+    assert list(tmp_path.iterdir()) == []
+    salts.look_ahead(NOON)
+    assert [path.name for path in tmp_path.iterdir()] == ["salts.json"]
+
+
+def failing(*_: object) -> None:
+    raise OSError("no space")
+
+
+def test_what_a_process_left_that_ended_while_writing_goes(
+    queue: EventQueue, tmp_path: Path
+) -> None:
+    stray, fresh = tmp_path / "salts.json.00", tmp_path / "salts.json.11"
+    for path in (stray, fresh):
+        path.write_bytes(b"{}")
+    os.utime(stray, (1, 1))
+    make_salts(queue, tmp_path).look_ahead(NOON)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["salts.json", fresh.name]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x":"y"}', b"\xff"])
+def test_a_file_that_is_none_of_ours_is_replaced(
+    queue: EventQueue, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "salts.json").write_bytes(content)
+    make_salts(queue, tmp_path).look_ahead(NOON)
+    assert days_in(tmp_path) == [MIDNIGHT - DAY_MS, MIDNIGHT]

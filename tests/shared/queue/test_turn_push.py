@@ -345,7 +345,18 @@ class Nonsense:
         self.listener.close()
 
 
-@pytest.fixture(params=[b"+OK\r\n", b":1\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"*0\r\n"])
+@pytest.fixture(
+    params=[
+        b"+OK\r\n",
+        b":1\r\n",
+        b"*0\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"-LOADING Valkey is loading the dataset in memory\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-MASTERDOWN Link with MASTER is down\r\n",
+    ],
+    ids=["OK", "a number", "a list", "HTTP", "loading", "password", "primary is down"],
+)
 def nonsense(request: pytest.FixtureRequest) -> Iterator[Nonsense]:
     server = Nonsense(request.param)
     yield server
