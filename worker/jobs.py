@@ -107,4 +107,10 @@ def go_on(name: str) -> None:
     """Behind the jobs that wait by now; not where one of them is this one's next turn."""
     queue = rq_queue(periodic_queue_name(settings()), runtime().queue.redis)
     if not any(called_function(job) == name for job in queue.jobs):
-        queue.enqueue(name, job_timeout=JOB_TIMEOUT_SECONDS, result_ttl=0, description=name)
+        queue.enqueue(
+            name,
+            job_timeout=JOB_TIMEOUT_SECONDS,
+            result_ttl=0,
+            failure_ttl=0,
+            description=name,
+        )

@@ -279,8 +279,15 @@ class EventQueue:
         return bool(self._neglected(keys=keys, args=[self.batch_size]))
 
     def report(self, worker: str) -> None:
-        """Say that this worker is alive; to be repeated well within ALIVE_MS."""
-        self._report(keys=[self.workers], args=[worker, ALIVE_MS])
+        """Say that this worker is alive; to be repeated well within ALIVE_MS.
+
+        Leases, reports and marks that lie too far ahead, because Redis's clock was set back, are
+        brought back on the way.
+        """
+        self._report(
+            keys=[self.workers, self.batches, self.awake, self.halted],
+            args=[worker, ALIVE_MS, LEASE_MS, AWAKE_MS, HALT_MS],
+        )
 
     def count_workers(self) -> int:
         """How many workers have reported within ALIVE_MS."""

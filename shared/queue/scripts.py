@@ -118,7 +118,7 @@ if not id then
   local waiting = redis.call('LLEN', buffer)
   if waiting == 0 then return {} end
   id = new_id
-  local alive = redis.call('ZCOUNT', workers, now_ms - alive_ms, now_ms + alive_ms)
+  local alive = redis.call('ZCOUNT', workers, now_ms - alive_ms, now_ms)
   local share = math.ceil(waiting / math.max(alive, 1))
   local count = math.min(math.max(share, batch_size), math.max(most, batch_size), waiting)
   if count == waiting and tonumber(redis.call('GET', bytes) or 0) <= most_bytes then
@@ -202,19 +202,40 @@ return {tonumber(redis.call('GET', accepted) or 0), queued, processing,
 """
 
 # A worker says that it is alive; those silent for longer than ARGV[2] ms are forgotten.
+#
+# Where the server's clock was set back, what was to last for seconds would last until the clock is
+# there again: nothing is left to lie further ahead than it can have been put.
 REPORT = (
     NOW_MS
     + """
-redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - tonumber(ARGV[2]))
+local workers, batches, awake, halted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local alive_ms, lease_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local function bring_back(moments, latest)
+  for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', moments, '(' .. latest, '+inf')) do
+    redis.call('ZADD', moments, latest, ahead)
+  end
+end
+
+local function shorten(mark, most_ms)
+  if redis.call('PTTL', mark) > tonumber(most_ms) then redis.call('PEXPIRE', mark, most_ms) end
+end
+
+redis.call('ZADD', workers, now_ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms - alive_ms)
+bring_back(workers, now_ms)
+bring_back(batches, now_ms + lease_ms)
+shorten(awake, ARGV[4])
+shorten(halted, ARGV[5])
 return 1
 """
 )
 
-# Returns how many workers reported within the last ARGV[1] ms.
+# Returns how many workers reported within the last ARGV[1] ms; not those that seem to have done so
+# later than now, for the clock was set back.
 ALIVE = (
     NOW_MS
     + """
-return redis.call('ZCOUNT', KEYS[1], now_ms - tonumber(ARGV[1]), '+inf')
+return redis.call('ZCOUNT', KEYS[1], now_ms - tonumber(ARGV[1]), now_ms)
 """
 )

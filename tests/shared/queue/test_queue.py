@@ -345,6 +345,42 @@ def test_workers_count_while_they_report(queue: EventQueue) -> None:
     assert queue.count_workers() == 1
 
 
+HOUR_MS = 3_600_000
+
+
+def test_where_the_clock_was_set_back_a_dead_workers_batch_waits_no_longer(
+    small: EventQueue,
+) -> None:
+    small.push(numbered(1, 2, 3, 4))
+    dead, kept = claimed(small), claimed(small)
+    leased_until = int(small.redis.zscore(small.batches, kept.id) or 0)
+    small.redis.zadd(small.batches, {dead.id: leased_until + HOUR_MS})
+    small.report("a")
+    ahead_ms = int(small.redis.zscore(small.batches, dead.id) or 0) - leased_until
+    assert 0 <= ahead_ms < 10_000
+    assert small.redis.zscore(small.batches, kept.id) == leased_until
+
+
+def test_where_the_clock_was_set_back_dead_workers_do_not_count(queue: EventQueue) -> None:
+    queue.report("a")
+    alive_at = int(queue.redis.zscore(queue.workers, "a") or 0)
+    queue.redis.zadd(queue.workers, {"dead": alive_at + HOUR_MS})
+    assert queue.count_workers() == 1
+    queue.report("a")  # from now on it is like one that has just died
+    reported_at = int(queue.redis.zscore(queue.workers, "a") or 0)
+    assert queue.redis.zscore(queue.workers, "dead") == reported_at
+
+
+def test_where_the_clock_was_set_back_marks_last_no_longer(small: EventQueue) -> None:
+    for mark, most_ms in ((small.awake, 2_000), (small.halted, 30_000)):
+        small.redis.set(mark, 1, px=HOUR_MS)
+        small.report("a")
+        assert 0 < int(small.redis.pttl(mark)) <= most_ms
+        small.redis.set(mark, 1, px=most_ms // 2)
+        small.report("a")
+        assert 0 < int(small.redis.pttl(mark)) <= most_ms // 2
+
+
 def test_two_installations_share_a_redis(queue: EventQueue, make_queue: MakeQueue) -> None:
     other = make_queue(redis_key="other", redis_queue_name="other-events")
     queue.push(numbered(1))
