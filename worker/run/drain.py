@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 import redis
+from rq.timeouts import BaseTimeoutException
 from sqlalchemy import Engine
 
 from shared.clock import now_ms
@@ -63,6 +64,11 @@ def drain(runtime: Runtime) -> None:
             runtime.held = batch.id
             try:
                 is_settled = settle(runtime, batch, deadline)
+            except BaseTimeoutException as error:
+                # RQ's: its clock goes on while this process is stopped, and no job else is so long.
+                log.warning("a batch is given back, to be tried again: %s", error)
+                queue.release(batch.id)
+                is_settled = False
             finally:
                 runtime.held = None
             if not is_settled:
@@ -102,8 +108,8 @@ def settle(runtime: Runtime, batch: Batch, deadline: float) -> bool:
                 return False
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
             runtime.queue.renew(batch.id)
-        except redis.RedisError:  # the lease will run out, and the ledger knows what was committed
-            raise
+        except (redis.RedisError, BaseTimeoutException):
+            raise  # the lease may run out: the ledger knows what was committed
         except Exception:  # a bug: the next batch would fail like this one; leave the backlog be
             runtime.queue.halt(batch.id)
             raise
