@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from shared.clock import now_ms
 from shared.db.database import reading_engine, writing_engine
+from shared.db.dialects import dialect_of
 from shared.queue.event_queue import (
     JOB_TIMEOUT_SECONDS,
     PRUNE_JOB,
@@ -77,8 +78,9 @@ def forget() -> None:
 
 
 def compact() -> None:
-    """Periodic: move recent users into their hours and days."""
+    """Periodic: move recent users into their hours and days, and cut the database's log back."""
     compaction.compact(runtime().engine, faults(compaction.WORK))
+    dialect_of(runtime().engine).cut_log(runtime().engine)
 
 
 def prune_events() -> None:
