@@ -24,6 +24,8 @@ from shared.fields import MAX_NAME
 MAX_SOCKET_PATH_BYTES = 100
 # Control characters, and what is left of bytes that are not UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+# Of one transaction: what is asked of the database for a batch is tried with so many.
+MAX_BATCH_EVENTS = 10_000
 # The services that listen, and may take `PORT`.
 SERVED = ("ingestion", "reporting")
 
@@ -235,7 +237,18 @@ class Settings:
     workers: int = setting(
         1, "Event workers that `make run` and `make worker` start on this machine.", integer(1, 256)
     )
-    batch_size: int = setting(2000, "Most events in one database transaction.", integer(1, 10_000))
+    batch_size: int = setting(
+        2000,
+        "Most events in one database transaction, unless so many wait that `MAX_BATCH_SIZE` holds.",
+        integer(1, MAX_BATCH_EVENTS),
+    )
+    max_batch_size: int | None = setting(
+        None,
+        "Most events in one database transaction while many wait: it grows up to this as long as "
+        "it takes less than 2 s, and shrinks back. Empty: five times `BATCH_SIZE`, at most 10000. "
+        "Where it is less than `BATCH_SIZE`, it holds for few as well.",
+        integer(1, MAX_BATCH_EVENTS),
+    )
     max_backlog: int = setting(
         1_000_000,
         "Events that may wait in Redis; above it ingestion answers 503 until workers catch up.",
@@ -360,6 +373,11 @@ class Settings:
             raise BadSetting(
                 f"REPORTING_PORT: {self.reporting_port} is INGESTION_PORT too; change one of them"
             )
+
+    @property
+    def largest_batch(self) -> int:
+        """The most events that a batch may grow to."""
+        return self.max_batch_size or min(5 * self.batch_size, MAX_BATCH_EVENTS)
 
     @property
     def redis_address(self) -> str:

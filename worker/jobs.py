@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from shared.clock import now_ms
 from shared.db.database import reading_engine, writing_engine
+from shared.db.dialects import dialect_of
 from shared.queue.event_queue import (
     JOB_TIMEOUT_SECONDS,
     PRUNE_JOB,
@@ -77,8 +78,9 @@ def forget() -> None:
 
 
 def compact() -> None:
-    """Periodic: move recent users into their hours and days."""
+    """Periodic: move recent users into their hours and days, and cut the database's log back."""
     compaction.compact(runtime().engine, faults(compaction.WORK))
+    dialect_of(runtime().engine).cut_log(runtime().engine)
 
 
 def prune_events() -> None:
@@ -107,4 +109,10 @@ def go_on(name: str) -> None:
     """Behind the jobs that wait by now; not where one of them is this one's next turn."""
     queue = rq_queue(periodic_queue_name(settings()), runtime().queue.redis)
     if not any(called_function(job) == name for job in queue.jobs):
-        queue.enqueue(name, job_timeout=JOB_TIMEOUT_SECONDS, result_ttl=0, description=name)
+        queue.enqueue(
+            name,
+            job_timeout=JOB_TIMEOUT_SECONDS,
+            result_ttl=0,
+            failure_ttl=0,
+            description=name,
+        )

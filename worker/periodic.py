@@ -1,11 +1,13 @@
 """Start the periodic process: `python -m worker.periodic`. One is enough; two do no harm.
 
 RQ's cron scheduler enqueues what is due on a queue of its own, and a worker in the same process
-runs it. Every job here may run twice, or late, without consequence.
+runs it. Every job here may run twice, or late, without consequence; of one that failed the log
+tells, and the next run does its work.
 """
 
 import logging
 import time
+from datetime import datetime
 
 import redis
 from rq.cron import CronJob, CronScheduler
@@ -30,7 +32,19 @@ TICK_SECONDS = 1.0
 
 
 class JsonCronJob(CronJob):
-    """A cron job that is enqueued as JSON; RQ's own is a pickle, which must not be in our Redis."""
+    """A cron job that is enqueued as JSON; RQ's own is a pickle, which must not be in our Redis.
+
+    It is due by a clock that nobody sets back: RQ's own would let it rest until then.
+    """
+
+    due_at = 0.0
+
+    def should_run(self) -> bool:
+        return time.monotonic() >= self.due_at
+
+    def set_enqueue_time(self, time_: datetime) -> None:
+        super().set_enqueue_time(time_)
+        self.due_at = time.monotonic() + (self.interval or 0)
 
     def enqueue(self, connection: "redis.Redis") -> Job:
         queue = rq_queue(self.queue_name, connection)
@@ -53,6 +67,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
                 interval=seconds,
                 job_timeout=JOB_TIMEOUT_SECONDS,
                 result_ttl=0,
+                failure_ttl=0,
             )
         )
     return scheduler

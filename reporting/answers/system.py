@@ -33,6 +33,10 @@ class RedisUse(Struct):
 class DatabaseUse(Struct):
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["sqlite", "mariadb", "mysql"]})]
     size_bytes: Annotated[int, count("Its size, as the server knows it.")]
+    log_bytes: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        about("Of SQLite's log besides, which grows while a reader keeps to what it saw first."),
+    ]
 
 
 class System(Struct):
@@ -70,8 +74,8 @@ def fetch_redis(queue: EventQueue) -> RedisUse:
 def fetch_database(engine: Engine) -> DatabaseUse:
     dialect = dialect_of(engine)
     with translated_errors(), engine.begin() as connection:
-        size = dialect.fetch_size(connection)
-    return DatabaseUse(dialect.kind, size)
+        size, log_size = dialect.fetch_size(connection), dialect.fetch_log_size(connection)
+    return DatabaseUse(dialect.kind, size, log_size)
 
 
 SMALL = System(
@@ -80,7 +84,7 @@ SMALL = System(
     memory_bytes=Memory(8589934592, 6120816640),
     process=Process(72351744),
     redis=RedisUse(9, 1204224),
-    database=DatabaseUse("sqlite", 12713984),
+    database=DatabaseUse("sqlite", 12713984, 4152992),
 )
 SYSTEM = Route(
     paths=("/system",),

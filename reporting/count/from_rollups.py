@@ -107,7 +107,10 @@ def fetch_type_views(
 def fetch_value_views(
     connection: Connection, query: Query, dimension: str, boundaries: Sequence[int]
 ) -> Counter[str]:
-    """Views of the most viewed values, with all that equal the last of them."""
+    """Views of the most viewed values; of those that equal the last of them, the first by value.
+
+    Of a site without popular pages all are equal, and there is no room for the texts of all.
+    """
     cover = cover_of(boundaries)
     views: Counter[bytes] = Counter()
     texts: dict[bytes, str] = {}
@@ -122,10 +125,12 @@ def fetch_value_views(
             texts[value_key(row.value)] = row.value
             views[value_key(row.value)] += row.views
     top = most(views, query.limit)
-    missing = [key for key in top if key not in texts]
-    for some_keys in chunks(missing):
-        texts |= {row.value_key: row.value for row in connection.execute(select_texts(some_keys))}
-    return Counter({texts[key]: number for key, number in top.items()})
+    found = Counter({texts[key]: number for key, number in top.items() if key in texts})
+    for some_keys in chunks([key for key in top if key not in texts]):
+        for row in connection.execute(select_texts(some_keys)):
+            found[row.value] = top[row.value_key]
+        found = Counter(dict(ranked(found)[: query.limit]))
+    return found
 
 
 def most(views: Counter[bytes], limit: int) -> dict[bytes, int]:

@@ -189,7 +189,7 @@ def tally_up(connection: Connection, question: Question, past: Past) -> Tally:
         columns = fetch_columns(connection, question, some)
         for segment in some:
             try:
-                matched = match_segment(question, segment, columns[segment.bucket])
+                matched = match_segment(question, segment, columns.pop(segment.bucket, {}))
             except (ValueError, KeyError) as error:
                 log.error("segment %s of %s: %s", segment, question.query.site_id, error)
                 unreadable.append(clipped(segment, question.query))

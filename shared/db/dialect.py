@@ -129,6 +129,16 @@ class Dialect(ABC):
         """How much room it takes, in bytes."""
 
     @abstractmethod
+    def fetch_log_size(self, connection: Connection) -> int | None:
+        """How much room, besides, the log of what is not in its tables' files yet takes, in bytes;
+        None where that is the server's own affair."""
+
+    @abstractmethod
+    def cut_log(self, engine: Engine) -> None:
+        """Give back the room of a log that has grown large, unless somebody still reads it; keep
+        nobody waiting for that."""
+
+    @abstractmethod
     def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:
         """The names of its tables and their columns, in one statement."""
 

@@ -251,6 +251,12 @@ class MySQL(Dialect):
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)
 
+    def fetch_log_size(self, connection: Connection) -> None:  # noqa: ARG002  # SQLite asks it
+        return None
+
+    def cut_log(self, engine: Engine) -> None:
+        """The server does."""
+
     def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:
         return {(table, column) for table, column in connection.execute(COLUMNS)}
 

@@ -1,8 +1,10 @@
 """SQLite: a file beside the services, with one writer at a time."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -33,6 +35,8 @@ from shared.settings import Settings
 
 # How long a writer waits for the others before it tries again.
 BUSY_SECONDS = 10
+# Of the log; SQLite writes it to the file at 4 MB, and begins it anew.
+MAX_LOG_BYTES = 16 << 20
 # After so many instructions the time is looked at: some 20 µs.
 STEPS = 1000
 DUPLICATE_CODES = frozenset(
@@ -83,6 +87,9 @@ class SQLite(Dialect):
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -65536")  # in KiB
+        # To this it is cut when a writer begins it anew: while a reader keeps to its snapshot, it
+        # only grows.
+        connection.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
 
     def let_write(self, engine: Engine) -> None:
         event.listen(engine, "begin", begin_immediate)
@@ -137,6 +144,16 @@ class SQLite(Dialect):
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)
 
+    def fetch_log_size(self, connection: Connection) -> int:
+        return log_size(connection.engine)
+
+    def cut_log(self, engine: Engine) -> None:
+        """By a connection that waits for nobody: while this waited, writers would too."""
+        path = engine.url.database
+        if path and log_size(engine) > MAX_LOG_BYTES:
+            with closing(sqlite3.connect(path, timeout=0)) as alone:
+                alone.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:
         return {(table, column) for table, column in connection.execute(COLUMNS)}
 
@@ -150,6 +167,14 @@ class SQLite(Dialect):
         if code in REFUSED_CODES:
             return Fault.REFUSED
         return Fault.KNOWN_KEY if code in DUPLICATE_CODES else None
+
+
+def log_size(engine: Engine) -> int:
+    """In bytes; of a database in memory there is none."""
+    try:
+        return os.stat(f"{engine.url.database}-wal").st_size
+    except FileNotFoundError:
+        return 0
 
 
 def begin_immediate(connection: Connection) -> None:

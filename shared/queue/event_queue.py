@@ -38,6 +38,9 @@ JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.
 LEASE_MS = 30_000
+# Of a batch: what a worker holds in memory and writes in a transaction is a few times as much, and
+# TiDB takes 100 MB of those.
+MAX_BATCH_BYTES = 4 << 20
 # How long the queue believes that somebody drains, after the last claim.
 AWAKE_MS = 2_000
 HALT_MS = 30_000
@@ -110,13 +113,14 @@ class EventQueue:
         self.workers = f"{prefix}:workers"
         self.spools = f"{prefix}:spools"
         self.salt_prefix = f"{prefix}:salt:"
-        self.batch_size = settings.batch_size
+        self.largest_batch = settings.largest_batch
+        self.batch_size = min(settings.batch_size, self.largest_batch)
         self.max_backlog = settings.max_backlog
         self.max_backlog_bytes = settings.max_backlog_bytes
         self.push_command = PushCommand(
             (self.buffer, self.accepted, self.awake, self.rq.key, self.bytes),
             f"{prefix}:stream:",
-            settings.batch_size,
+            self.batch_size,
             (settings.max_backlog, settings.max_backlog_bytes),
         )
         self._push = ThreadPush(self.redis, self.push_command)
@@ -210,13 +214,39 @@ class EventQueue:
             description="drain",
         )
 
-    def claim(self) -> Batch | None:
-        """The oldest unowned batch, or a new one cut from the buffer; None where nothing waits."""
+    def claim(self, most: int = 0) -> Batch | None:
+        """The oldest unowned batch, or a new one cut from the buffer; None where nothing waits.
+
+        A new one has the worker's share of what waits: BATCH_SIZE events, or up to `most` where
+        that is more. Where another batch waits, a job is enqueued for whoever is idle.
+        """
         found = self._claim(
-            keys=[self.buffer, self.batches, self.awake, self.halted, self.bytes],
-            args=[self.batch_prefix, uuid.uuid4().hex, self.batch_size, LEASE_MS, AWAKE_MS],
+            keys=[
+                self.buffer,
+                self.batches,
+                self.awake,
+                self.halted,
+                self.bytes,
+                self.rq.key,
+                self.workers,
+            ],
+            args=[
+                self.batch_prefix,
+                uuid.uuid4().hex,
+                self.batch_size,
+                LEASE_MS,
+                AWAKE_MS,
+                most,
+                MAX_BATCH_BYTES,
+                ALIVE_MS,
+            ],
         )
-        return Batch(found[0].decode(), found[1]) if found else None
+        if not found:
+            return None
+        batch_id, payloads, is_job_wanted = found
+        if is_job_wanted:
+            self.wake_or_leave_to_sweep()
+        return Batch(batch_id.decode(), payloads)
 
     def renew(self, batch_id: str) -> None:
         """Keep the batch for another LEASE_MS."""
@@ -243,13 +273,20 @@ class EventQueue:
         return bool(self._leave(keys=[self.buffer, self.awake]))
 
     def neglected(self) -> bool:
-        """Whether something waits while nobody drains and no job is on its way."""
+        """Whether no job is on its way and a whole batch waits, or less while nobody drains."""
         keys = [self.buffer, self.batches, self.awake, self.halted, self.rq.key]
-        return bool(self._neglected(keys=keys))
+        return bool(self._neglected(keys=keys, args=[self.batch_size]))
 
     def report(self, worker: str) -> None:
-        """Say that this worker is alive; to be repeated well within ALIVE_MS."""
-        self._report(keys=[self.workers], args=[worker, ALIVE_MS])
+        """Say that this worker is alive; to be repeated well within ALIVE_MS.
+
+        Leases, reports and marks that lie too far ahead, because Redis's clock was set back, are
+        brought back on the way.
+        """
+        self._report(
+            keys=[self.workers, self.batches, self.awake, self.halted],
+            args=[worker, ALIVE_MS, LEASE_MS, AWAKE_MS, HALT_MS],
+        )
 
     def count_workers(self) -> int:
         """How many workers have reported within ALIVE_MS."""

@@ -78,42 +78,66 @@ return answer
 """
 )
 
-# Returns {batch_id, {events}}, or {} where there is nothing to do. A batch whose lease has run out
-# comes first: it is older than anything in the buffer. RPUSH goes in slices because Lua's unpack
-# holds about 8,000 values.
+# Returns {batch_id, {events}, 1 if a job should be enqueued}, or {} where there is nothing to do. A
+# batch whose lease has run out comes first: it is older than anything in the buffer.
+#
+# A new batch has its worker's share of what waits, from ARGV[3] to ARGV[6] events, and no more than
+# ARGV[7] bytes, save where the first event alone has more. RPUSH goes in slices because Lua's
+# unpack holds about 8,000 values.
+#
+# A job is wanted for the next idle worker while another batch waits and none is on its way: so each
+# claim wakes one, and that one's claim the next, until all work or nothing waits.
 CLAIM = (
     NOW_MS
     + """
 local buffer, batches, awake, halted, bytes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local rq_queue, workers = KEYS[6], KEYS[7]
 local prefix, new_id = ARGV[1], ARGV[2]
 local batch_size, lease_ms, awake_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local most, most_bytes, alive_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 if redis.call('EXISTS', halted) == 1 then return {} end
 -- A first write that frees memory: a Redis that is full lets a script go on that began so, and only
 -- the workers can empty it.
 redis.call('DEL', awake)
 redis.call('SET', awake, 1, 'PX', awake_ms)
+
+local function cut_off(list, count)
+  local taken, size, is_full = 0, 0, false
+  while taken < count and not is_full do
+    local slice = redis.call('LRANGE', buffer, taken, math.min(taken + 1000, count) - 1)
+    local fitting = 0
+    for place, event in ipairs(slice) do
+      is_full = size + #event > most_bytes and taken + place > 1
+      if is_full then break end
+      fitting, size = place, size + #event
+    end
+    if fitting > 0 then redis.call('RPUSH', list, unpack(slice, 1, fitting)) end
+    taken = taken + fitting
+  end
+  redis.call('LTRIM', buffer, taken, -1)
+  redis.call('DECRBY', bytes, size)
+end
+
 local id = redis.call('ZRANGEBYSCORE', batches, '-inf', now_ms, 'LIMIT', 0, 1)[1]
 if not id then
   local waiting = redis.call('LLEN', buffer)
   if waiting == 0 then return {} end
   id = new_id
-  if waiting <= batch_size then
+  local alive = redis.call('ZCOUNT', workers, now_ms - alive_ms, now_ms)
+  local share = math.ceil(waiting / math.max(alive, 1))
+  local count = math.min(math.max(share, batch_size), math.max(most, batch_size), waiting)
+  if count == waiting and tonumber(redis.call('GET', bytes) or 0) <= most_bytes then
     redis.call('RENAME', buffer, prefix .. id)
     redis.call('DEL', bytes)
   else
-    local size = 0
-    for first = 0, batch_size - 1, 1000 do
-      local last = math.min(first + 1000, batch_size) - 1
-      local slice = redis.call('LRANGE', buffer, first, last)
-      for _, event in ipairs(slice) do size = size + #event end
-      redis.call('RPUSH', prefix .. id, unpack(slice))
-    end
-    redis.call('LTRIM', buffer, batch_size, -1)
-    redis.call('DECRBY', bytes, size)
+    cut_off(prefix .. id, count)
   end
 end
 redis.call('ZADD', batches, now_ms + lease_ms, id)
-return {id, redis.call('LRANGE', prefix .. id, 0, -1)}
+local another_waits = redis.call('LLEN', buffer) >= batch_size
+  or redis.call('ZCOUNT', batches, '-inf', now_ms) > 0
+local wanted = another_waits and redis.call('LLEN', rq_queue) == 0
+return {id, redis.call('LRANGE', prefix .. id, 0, -1), wanted and 1 or 0}
 """
 )
 
@@ -150,14 +174,17 @@ redis.call('DEL', KEYS[2])
 return 1
 """
 
-# Returns 1 if something waits, nobody drains and no job is on its way.
+# Returns 1 if no job is on its way and something waits that nobody drains, or a whole batch: then
+# whoever is idle may help, also where those who drain are of a version that wakes nobody.
 NEGLECTED = (
     NOW_MS
     + """
 local buffer, batches, awake, halted, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 if redis.call('EXISTS', halted) == 1 or redis.call('LLEN', rq_queue) > 0 then return 0 end
 if redis.call('ZCOUNT', batches, '-inf', now_ms) > 0 then return 1 end
-if redis.call('LLEN', buffer) > 0 and redis.call('EXISTS', awake) == 0 then return 1 end
+local waiting = redis.call('LLEN', buffer)
+if waiting >= tonumber(ARGV[1]) then return 1 end
+if waiting > 0 and redis.call('EXISTS', awake) == 0 then return 1 end
 return 0
 """
 )
@@ -180,19 +207,40 @@ return {tonumber(redis.call('GET', accepted) or 0), queued, processing,
 """
 
 # A worker says that it is alive; those silent for longer than ARGV[2] ms are forgotten.
+#
+# Where the server's clock was set back, what was to last for seconds would last until the clock is
+# there again: nothing is left to lie further ahead than it can have been put.
 REPORT = (
     NOW_MS
     + """
-redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - tonumber(ARGV[2]))
+local workers, batches, awake, halted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local alive_ms, lease_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local function bring_back(moments, latest)
+  for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', moments, '(' .. latest, '+inf')) do
+    redis.call('ZADD', moments, latest, ahead)
+  end
+end
+
+local function shorten(mark, most_ms)
+  if redis.call('PTTL', mark) > tonumber(most_ms) then redis.call('PEXPIRE', mark, most_ms) end
+end
+
+redis.call('ZADD', workers, now_ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms - alive_ms)
+bring_back(workers, now_ms)
+bring_back(batches, now_ms + lease_ms)
+shorten(awake, ARGV[4])
+shorten(halted, ARGV[5])
 return 1
 """
 )
 
-# Returns how many workers reported within the last ARGV[1] ms.
+# Returns how many workers reported within the last ARGV[1] ms; not those that seem to have done so
+# later than now, for the clock was set back.
 ALIVE = (
     NOW_MS
     + """
-return redis.call('ZCOUNT', KEYS[1], now_ms - tonumber(ARGV[1]), '+inf')
+return redis.call('ZCOUNT', KEYS[1], now_ms - tonumber(ARGV[1]), now_ms)
 """
 )

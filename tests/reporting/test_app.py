@@ -220,6 +220,7 @@ def test_system_tells_of_redis_and_the_database(reports: FlaskClient, store: Sto
     assert answer["database"]["kind"] in ("sqlite", "mariadb", "mysql")
     # OceanBase knows it when it has looked.
     assert answer["database"]["size_bytes"] > 0 or answer["database"]["kind"] == "mysql"
+    assert (answer["database"]["log_bytes"] is None) == (answer["database"]["kind"] != "sqlite")
     assert answer["redis"]["memory_bytes"] > 0
     assert answer["uptime_seconds"] >= 0
 

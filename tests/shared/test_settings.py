@@ -272,3 +272,13 @@ def test_the_table_for_the_readme_has_every_setting_and_its_meaning() -> None:
     assert all(row[2].rstrip("| ").endswith(".") for row in rows)
     shown = {row[0].strip("| `"): row[1] for row in rows}
     assert (shown["BATCH_SIZE"], shown["FORCE_SSL"], shown["API_AUTH"]) == ("`2000`", "`false`", "")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "largest", "expected"),
+    [(2000, None, 10_000), (500, None, 2500), (9000, None, 10_000), (2000, 3000, 3000)],
+)
+def test_batches_may_grow_to_five_times_their_usual_size(
+    batch_size: int, largest: int | None, expected: int
+) -> None:
+    assert Settings(batch_size=batch_size, max_batch_size=largest).largest_batch == expected

@@ -10,8 +10,10 @@ from functools import lru_cache
 from shared.fields import MAX_NAME
 from shared.urls import host_from, site_from, without_www
 
-# The same few pages link to a site again and again. A referrer may have 2 kB, hence no more.
+# The same few pages link to a site again and again. What is longer than most is not kept: anybody
+# may send referrers of 2 kB, and those of this length take 5 MB at most.
 CACHED_REFERRERS = 4096
+MAX_CACHED = 300
 
 # Hosts that only pass visitors on, or show the same site under another name.
 SAME_SITE = {
@@ -37,13 +39,17 @@ PREFIXES = ("m.", "mobile.")
 GOOGLE = re.compile(r"google\.(?:(?:com?\.)?[a-z]{2}|cat)")
 
 
-@lru_cache(maxsize=CACHED_REFERRERS)
 def source_from(referrer: str | None, site_id: str, hostname: str | None = None) -> str | None:
     """The source; None for no referrer, one of the site itself, or a URL that names no host.
 
     The site itself is `hostname`, which shows the page, and what `site_id` names. What is no URL,
     such as `newsletter`, is a source by itself.
     """
+    is_kept = len(referrer or "") <= MAX_CACHED
+    return (cached_source if is_kept else find_source)(referrer, site_id, hostname)
+
+
+def find_source(referrer: str | None, site_id: str, hostname: str | None) -> str | None:
     text = (referrer or "").strip()
     if not URL.match(text):
         return text[:MAX_NAME].rstrip() or None
@@ -53,6 +59,9 @@ def source_from(referrer: str | None, site_id: str, hostname: str | None = None)
     name = site_name(host)
     own = {site_name(site_from(own)) for own in (site_id, hostname) if own}
     return None if name in own else name
+
+
+cached_source = lru_cache(maxsize=CACHED_REFERRERS)(find_source)
 
 
 def site_name(host: str) -> str:

@@ -7,9 +7,10 @@ that to the next sweep.
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import redis
+from rq.timeouts import BaseTimeoutException
 from sqlalchemy import Engine
 
 from shared.clock import now_ms
@@ -18,6 +19,7 @@ from shared.outcomes import Outcome
 from shared.queue.event_queue import HALT_MS, Batch, EventQueue
 from worker.batch.commit import KEEP_ALL, AlreadyCommitted, commit_batch
 from worker.enrich.bots import BotRule
+from worker.run.pace import Pace
 from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ MAX_BACKOFF_SECONDS = 5.0
 
 @dataclass
 class Runtime:
-    """What a worker process has: its queue, its database, whether it was asked to stop, its rule.
+    """What a worker process has: its queue, its database, whether it was asked to stop, its rule,
+    its pace.
 
     `held` is the batch in hand: the sweep renews its lease, however long the database takes.
     """
@@ -43,6 +46,10 @@ class Runtime:
     stopping: StopFlag
     rule: BotRule = KEEP_ALL
     held: str | None = None
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.queue.batch_size, self.queue.largest_batch)
 
 
 def drain(runtime: Runtime) -> None:
@@ -51,12 +58,17 @@ def drain(runtime: Runtime) -> None:
     deadline = time.monotonic() + BUDGET_SECONDS
     idle_rounds = 0
     while not runtime.stopping.is_set() and time.monotonic() < deadline:
-        batch = queue.claim()
+        batch = queue.claim(runtime.pace.most)
         if batch is not None:
             idle_rounds = 0
             runtime.held = batch.id
             try:
                 is_settled = settle(runtime, batch, deadline)
+            except BaseTimeoutException as error:
+                # RQ's: its clock goes on while this process is stopped, and no job else is so long.
+                log.warning("a batch is given back, to be tried again: %s", error)
+                queue.release(batch.id)
+                is_settled = False
             finally:
                 runtime.held = None
             if not is_settled:
@@ -88,6 +100,7 @@ def settle(runtime: Runtime, batch: Batch, deadline: float) -> bool:
             runtime.queue.halt(batch.id)
             return False
         except Unavailable as error:
+            runtime.pace.begin_anew()
             if backoff == FIRST_BACKOFF_SECONDS:
                 log.warning("waiting, %d events held: %s", len(batch.payloads), error)
             if time.monotonic() + backoff > deadline or runtime.stopping.wait(backoff):
@@ -95,8 +108,8 @@ def settle(runtime: Runtime, batch: Batch, deadline: float) -> bool:
                 return False
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
             runtime.queue.renew(batch.id)
-        except redis.RedisError:  # the lease will run out, and the ledger knows what was committed
-            raise
+        except (redis.RedisError, BaseTimeoutException):
+            raise  # the lease may run out: the ledger knows what was committed
         except Exception:  # a bug: the next batch would fail like this one; leave the backlog be
             runtime.queue.halt(batch.id)
             raise
@@ -110,11 +123,13 @@ def store(runtime: Runtime, batch: Batch) -> None:
     except AlreadyCommitted:
         log.info("batch %s was stored before", batch.id)
     else:
+        seconds = time.monotonic() - started
+        runtime.pace.note(len(batch.payloads), seconds)
         log.debug(
             "stored %d of %d events in %.0f ms",
             counts[Outcome.STORED, ""],
             len(batch.payloads),
-            1000 * (time.monotonic() - started),
+            1000 * seconds,
         )
         if counts[Outcome.DEAD, ""]:
             log.error("%d events parked as dead letters", counts[Outcome.DEAD, ""])

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import Column, Connection, Engine, Table, select, update
+from sqlalchemy import Column, Connection, Engine, Table, func, select, true, update
 
 from shared.clock import DAY_MS, HOUR_MS
 from shared.db.database import translated_errors
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # A batch id is needed while its Redis list may still exist; a week outlasts any restart.
 LEDGER_DAYS = 7
+# A run forgets no more than what is this much younger than the oldest: where the clock is a week
+# ahead, hours are lost until somebody sees it, and not the week. Runs are an hour apart.
+STEP_MS = 6 * HOUR_MS
 # A user's views in one second that arrive further apart than this are no burst.
 BURST_MS = HOUR_MS
 CHUNK_ROWS = 1000
@@ -47,24 +50,35 @@ Prune = Callable[[Engine, str, int], int]
 def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -> int:
     """Delete old idempotency keys, seconds and ledger rows; returns how many. `now` is in ms.
 
-    A batch that Redis still holds keeps its ledger row however old: it stops a second count.
+    A batch that Redis still holds keeps its ledger row however old: it stops a second count. How
+    old ids of events and batches are, the last batch tells: this clock may be ahead.
     """
-    pruned = prune_older(engine, dedupe, dedupe.c.seen_at, now - dedupe_days * DAY_MS, ())
     seconds = views_by_second
-    pruned += prune_older(engine, seconds, seconds.c.seen_at, now - BURST_MS, ())
-    before = now - LEDGER_DAYS * DAY_MS
+    pruned = prune_older(engine, seconds, seconds.c.seen_at, now - BURST_MS, ())
+    last = min(now, last_commit(engine, now))
+    pruned += prune_older(engine, dedupe, dedupe.c.seen_at, last - dedupe_days * DAY_MS, ())
+    before = last - LEDGER_DAYS * DAY_MS
     held = tuple(held_batches)
     return pruned + prune_older(engine, batch_ledger, batch_ledger.c.committed_at, before, held)
+
+
+def last_commit(engine: Engine, default: int) -> int:
+    """When the last batch was committed, in ms of its worker's clock."""
+    last = select(func.max(batch_ledger.c.committed_at)).prefix_with("/* worker.prune */")
+    with translated_errors(), engine.begin() as connection:
+        return connection.scalar(last) or default
 
 
 def prune_older(
     engine: Engine, table: Table, moment: Column[int], before: int, kept: tuple[str, ...]
 ) -> int:
     key = tuple(table.primary_key)
+    may_go = table.c.batch_id.not_in(kept) if kept else true()
+    oldest = select(func.min(moment)).where(may_go).prefix_with("/* worker.prune */")
+    with translated_errors(), engine.begin() as connection:
+        before = min(before, (connection.scalar(oldest) or 0) + STEP_MS)
     # Locked: a batch may be about to write such a row anew, and that one must stay.
-    old = select(*key).where(moment < before).limit(CHUNK_ROWS).with_for_update()
-    if kept:
-        old = old.where(table.c.batch_id.not_in(kept))
+    old = select(*key).where(moment < before, may_go).limit(CHUNK_ROWS).with_for_update()
     pruned = 0
     while True:
         with translated_errors(), engine.begin() as connection:

@@ -3,9 +3,11 @@ import zlib
 from dataclasses import replace
 
 import pytest
+import redis
 
 from shared.errors import Unavailable
 from shared.event import Event, encode_event
+from shared.queue import event_queue
 from shared.queue.event_queue import Batch, EventQueue, periodic_queue_name
 from shared.settings import Settings
 from tests.conftest import MakeQueue
@@ -91,6 +93,86 @@ def test_growing_past_a_batch_enqueues_another_job(small: EventQueue) -> None:
     assert jobs(small) == 0
     small.push(numbered(7, 8, 9, 10))
     assert jobs(small) == 1
+
+
+def test_a_claim_wakes_whoever_is_idle_while_another_batch_waits(small: EventQueue) -> None:
+    small.push(numbered(*range(11)))
+    forget_jobs(small)
+    for expected in (1, 1):  # 8 and 5 wait, and one job is enough
+        claimed(small)
+        assert jobs(small) == expected
+    forget_jobs(small)
+    claimed(small)
+    assert jobs(small) == 0  # two are no batch
+
+
+def test_a_claim_wakes_whoever_is_idle_while_a_batch_waits_to_be_adopted(small: EventQueue) -> None:
+    small.push(numbered(1))
+    first = claimed(small)
+    small.push(numbered(2))
+    second = claimed(small)
+    forget_jobs(small)
+    for batch in (first, second):
+        small.release(batch.id)
+    claimed(small)
+    assert jobs(small) == 1
+    forget_jobs(small)
+    claimed(small)
+    assert jobs(small) == 0
+
+
+def test_a_claim_stands_where_no_job_can_be_enqueued(
+    small: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise redis.TimeoutError
+
+    small.push(numbered(*range(6)))
+    forget_jobs(small)
+    monkeypatch.setattr(small, "wake", fail)
+    assert claimed(small).payloads == numbered(0, 1, 2)
+
+
+def test_a_worker_that_may_takes_its_share_of_what_waits(small: EventQueue) -> None:
+    small.push(numbered(*range(40)))
+    assert len(small.claim(10).payloads) == 10  # type: ignore[union-attr]
+    small.report("a")
+    assert len(small.claim(20).payloads) == 20  # type: ignore[union-attr]
+    small.report("b")
+    assert len(small.claim(20).payloads) == 5  # type: ignore[union-attr]
+    assert small.snapshot().queued == 5
+    assert len(small.claim(20).payloads) == 3  # type: ignore[union-attr]
+
+
+def test_a_batch_has_so_many_bytes_at_most(
+    small: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_queue, "MAX_BATCH_BYTES", 100)
+    events = [b"x" * size for size in (60, 40, 1, 300, 20, 90)]
+    small.push(events)
+    assert (
+        [claimed(small).payloads for _ in range(5)]
+        == [
+            events[:2],
+            events[2:3],
+            events[3:4],  # what has more by itself
+            events[4:5],
+            events[5:],
+        ]
+    )
+    assert small.claim() is None
+    small.push([b"x"])
+    assert small.snapshot().queued_bytes == 1
+
+
+def test_a_whole_batch_is_neglected_also_beside_one_who_drains(small: EventQueue) -> None:
+    small.push(numbered(*range(6)))
+    claimed(small)
+    small.push(numbered(7))
+    forget_jobs(small)
+    assert small.neglected()
+    claimed(small)
+    assert not small.neglected()
 
 
 def test_an_empty_queue_has_nothing_to_claim(queue: EventQueue) -> None:
@@ -261,6 +343,42 @@ def test_workers_count_while_they_report(queue: EventQueue) -> None:
     assert queue.count_workers() == 2
     queue.redis.zadd(queue.workers, {"a": 1})
     assert queue.count_workers() == 1
+
+
+HOUR_MS = 3_600_000
+
+
+def test_where_the_clock_was_set_back_a_dead_workers_batch_waits_no_longer(
+    small: EventQueue,
+) -> None:
+    small.push(numbered(1, 2, 3, 4))
+    dead, kept = claimed(small), claimed(small)
+    leased_until = int(small.redis.zscore(small.batches, kept.id) or 0)
+    small.redis.zadd(small.batches, {dead.id: leased_until + HOUR_MS})
+    small.report("a")
+    ahead_ms = int(small.redis.zscore(small.batches, dead.id) or 0) - leased_until
+    assert 0 <= ahead_ms < 10_000
+    assert small.redis.zscore(small.batches, kept.id) == leased_until
+
+
+def test_where_the_clock_was_set_back_dead_workers_do_not_count(queue: EventQueue) -> None:
+    queue.report("a")
+    alive_at = int(queue.redis.zscore(queue.workers, "a") or 0)
+    queue.redis.zadd(queue.workers, {"dead": alive_at + HOUR_MS})
+    assert queue.count_workers() == 1
+    queue.report("a")  # from now on it is like one that has just died
+    reported_at = int(queue.redis.zscore(queue.workers, "a") or 0)
+    assert queue.redis.zscore(queue.workers, "dead") == reported_at
+
+
+def test_where_the_clock_was_set_back_marks_last_no_longer(small: EventQueue) -> None:
+    for mark, most_ms in ((small.awake, 2_000), (small.halted, 30_000)):
+        small.redis.set(mark, 1, px=HOUR_MS)
+        small.report("a")
+        assert 0 < int(small.redis.pttl(mark)) <= most_ms
+        small.redis.set(mark, 1, px=most_ms // 2)
+        small.report("a")
+        assert 0 < int(small.redis.pttl(mark)) <= most_ms // 2
 
 
 def test_two_installations_share_a_redis(queue: EventQueue, make_queue: MakeQueue) -> None:

@@ -31,13 +31,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.push(events)
         self.pushed += events
 
-    @rule()
-    def claim(self) -> None:
-        batch = self.queue.claim()
+    @rule(most=st.integers(0, 3 * BATCH_SIZE))
+    def claim(self, most: int) -> None:
+        batch = self.queue.claim(most)
         if batch is not None:
             assert self.cut.setdefault(batch.id, batch) == batch
             assert batch.id not in self.finished
-            assert len(batch.payloads) <= BATCH_SIZE
+            assert len(batch.payloads) <= 3 * BATCH_SIZE
 
     @rule(pick=st.integers(0), verb=st.sampled_from(["finish", "release", "renew", "halt"]))
     def settle(self, pick: int, verb: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import create_engine, func, select
 
 from shared.db.tables import events
@@ -99,6 +100,25 @@ def test_a_bug_stops_the_line_and_loses_nothing(
     drain(runtime)
     assert stored(runtime) == 5
     assert runtime.queue.snapshot().failed_batches == 0
+
+
+def test_the_time_out_of_a_job_that_was_stopped_is_no_bug(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: Any) -> None:
+        time.sleep(30)
+
+    push(runtime.queue, range(5))
+    with monkeypatch.context() as patched:
+        patched.setattr(draining, "commit_batch", hang)
+        with UnixSignalDeathPenalty(1, JobTimeoutException):  # type: ignore[no-untyped-call]
+            drain(runtime)
+    assert not runtime.queue.redis.exists(runtime.queue.halted)
+    assert runtime.held is None
+    assert runtime.queue.snapshot().failed_batches == 0
+    assert runtime.queue.neglected() or runtime.queue.rq.count
+    drain(runtime)
+    assert stored(runtime) == 5
 
 
 def test_a_redis_that_fails_after_the_commit_stops_no_other_worker(

@@ -1,0 +1,67 @@
+"""Periodic jobs: what is due when, and what a failed one leaves."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from rq.utils import now
+
+from shared.queue.connections import connect
+from shared.queue.event_queue import COMPACT_JOB, EventQueue, rq_queue
+from shared.settings import Settings
+from tests.servers import free_port
+from worker import jobs, periodic
+from worker.periodic import make_scheduler
+from worker.run.rq_worker import QuietWorker
+from worker.stopping import StopFlag
+
+NAME = "periodic"
+
+
+@pytest.fixture
+def _without_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process has the environment of the periodic one, whose database is away."""
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    monkeypatch.setenv("DATABASE_URL", f"mysql://nobody@127.0.0.1:{free_port()}/none")
+    yield
+    jobs.runtime().engine.dispose()
+    jobs.runtime().queue.close()
+    jobs.reader().dispose()
+    for made in (jobs.runtime, jobs.reader, jobs.settings):
+        made.cache_clear()
+
+
+@pytest.mark.usefixtures("_without_database")
+def test_a_failed_job_leaves_nothing_for_the_next_does_its_work(
+    settings: Settings, queue: EventQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = make_scheduler(queue.redis, NAME)
+    scheduled = {job.func_name for job in scheduler.enqueue_jobs()}
+    waiting = rq_queue(NAME, queue.redis)
+    assert len(waiting.job_ids) == len(scheduled) == 4
+    client = connect(settings, timeout_seconds=5)
+    QuietWorker(rq_queue(NAME, client), client, StopFlag()).work(burst=True)
+    assert "the database is unavailable" in caplog.text
+    assert queue.redis.keys("rq:job:*") == queue.redis.keys("rq:results:*") == []
+    client.close()
+
+
+@pytest.mark.usefixtures("_without_database")
+def test_a_job_that_goes_on_leaves_nothing_either(queue: EventQueue) -> None:
+    jobs.go_on(COMPACT_JOB)
+    [job] = rq_queue(f"{queue.rq.name}-periodic", queue.redis).jobs
+    assert (job.result_ttl, job.failure_ttl) == (0, 0)
+
+
+def test_a_clock_that_is_set_back_delays_no_job(
+    queue: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = make_scheduler(queue.redis, NAME)
+    assert len(scheduler.enqueue_jobs()) == 4
+    assert scheduler.enqueue_jobs() == []
+    passed = time.monotonic() + periodic.COMPACT_SECONDS
+    for job in scheduler.get_jobs():
+        job.next_enqueue_time = now() + timedelta(hours=1)
+    monkeypatch.setattr(time, "monotonic", lambda: passed)
+    assert [job.func_name for job in scheduler.enqueue_jobs()] == [COMPACT_JOB]
