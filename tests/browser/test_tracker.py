@@ -1,5 +1,6 @@
 """The tracker in a real browser, on a page of another origin than Footfall's."""
 
+import dataclasses
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -90,7 +91,9 @@ def make_website() -> Iterator[MakeWebsite]:
 
 @pytest.fixture
 def ingestion(valkey: ValkeyServer) -> Iterator[ServiceProcess]:
-    with ServiceProcess("ingestion", {"REDIS_URL": valkey.url}) as service:
+    """Without a spool: what Redis does not take is refused, and the tracker keeps it."""
+    given = {"REDIS_URL": valkey.url, "SPOOL_MAX_BYTES": 0}
+    with ServiceProcess("ingestion", given) as service:
         yield service
 
 
@@ -215,7 +218,7 @@ def test_a_page_out_of_the_back_forward_cache_is_viewed_again(
 def test_what_was_not_accepted_is_sent_once_more_and_counts_once(
     settings: Settings, valkey: ValkeyServer, make_website: MakeWebsite, page: Page, away: str
 ) -> None:
-    with Stack(settings, workers=1) as stack:
+    with Stack(dataclasses.replace(settings, spool_max_bytes=0), workers=1) as stack:
         website = make_website(stack.ingestion.url)
         page.goto(f"{website.url}/a")
         wait_until(lambda: stack.status()["accepted"] == 1)

@@ -75,7 +75,9 @@ def uncompacted(settings: Settings) -> int:
 def test_every_process_goes_on_by_itself_and_each_event_is_stored_once(
     settings: Settings, pair: Pair, server: str, moves: bool
 ) -> None:
-    settings = dataclasses.replace(settings, redis_url=pair.url)
+    # Without a spool it shows at once where nothing can be pushed.
+    spool = settings.spool_max_bytes if moves else 0
+    settings = dataclasses.replace(settings, redis_url=pair.url, spool_max_bytes=spool)
     with Stack(settings, server=server, workers=1) as stack, PeriodicProcess(settings):
         poster = Poster(stack)
         poster.start()
