@@ -12,7 +12,7 @@ from shared.errors import BatchHalted, Unavailable
 from shared.event import encode_event
 from shared.outcomes import Outcome
 from shared.queue.event_queue import Batch
-from shared.settings import Settings
+from shared.settings import MAX_BATCH_EVENTS, Settings
 from tests.events import NOW, make_batch, make_event
 from worker.batch.commit import AlreadyCommitted, Counts, commit_batch
 
@@ -172,6 +172,19 @@ def test_an_event_the_database_refuses_is_parked_and_the_others_are_stored(engin
     assert letter.batch_id == "b"
     assert not letter.is_base64
     assert letter.reason
+
+
+def test_the_few_to_blame_in_the_largest_batch_are_found_in_few_tries(engine: Engine) -> None:
+    tries: list[object] = []
+    event.listen(engine, "savepoint", lambda *_: tries.append(_))
+    places = {1, 5000, MAX_BATCH_EVENTS - 1}
+    arrived = [
+        make_event(n, timestamp=2**70 if n in places else NOW) for n in range(MAX_BATCH_EVENTS)
+    ]
+    counts = commit_batch(engine, make_batch("b", *arrived), NOW)
+    assert (counts[STORED], counts[DEAD]) == (MAX_BATCH_EVENTS - 3, 3)
+    # Two for each halving, and log2 of the events halvings for each to blame.
+    assert len(tries) <= 3 * 2 * 14 + 1
 
 
 def test_a_parked_event_does_not_make_a_duplicate_of_the_next_try(engine: Engine) -> None:
