@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,12 +13,15 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from shared.event import Event
 from shared.queue.event_queue import EventQueue
+from shared.queue.turn_push import REOPEN_SECONDS
 from shared.settings import Settings
 from tests.ingestion.wsgi import queued
 from tests.servers import ServiceProcess, ValkeyServer, wait_until
 from tests.stack import Stack
 
 SITE = "example.com"
+# Within which ingestion has found a Redis that is back.
+RECONNECTED_SECONDS = 8 * REOPEN_SECONDS
 # A person's browser: neither this name nor this sign says that a program drives it.
 USER_AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
@@ -227,6 +231,7 @@ def test_what_was_not_accepted_is_sent_once_more_and_counts_once(
         navigate(page, "pushState({}, '', '/b')")
         wait_until(lambda: waiting(page) == 1)
         victim.start()
+        time.sleep(RECONNECTED_SECONDS)
         navigate(page, "pushState({}, '', '/c')")
         wait_until(lambda: waiting(page) == 0)
         wait_until(lambda: stack.status().get("accepted", 0) >= 3)
@@ -261,6 +266,7 @@ def test_what_fails_twice_is_gone_and_little_is_kept(
     settle(page)
     assert waiting(page) == 0
     valkey.start()
+    time.sleep(RECONNECTED_SECONDS)
     page.evaluate("footfall('last')")
     assert [event.event_type for event in wait_for(queue, 2)] == ["page_view", "last"]
 
@@ -273,6 +279,7 @@ def test_what_waits_is_sent_when_the_page_goes(
     wait_until(lambda: waiting(page) == 1)
     event_id = page.evaluate(f"JSON.parse({QUEUE})[0].event_id")
     valkey.start()
+    time.sleep(RECONNECTED_SECONDS)
     page.goto("about:blank")
     [event] = wait_for(queue, 1)
     assert (event.event_id, event.path) == (event_id, "/a")
