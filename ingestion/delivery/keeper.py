@@ -38,6 +38,7 @@ class Keeper:
         self.lock = threading.Lock()
         self.looked_at = 0.0
         self.disk = Reminder()
+        self.backlog = Reminder()
 
     def start(self) -> None:
         """Begin, where it has not begun in this process."""
@@ -87,16 +88,19 @@ class Keeper:
             self.reported.add(home.directory.name)
 
     def replay(self, home: Home) -> None:
-        if home.closed:
-            log.info("pushing %d events that were kept in %s", home.events, home.directory)
+        events = sum(kept.events for kept in home.closed)
         try:
             is_done = replay(home, self.queue, self.stopping.is_set)
         except OSError as error:  # of this one; the others are replayed all the same
             log.error("the spool in %s cannot be read: %s", home.directory, error)
             return
         if not is_done:
-            log.warning("%s waits: the backlog is at its limit", home.directory)
-        elif home in self.abandoned:
+            if not self.stopping.is_set():
+                self.backlog.say(f"{home.directory} waits: the backlog is at its limit")
+            return
+        if events:
+            log.info("pushed %d events that were kept in %s", events, home.directory)
+        if home in self.abandoned:
             self.abandoned.remove(home)
             home.leave()
 
