@@ -18,6 +18,11 @@ class Member(ValkeyServer):
         with self.client() as admin:
             return bool(admin.info("replication")["role"] == "slave")
 
+    def has_settled(self) -> bool:
+        """Whether no failover is under way, in which it takes no other order."""
+        with self.client() as admin:
+            return bool(admin.info("replication")["master_failover_state"] == "no-failover")
+
     def connections(self) -> int:
         """How many of Footfall's connections lead here."""
         with self.client() as admin:
@@ -50,6 +55,7 @@ class Pair:
             wait_until(lambda: admin.info("replication")["connected_slaves"] == 1)
             admin.execute_command("FAILOVER", "TO", "127.0.0.1", self.replica.port)
         wait_until(self.primary.is_replica)
+        wait_until(self.primary.has_settled)
         self.primary, self.replica = self.replica, self.primary
 
     def lose(self) -> None:
