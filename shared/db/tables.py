@@ -122,11 +122,11 @@ def value_key() -> Column[bytes]:
     return Column("value_key", KeyBytes(VALUE_KEY_BYTES), primary_key=True)
 
 
-# One row a site. Whoever writes a site's rollups locks it first; see worker/counting/rollups.py.
+# One row a site. Who takes numbers for its users locks it; see worker/counting/users.py.
 sites = rollup(
     "sites",
     site_key(),
-    # How many numbers of `users` are taken: 0 up to this, without a gap.
+    # How many numbers of `users` are taken: 0 up to this, some of them by nobody.
     Column("users", BigInteger, nullable=False),
     Column("first_event", BigInteger, nullable=False),
     Column("last_event", BigInteger, nullable=False),
@@ -193,7 +193,7 @@ users_by_hour = users_by("hour")
 users_by_day = users_by("day")
 users_by_week = users_by("week")
 
-# Who was there, as batches bring it: one row a batch, site and hour, until it is compacted.
+# Who was there, as batches of earlier versions brought it, until it is compacted.
 recent_users = Table(
     "recent_users",
     metadata,
@@ -202,6 +202,38 @@ recent_users = Table(
     Column("batch_id", ExactText(32), primary_key=True),
     Column("sets", LongBytes, nullable=False),
 )
+
+# What batches have stored and no rollup knows yet: one row a batch, site and hour (or some more,
+# where it is too long for one), until it is merged; see shared/counts/pending.py.
+pending_counts = Table(
+    "pending_counts",
+    metadata,
+    site_key(),
+    bucket_key(),
+    Column("batch_id", ExactText(32), primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("views", BigInteger, nullable=False),
+    Column("first_event", BigInteger, nullable=False),
+    Column("last_event", BigInteger, nullable=False),
+    # When, in ms of the worker's clock.
+    Column("stored_at", BigInteger, nullable=False),
+    Column("data", LongBytes, nullable=False),
+    # Serves: all that asks how many there are, of a site or of all, without reading `data`.
+    Index(
+        "ix_pending_counts",
+        "site_id",
+        "bucket",
+        "events",
+        "views",
+        "first_event",
+        "last_event",
+        "stored_at",
+    ),
+)
+
+# Whoever merges, rebuilds or deletes what is counted of a site locks its row here first, so that one
+# does so at a time. Batches do not: they only append.
+site_locks = rollup("site_locks", site_key())
 
 # Which events of a site's past are in `segment_columns`; see shared/counts/segments.py.
 segments = rollup(

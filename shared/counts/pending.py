@@ -1,0 +1,95 @@
+"""What a batch has stored and no rollup knows yet: its events of one site and hour, in columns.
+
+A batch only appends: a row of `pending_counts` for each site and hour of its events, in the
+transaction that stores these. Merging takes such rows away in the transaction that counts them in
+the rollups. So at any moment an event is counted by the one or the other, and answers add the two.
+
+`data` holds, by name, what the rollups tell apart: TIME, in ms since `bucket`; USER, the number plus
+one, 0 for nobody; the type; and each dimension that is rolled up, where any of the events has a
+value. `events`, `views` (of them, those of PAGE_VIEW), and the first and the last moment stand
+beside it, so that they can be asked for without reading it.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from shared.counts.rollups import ROLLED_UP
+from shared.counts.segments import SIZES, TIME, USER, Column, empty_column
+from shared.fields import EVENT_TYPE
+
+# The names of those that hold texts.
+TEXTS = (EVENT_TYPE, *ROLLED_UP)
+
+# The different texts (none in columns of numbers), how many bytes a number has, and the number of
+# each event: of its text, where there are texts.
+Encoded = tuple[list[str | None], int, bytes]
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(dict[str, Encoded]).decode
+
+
+class Pending(NamedTuple):
+    """Events of one hour, which begins at `bucket` (ms)."""
+
+    bucket: int
+    events: int
+    columns: dict[str, Encoded]
+
+    def column(self, name: str) -> Column:
+        """Raises ValueError where the bytes are no column."""
+        encoded = self.columns.get(name)
+        if encoded is None:
+            return empty_column(self.events)
+        texts, size, numbers = encoded
+        return Column(texts, np.frombuffer(numbers, f"<u{size}"))
+
+
+def read_pending(bucket: int, events: int, data: bytes) -> Pending:
+    """Raises ValueError where the bytes are not what they should be."""
+    try:
+        columns = decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    if any(len(numbers) != events * size for _, size, numbers in columns.values()):
+        raise ValueError("it has another number of events")
+    return Pending(bucket, events, columns)
+
+
+def encode_texts(values: Collection[str | None]) -> Encoded | None:
+    """The column of these; None where nobody has a value."""
+    codes: dict[str | None, int] = {}
+    numbers = [codes.setdefault(value, len(codes)) for value in values]
+    if len(codes) == 1 and None in codes:
+        return None
+    return list(codes), *encode_numbers(numbers, len(codes))
+
+
+def encode_numbers(numbers: Iterable[int], above: int) -> tuple[int, bytes]:
+    """How many bytes each takes, where all are below `above`, and all of them."""
+    numbers = list(numbers)
+    if above <= 256:
+        return 1, bytes(numbers)
+    size = next(size for size in SIZES if above - 1 <= np.iinfo(size).max)
+    return size.itemsize, np.array(numbers, size).tobytes()
+
+
+def encode_pending(
+    offsets: Collection[int],
+    users: Collection[int | None],
+    texts: Iterable[tuple[str, Collection[str | None]]],
+) -> bytes:
+    """What `pending_counts.data` holds: events by their ms since the bucket began, the numbers of
+    their users, and their values of columns of TEXTS."""
+    columns: dict[str, Encoded] = {TIME: ([], *encode_numbers(offsets, max(offsets) + 1))}
+    known = [0 if number is None else number + 1 for number in users]
+    highest = max(known)
+    if highest:
+        columns[USER] = ([], *encode_numbers(known, highest + 1))
+    for name, values in texts:
+        encoded = encode_texts(values)
+        if encoded is not None:
+            columns[name] = encoded
+    return encode(columns)
