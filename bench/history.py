@@ -9,10 +9,11 @@ from sqlalchemy import Engine
 
 from shared.clock import DAY_MS
 from shared.event import PAGE_VIEW, Event
-from worker.batch.commit import count_rows
+from worker.batch.commit import Opened, count_rows, users_of
 from worker.batch.insert import insert_rows, row_from
+from worker.counting.users import UserNumbers
 from worker.stopping import StopFlag
-from worker.upkeep.compaction import compact
+from worker.upkeep.merging import Merger
 from worker.upkeep.segments import GRACE_MS, build_segments
 
 SITE = "bench.example"
@@ -85,12 +86,15 @@ def make_days(history: History) -> Iterator[list[Event]]:
 
 def write_history(engine: Engine, reader: Engine, history: History) -> None:
     """Store it as batches are stored, only larger ones, and do the periodic work."""
+    numbers, merger = UserNumbers(engine), Merger(engine, StopFlag())
     for day, events in enumerate(make_days(history)):
         for first in range(0, len(events), BATCH_ROWS):
-            some = [row_from(event) for event in events[first : first + BATCH_ROWS]]
+            batch = events[first : first + BATCH_ROWS]
+            opened = Opened(f"{day}-{first}", batch, 0, [], numbers.of(users_of(batch)))
+            rows = [row_from(event) for event in batch]
             with engine.begin() as connection:
-                insert_rows(connection, some)
-                count_rows(connection, f"{day}-{first}", some, burst_limit=0, now=0)
-        compact(engine)
+                insert_rows(connection, rows)
+                count_rows(connection, opened, rows, burst_limit=0, now=0)
+        merger.merge_all()
     while not build_segments(reader, engine, history.last_day + DAY_MS + GRACE_MS, StopFlag()):
         pass

@@ -4,13 +4,13 @@ A batch only appends: a row of `pending_counts` for each site and hour of its ev
 transaction that stores these. Merging takes such rows away in the transaction that counts them in
 the rollups. So at any moment an event is counted by the one or the other, and answers add the two.
 
-`data` holds, by name, what the rollups tell apart: TIME, in ms since `bucket`; USER, the number plus
-one, 0 for nobody; the type; and each dimension that is rolled up, where any of the events has a
-value. `events`, `views` (of them, those of PAGE_VIEW), and the first and the last moment stand
+`data` holds, by name, what the rollups tell apart: TIME, in ms since `bucket`; USER, the number
+plus one, 0 for nobody; the type; and each dimension that is rolled up, where any of the events has
+a value. `events`, `views` (of them, those of PAGE_VIEW), and the first and the last moment stand
 beside it, so that they can be asked for without reading it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -38,8 +38,22 @@ class Pending(NamedTuple):
     events: int
     columns: dict[str, Encoded]
 
+    def numbers(self, name: str) -> Sequence[int]:
+        """Of each event, of a column of numbers."""
+        if name not in self.columns:
+            return bytes(self.events)
+        _, size, numbers = self.columns[name]
+        return numbers_in(size, numbers)
+
+    def texts(self, name: str) -> list[str | None]:
+        """Of each event, of a column of texts."""
+        if name not in self.columns:
+            return [None] * self.events
+        texts = self.columns[name][0]
+        return [texts[number] for number in self.numbers(name)]
+
     def column(self, name: str) -> Column:
-        """Raises ValueError where the bytes are no column."""
+        """For counting with numpy."""
         encoded = self.columns.get(name)
         if encoded is None:
             return empty_column(self.events)
@@ -53,9 +67,16 @@ def read_pending(bucket: int, events: int, data: bytes) -> Pending:
         columns = decode(data)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from error
-    if any(len(numbers) != events * size for _, size, numbers in columns.values()):
-        raise ValueError("it has another number of events")
+    for name, (texts, size, numbers) in columns.items():
+        if len(numbers) != events * size or size not in {1, 2, 4, 8}:
+            raise ValueError(f"its {name} has another number of events")
+        if name in TEXTS and max(numbers_in(size, numbers)) >= len(texts):
+            raise ValueError(f"its {name} has a number without a text")
     return Pending(bucket, events, columns)
+
+
+def numbers_in(size: int, numbers: bytes) -> Sequence[int]:
+    return numbers if size == 1 else np.frombuffer(numbers, f"<u{size}").tolist()
 
 
 def encode_texts(values: Collection[str | None]) -> Encoded | None:

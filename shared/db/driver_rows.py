@@ -30,10 +30,13 @@ Key = tuple[Any, ...]
 CHUNK_KEYS = 250
 
 
-def insert_tuples(connection: Connection, statement: Insert, rows: Sequence[Sequence[Any]]) -> None:
-    """Execute an INSERT of all columns for rows in the order of the table's columns."""
-    if rows:
-        connection.exec_driver_sql(driver_sql(connection.dialect, statement), list(rows))
+def insert_tuples(connection: Connection, statement: Insert, rows: Sequence[Sequence[Any]]) -> int:
+    """Execute an INSERT of all columns for rows in the order of the table's columns; returns how
+    many it affected."""
+    if not rows:
+        return 0
+    sql = driver_sql(connection.dialect, statement)
+    return connection.exec_driver_sql(sql, list(rows)).rowcount
 
 
 def fetch_by_keys(
@@ -42,10 +45,12 @@ def fetch_by_keys(
     key: Columns,
     wanted: Sequence[Key],
     label: str,
+    *,
+    for_update: bool = False,
 ) -> Iterator[tuple[Any, ...]]:
-    """The columns of the rows whose key is one of `wanted`. `label` names the caller, as a comment
-    does in SQL."""
-    sql = select_sql(connection.dialect, columns, key, label)
+    """The columns of the rows whose key is one of `wanted`, locked if they are to be updated.
+    `label` names the caller, as a comment does in SQL."""
+    sql = select_sql(connection.dialect, columns, key, label, for_update)
     read = reader_of(connection.dialect, columns)
     for parameters in chunks(wanted):
         yield from read(connection.exec_driver_sql(sql, parameters))
@@ -94,9 +99,11 @@ def read_texts(
 
 
 @lru_cache(maxsize=32)
-def select_sql(dialect: Dialect, columns: Columns, key: Columns, label: str) -> str:
+def select_sql(
+    dialect: Dialect, columns: Columns, key: Columns, label: str, for_update: bool
+) -> str:
     statement = select(*columns).prefix_with(label).where(is_one_of_many(dialect, key))
-    return driver_sql(dialect, statement)
+    return driver_sql(dialect, statement.with_for_update() if for_update else statement)
 
 
 @lru_cache(maxsize=32)

@@ -231,8 +231,8 @@ pending_counts = Table(
     ),
 )
 
-# Whoever merges, rebuilds or deletes what is counted of a site locks its row here first, so that one
-# does so at a time. Batches do not: they only append.
+# Whoever merges, rebuilds or deletes what is counted of a site locks its row here first, so that
+# one does so at a time. Batches do not: they only append.
 site_locks = rollup("site_locks", site_key())
 
 # Which events of a site's past are in `segment_columns`; see shared/counts/segments.py.

@@ -8,7 +8,7 @@ may be killed at any line and run again.
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -23,6 +23,7 @@ from shared.fields import MAX_EVENT_ID, MAX_NAME
 from shared.outcomes import DropReason, Outcome
 from shared.queue.event_queue import Batch
 from worker.batch.insert import (
+    PLACES,
     ROW_NAMES,
     Inserted,
     Row,
@@ -33,7 +34,9 @@ from worker.batch.insert import (
 )
 from worker.batch.parking import DeadEvent, park
 from worker.counting.bursts import delete_rows, find_excess
-from worker.counting.rollups import Columns, lock_sites, numbers_of_rows, raise_rollups
+from worker.counting.columns import Columns
+from worker.counting.pending import append_pending, take_back
+from worker.counting.users import Numbers, User, UserNumbers
 from worker.enrich.bots import BotRule, without_crawlers
 
 Counts = Counter[tuple[Outcome, str]]
@@ -46,22 +49,32 @@ class AlreadyCommitted(Exception):
 
 
 class Opened(NamedTuple):
-    """A batch, read: its events, those of crawlers, and what in it is no event."""
+    """A batch, read: its events, those of crawlers, and what in it is no event; and the numbers of
+    its users."""
 
     id: str
     arrived: list[Event]
     crawled: int
     unreadable: list[DeadEvent]
+    numbers: Numbers
 
 
-def commit_batch(engine: Engine, batch: Batch, now: int, rule: BotRule = KEEP_ALL) -> Counts:
-    """Store a batch; returns how many of its events came to which outcome. `now` is in ms.
+def commit_batch(
+    engine: Engine,
+    batch: Batch,
+    now: int,
+    rule: BotRule = KEEP_ALL,
+    numbers: UserNumbers | None = None,
+) -> Counts:
+    """Store a batch; returns how many of its events came to which outcome. `now` is in ms;
+    `numbers` are what this process has taken of them.
 
     Raises AlreadyCommitted, BatchHalted, or Unavailable where a retry may succeed.
     """
     readable, unreadable = decoded(batch.payloads)
     arrived = without_crawlers(readable, rule)
-    opened = Opened(batch.id, arrived, len(readable) - len(arrived), unreadable)
+    numbered = (numbers or UserNumbers(engine)).of(users_of(arrived))
+    opened = Opened(batch.id, arrived, len(readable) - len(arrived), unreadable, numbered)
     try:
         return write_batch(engine, opened, now, rule, insert_all)
     except (KnownKey, PoisonEvent):
@@ -96,7 +109,7 @@ def write_batch(
     insert: Callable[[Connection, list[Event], int], Inserted],
 ) -> Counts:
     """The transaction."""
-    batch_id, arrived, crawled, unreadable = opened
+    batch_id, arrived, crawled, unreadable, _ = opened
     if len(unreadable) > most_dead(len(arrived) + crawled + len(unreadable)):
         raise BatchHalted(f"{len(unreadable)} events of one batch cannot be read")
     with translated_errors(), engine.begin() as connection:
@@ -105,7 +118,7 @@ def write_batch(
         inserted = insert(connection, sorted(new, key=primary_key), len(unreadable))
         dead = unreadable + inserted.dead
         park(connection, batch_id, dead, now)
-        stored = count_rows(connection, batch_id, inserted.stored, rule.burst_limit, now)
+        stored = count_rows(connection, opened, inserted.stored, rule.burst_limit, now)
         counts: Counts = Counter()
         counts[Outcome.STORED, ""] = stored
         counts[Outcome.DUPLICATE, ""] = len(arrived) - len(new) + inserted.duplicates
@@ -116,26 +129,47 @@ def write_batch(
     return counts
 
 
+def users_of(arrived: list[Event]) -> set[User]:
+    """Whose events these are. One whose name is too long for its column would be cut without a
+    word; left alone, it makes its event a dead letter."""
+    return {
+        (event.site_id, event.user_id)
+        for event in arrived
+        if event.user_id is not None
+        and len(event.user_id) <= MAX_NAME
+        and len(event.site_id) <= MAX_NAME
+    }
+
+
 def count_rows(
-    connection: Connection, batch_id: str, rows: list[Row], burst_limit: int, now: int
+    connection: Connection, opened: Opened, rows: list[Row], burst_limit: int, now: int
 ) -> int:
-    """Raise the rollups by the rows inserted, save those that are too many of a burst: these are
-    deleted again. Returns how many stay."""
+    """Append the rows inserted to what is to be merged, save those that are too many of a burst:
+    these are deleted again. Returns how many stay."""
     if not rows:
         return 0
-    columns = Columns(rows, ROW_NAMES)
-    lock_sites(connection, set(columns.site_ids))
-    numbers = numbers_of_rows(connection, columns)
+    columns, numbers = counted_columns(rows, opened.numbers)
+    keys = append_pending(connection, opened.id, columns, numbers, now)
     excess = find_excess(connection, columns, numbers, burst_limit, now) if burst_limit else []
     if excess:
         delete_rows(connection, [rows[index] for index in excess])
+        take_back(connection, keys)
         kept = sorted(set(range(len(rows))).difference(excess))
-        if not kept:
-            return 0
-        columns = Columns([rows[index] for index in kept], ROW_NAMES)
-        numbers = [numbers[index] for index in kept]
-    raise_rollups(connection, batch_id, columns, numbers)
+        if kept:
+            columns, numbers = counted_columns([rows[index] for index in kept], opened.numbers)
+            append_pending(connection, opened.id, columns, numbers, now)
     return len(rows) - len(excess)
+
+
+def counted_columns(rows: list[Row], known: Numbers) -> tuple[Columns, list[int | None]]:
+    """Rows in columns, and the number of each row's user; None where it has none."""
+    columns = Columns.of_rows(rows, ROW_NAMES)
+    user = PLACES["user_id"]
+    of: list[Any] = [row[user] for row in rows]
+    return columns, [
+        None if user_id is None else known[site_id, user_id]
+        for site_id, user_id in zip(columns.site_ids, of, strict=True)
+    ]
 
 
 def enter_ledger(connection: Connection, batch_id: str, now: int) -> None:

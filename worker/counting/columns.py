@@ -1,7 +1,8 @@
-"""Events turned from rows into columns, which is how they are counted fast."""
+"""Events in columns, which is how they are counted fast."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from shared.clock import HOUR_MS
 from shared.counts.rollups import ROLLED_UP
@@ -9,22 +10,30 @@ from shared.counts.rollups import ROLLED_UP
 Row = Sequence[Any]
 
 
+@dataclass
 class Columns:
-    """Events as rows, at least one, turned into columns.
+    """Events, at least one, column by column; of dimensions those that are rolled up and of which
+    any event has a value."""
 
-    `names` say what a row holds; of two with one name the later is meant.
-    """
+    site_ids: Sequence[str]
+    timestamps: Sequence[int]
+    event_types: Sequence[str]
+    of_dimension: Mapping[str, Sequence[str | None]]
 
-    def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row], names: Sequence[str]) -> Self:
+        """`names` say what a row holds; of two with one name the later is meant."""
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-        self.site_ids: tuple[str, ...] = columns["site_id"]
-        self.timestamps: tuple[int, ...] = columns["timestamp"]
-        self.event_types: tuple[str, ...] = columns["event_type"]
-        self.user_ids: tuple[str | None, ...] = columns["user_id"]
+        return cls(
+            columns["site_id"],
+            columns["timestamp"],
+            columns["event_type"],
+            {
+                name: values
+                for name, column in ROLLED_UP.items()
+                if (values := columns[column.name]).count(None) < len(values)
+            },
+        )
+
+    def __post_init__(self) -> None:
         self.hours = [timestamp - timestamp % HOUR_MS for timestamp in self.timestamps]
-        # Each dimension that is rolled up and of which any row has a value.
-        self.of_dimension: dict[str, tuple[str | None, ...]] = {
-            name: values
-            for name, column in ROLLED_UP.items()
-            if (values := columns[column.name]).count(None) < len(values)
-        }

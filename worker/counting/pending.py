@@ -1,5 +1,8 @@
-"""Appending what a batch stored to what is to be merged into the rollups: no row of another batch is
-touched, so batches of one site do not wait for each other. See shared/counts/pending.py."""
+"""Appending what a batch stored to what is to be merged into the rollups.
+
+No row of another batch is touched, so batches of one site do not wait for each other. See
+shared/counts/pending.py.
+"""
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
@@ -8,16 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared.clock import HOUR_MS
 from shared.counts.pending import encode_pending
 from shared.db.dialects import dialect_of
-from shared.db.driver_rows import insert_tuples
+from shared.db.driver_rows import delete_by_keys, insert_tuples
 from shared.db.tables import pending_counts
 from shared.event import PAGE_VIEW
 from shared.fields import EVENT_TYPE
 from worker.counting.columns import Columns
 
 LABEL = "/* worker.pending */"
+
+KEY_COLUMNS = (pending_counts.c.site_id, pending_counts.c.bucket, pending_counts.c.batch_id)
+Key = tuple[Any, ...]
 
 # Of a batch's events, those from the first up to the second.
 Slice = tuple[int, int]
@@ -29,9 +34,9 @@ def append_pending(
     columns: Columns,
     numbers: Sequence[int | None],
     now: int,
-) -> None:
+) -> list[Key]:
     """Append events that this transaction has inserted, in the order of their key, with the numbers
-    of their users. `now` is in ms."""
+    of their users; returns the keys of the rows. `now` is in ms."""
     most_bytes = dialect_of(connection).max_value_bytes
     rows = [
         row
@@ -39,6 +44,11 @@ def append_pending(
         for row in rows_of(batch_id, columns, numbers, part, now, most_bytes)
     ]
     insert_tuples(connection, pending_counts.insert().prefix_with(LABEL), rows)
+    return [row[:3] for row in rows]
+
+
+def take_back(connection: Connection, keys: Sequence[Key]) -> None:
+    delete_by_keys(connection, pending_counts, KEY_COLUMNS, keys, LABEL)
 
 
 def slices(columns: Columns) -> Iterator[Slice]:
@@ -83,9 +93,7 @@ def rows_of(
         number += 1
 
 
-def encode_slice(
-    columns: Columns, numbers: Sequence[int | None], start: int, end: int
-) -> bytes:
+def encode_slice(columns: Columns, numbers: Sequence[int | None], start: int, end: int) -> bytes:
     bucket = columns.hours[start]
     return encode_pending(
         [moment - bucket for moment in columns.timestamps[start:end]],

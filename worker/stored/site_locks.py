@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from shared.db.dialects import insert_ignoring_known
-from shared.db.tables import site_locks
+from shared.db.tables import site_locks, sites
 
 LABEL = "/* worker.site_locks */"
 # Of one statement. From a thousand on, MariaDB no longer seeks each.
@@ -34,3 +34,12 @@ def take_locks(connection: Connection, site_ids: Iterable[str]) -> None:
             statement = insert_ignoring_known(connection, site_locks).prefix_with(LABEL)
             connection.execute(statement, new)
             connection.scalars(locked).all()
+
+
+def lock_rows(connection: Connection, site_ids: Iterable[str]) -> None:
+    """Lock the rows in `sites`, of sites that have one, in order."""
+    ordered = sorted(site_ids)
+    for first in range(0, len(ordered), CHUNK_SITES):
+        some = sites.c.site_id.in_(ordered[first : first + CHUNK_SITES])
+        locked = select(sites.c.site_id).prefix_with(LABEL).where(some)
+        connection.execute(locked.order_by(sites.c.site_id).with_for_update()).all()

@@ -1,4 +1,5 @@
-"""Compaction: what batches left in `recent_users` moves into bitmaps, by value and hour, day, week.
+"""Compaction: what batches of earlier versions left in `recent_users` moves into bitmaps, by value
+and hour, day, week.
 
 A union with the same users again changes nothing, so a day is never closed: events that come late
 land in `recent_users` too, and join their day when they are compacted. Readers add the two.
@@ -9,21 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from pyroaring import BitMap
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Table, and_, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, and_, select
 
-from shared.counts.rollups import LEVELS, bucket_start
 from shared.counts.user_sets import decode_sets
 from shared.db.database import translated_errors
-from shared.db.dialects import insert_replacing
-from shared.db.driver_rows import delete_by_keys, fetch_by_keys
+from shared.db.driver_rows import delete_by_keys
 from shared.db.tables import recent_users, sites
-from worker.stored.bitmaps import Cell, insert_bitmaps
+from worker.counting.members import Sets, raise_users
 from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
 
 # Of `recent_users`, in one transaction: SQLite's writers wait for it.
 CHUNK_ROWS = 100
-CHUNK_CELLS = 500
 LABEL = "/* worker.compact */"
 
 WORK = "compaction"
@@ -87,7 +84,7 @@ def compact_rows(engine: Engine, which: ColumnElement[bool] | None = None) -> in
         with translated_errors(), engine.begin() as connection:
             rows = fetch_oldest(connection, lock_sites(connection, which), which)
             if rows:
-                merge(connection, rows)
+                raise_users(connection, sets_in(rows))
                 forget(connection, rows)
         compacted += len(rows)
         if len(rows) < CHUNK_ROWS:
@@ -119,44 +116,15 @@ def fetch_oldest(
     return connection.execute(oldest if which is None else oldest.where(which)).all()
 
 
+def sets_in(rows: Iterable[Row[*tuple[Any, ...]]]) -> Sets:
+    sets: Sets = defaultdict(dict)
+    for row in rows:
+        of_hour = sets[row.site_id, row.bucket]
+        for of_value, users in decode_sets(row.sets).items():
+            of_hour[of_value] = of_hour[of_value] | users if of_value in of_hour else users
+    return sets
+
+
 def forget(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
     keys = [(row.site_id, row.bucket, row.batch_id) for row in rows]
     delete_by_keys(connection, recent_users, tuple(recent_users.primary_key), keys, LABEL)
-
-
-def merge(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
-    merged: dict[Cell, BitMap] = defaultdict(BitMap)
-    for row in rows:
-        for (dimension, key), users in decode_sets(row.sets).items():
-            merged[row.site_id, dimension, key, row.bucket] |= users
-    for level in LEVELS:
-        cells: dict[Cell, BitMap] = defaultdict(BitMap)
-        for (site_id, dimension, key, hour), users in merged.items():
-            cells[site_id, dimension, key, bucket_start(hour, level.bucket_ms)] |= users
-        add_users(connection, level.users, cells)
-
-
-def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -> None:
-    """Raise bitmaps by `cells`."""
-    ordered = sorted(cells)
-    for first in range(0, len(ordered), CHUNK_CELLS):
-        chunk = ordered[first : first + CHUNK_CELLS]
-        known = fetch_bitmaps(connection, table, chunk)
-        changed = [
-            (cell, users)
-            for cell in chunk
-            if (users := cells[cell] | known.get(cell, BitMap())) != known.get(cell)
-        ]
-        write_bitmaps(connection, table, changed)
-
-
-def fetch_bitmaps(connection: Connection, table: Table, cells: list[Cell]) -> dict[Cell, BitMap]:
-    known = fetch_by_keys(connection, tuple(table.c), tuple(table.primary_key), cells, LABEL)
-    return {(cell[0], cell[1], cell[2], cell[3]): BitMap.deserialize(bits) for *cell, bits in known}
-
-
-def write_bitmaps(
-    connection: Connection, table: Table, changed: Iterable[tuple[Cell, BitMap]]
-) -> None:
-    statement = insert_replacing(connection, table, table.c.bitmap)
-    insert_bitmaps(connection, statement.prefix_with(LABEL), changed)

@@ -24,9 +24,10 @@ from shared.db.database import KnownKey, translated_errors
 from shared.db.driver_rows import insert_tuples
 from shared.db.tables import dimension_values, events, recent_users, users
 from shared.errors import Unavailable
+from worker.counting.columns import Columns
+from worker.counting.members import CHUNK_CELLS
 from worker.counting.rollups import (
     Cells,
-    Columns,
     Counted,
     add_values,
     counted_by,
@@ -38,7 +39,7 @@ from worker.counting.rollups import (
 from worker.counting.users import numbers_of
 from worker.stored.bitmaps import Cell, insert_bitmaps
 from worker.stored.extent import Covered, Days, fetch_pruned_before, rows_between, week_of
-from worker.stored.key_order import pages
+from worker.stored.key_order import Rows, pages
 from worker.stored.segment_rows import void_segments
 from worker.stored.site_rows import (
     FIRST_OF_NONE,
@@ -49,7 +50,6 @@ from worker.stored.site_rows import (
     settle_site,
     widen_site,
 )
-from worker.upkeep.compaction import CHUNK_CELLS
 
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 COUNTED_COLUMNS = (
@@ -158,18 +158,14 @@ def count_day(connection: Connection, site_id: str, day: int, tally: Tally) -> N
         .where(events.c.site_id == site_id, events.c.timestamp < day + DAY_MS)
     )
     for page in pages(connection, statement, EVENT_KEY, start=day):
-        columns = Columns(page, COUNTED_NAMES)
-        tally.add(columns, numbers_in(connection, columns, [row.number for row in page]))
+        columns = Columns.of_rows(page, COUNTED_NAMES)
+        tally.add(columns, numbers_in(connection, page))
 
 
-def numbers_in(
-    connection: Connection, columns: Columns, known: list[int | None]
-) -> list[int | None]:
+def numbers_in(connection: Connection, page: Rows) -> list[int | None]:
     """The number of each row's user. Those who have none yet get one."""
-    rows = list(zip(columns.site_ids, columns.user_ids, known, strict=True))
+    rows = [(row.site_id, row.user_id, row.number) for row in page]
     new = {(site, user) for site, user, number in rows if number is None and user is not None}
-    if not new:
-        return known
     given = numbers_of(connection, new)
     return [
         given[site, user] if number is None and user is not None else number

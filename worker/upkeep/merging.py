@@ -1,0 +1,208 @@
+"""Merging: what batches appended to `pending_counts` is counted in the rollups, many at once.
+
+An event of a small site raises some 30 counters, and with few events to a batch nothing adds up; of
+what many batches brought, most falls into the same. Killed at any line, it counts nothing twice:
+rows leave in the transaction in which they are counted. Answers add what is not merged yet.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, select
+
+from shared.clock import iso_from_ms
+from shared.counts.pending import TEXTS, Pending, read_pending
+from shared.counts.segments import TIME, USER
+from shared.db.database import translated_errors
+from shared.db.driver_rows import delete_by_keys, fetch_by_keys
+from shared.db.tables import pending_counts, recent_users
+from shared.fields import EVENT_TYPE
+from worker.counting.columns import Columns
+from worker.counting.rollups import raise_rollups
+from worker.stopping import StopFlag
+from worker.stored.site_locks import CHUNK_SITES, lock_rows, take_locks
+from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
+
+# Of one transaction: SQLite's writers wait for it, and so do users' numbers at its end.
+MERGE_EVENTS = 20_000
+MERGE_ROWS = 2_000
+# A site is merged once it has so many events, or its oldest waited so long: what small sites bring
+# meanwhile falls into the same counters. Answers read it from `pending_counts` until then.
+SITE_EVENTS = 5_000
+WAIT_MS = 20_000
+# For so long after they were last seen at work, workers of earlier versions may be there.
+OLDER_SECONDS = 900.0
+
+LABEL = "/* worker.merge */"
+WORK = "merging"
+
+Key = tuple[Any, ...]
+KEY_COLUMNS = tuple(pending_counts.primary_key)
+ROW_COLUMNS = (*KEY_COLUMNS, pending_counts.c.events, pending_counts.c.data)
+
+
+class Waiting(NamedTuple):
+    """What of a site is not merged; moments are in ms of the workers' clocks."""
+
+    site_id: str
+    events: int
+    oldest: int
+    newest: int
+
+
+@dataclass
+class Merger:
+    """Merges what is due, a round at a time."""
+
+    engine: Engine
+    stopping: StopFlag
+    faults: Faults = field(default_factory=lambda: Faults(WORK))
+    # When the last batch was stored that the round before saw.
+    newest: int = -1
+    # When (monotonic) rows of an earlier version were last seen; see `take_all_locks`.
+    older_at: float = -OLDER_SECONDS
+
+    def merge_due(self, now: int, *, is_idle: bool = True) -> int:
+        """Merge the sites that are due: all of them if no batch came since the last round and none
+        is under way (`is_idle`). Returns how many events that were. `now` is in ms. Raises
+        Unavailable."""
+        waiting = fetch_waiting(self.engine)
+        newest = max((site.newest for site in waiting), default=-1)
+        is_quiet = is_idle and newest == self.newest
+        self.newest = newest
+        due = [
+            site.site_id
+            for site in waiting
+            if is_quiet or site.events >= SITE_EVENTS or now - site.oldest >= WAIT_MS
+        ]
+        return self.merge_sites(due)
+
+    def merge_all(self) -> int:
+        """Merge what there is."""
+        return self.merge_sites([site.site_id for site in fetch_waiting(self.engine)])
+
+    def merge_sites(self, site_ids: Sequence[str]) -> int:
+        """Merge what these sites have now. Where that fails for what one site has, each is merged
+        by itself."""
+        merged = 0
+        with own_fault(self.engine, to_be_narrowed):
+            merged = self.merge_together(site_ids)
+            self.faults.end()
+            return merged
+        for site_id in site_ids:
+            with own_fault(self.engine, partial(self.faults.note, site_id)):
+                merged += self.merge_together([site_id])
+        self.faults.end()
+        return merged
+
+    def merge_together(self, site_ids: Sequence[str]) -> int:
+        merged = 0
+        self.look_for_older()
+        for keys in portions(fetch_keys(self.engine, site_ids)):
+            if self.stopping.is_set():
+                break
+            merged += self.merge_rows(keys)
+        return merged
+
+    def merge_rows(self, keys: Sequence[Key]) -> int:
+        """The transaction. What somebody else has merged is gone by then."""
+        with translated_errors(), self.engine.begin() as connection:
+            self.take_all_locks(connection, {key[0] for key in keys})
+            rows = fetch_by_keys(connection, ROW_COLUMNS, KEY_COLUMNS, keys, LABEL)
+            readable = sorted(self.readable(rows), key=itemgetter(0))
+            if not readable:
+                return 0
+            columns, numbers = columns_of(readable)
+            raise_rollups(connection, columns, numbers)
+            merged = [key for key, _ in readable]
+            delete_by_keys(connection, pending_counts, KEY_COLUMNS, merged, LABEL)
+        return len(columns.site_ids)
+
+    def readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Key, Pending]]:
+        """Rows that are what they should be; the others wait for `footfall rebuild-rollups`."""
+        for *key, events, data in rows:
+            try:
+                yield tuple(key), read_pending(key[1], events, data)
+            except ValueError as error:
+                at = f"{iso_from_ms(key[1])}, of batch {key[2]}"
+                self.faults.note(key[0], ValueError(f"pending_counts, {at}: {error}"))
+
+    def look_for_older(self) -> None:
+        one = select(recent_users.c.bucket).limit(1).prefix_with(LABEL)
+        with translated_errors(), self.engine.begin() as connection:
+            if connection.execute(one).first() is not None:
+                self.older_at = time.monotonic()
+
+    def take_all_locks(self, connection: Connection, site_ids: Collection[str]) -> None:
+        """Lock the sites. Processes of earlier versions know another lock, the row in `sites`, for
+        which batches wait that number users: it is taken only while there are such processes."""
+        take_locks(connection, site_ids)
+        if time.monotonic() - self.older_at < OLDER_SECONDS:
+            lock_rows(connection, site_ids)
+
+
+def fetch_waiting(engine: Engine) -> list[Waiting]:
+    """The sites of which anything is not merged, in order."""
+    at = pending_counts.c.stored_at
+    statement = (
+        select(
+            pending_counts.c.site_id,
+            func.sum(pending_counts.c.events),
+            func.min(at),
+            func.max(at),
+        )
+        .group_by(pending_counts.c.site_id)
+        .order_by(pending_counts.c.site_id)
+        .prefix_with(LABEL)
+    )
+    with translated_errors(), engine.begin() as connection:
+        return [Waiting(*row) for row in connection.execute(statement)]
+
+
+def fetch_keys(engine: Engine, site_ids: Sequence[str]) -> list[tuple[Key, int]]:
+    """The keys of what these sites have, in order, and how many events each row brings."""
+    found: list[tuple[Key, int]] = []
+    with translated_errors(), engine.begin() as connection:
+        for first in range(0, len(site_ids), CHUNK_SITES):
+            statement = (
+                select(*KEY_COLUMNS, pending_counts.c.events)
+                .where(pending_counts.c.site_id.in_(site_ids[first : first + CHUNK_SITES]))
+                .prefix_with(LABEL)
+            )
+            found += [(tuple(key), events) for *key, events in connection.execute(statement)]
+    return sorted(found)
+
+
+def portions(found: Sequence[tuple[Key, int]]) -> Iterator[list[Key]]:
+    """The keys of at most MERGE_EVENTS, or of one row with more."""
+    some: list[Key] = []
+    total = 0
+    for key, events in found:
+        if some and (total + events > MERGE_EVENTS or len(some) >= MERGE_ROWS):
+            yield some
+            some, total = [], 0
+        some.append(key)
+        total += events
+    if some:
+        yield some
+
+
+def columns_of(rows: Sequence[tuple[Key, Pending]]) -> tuple[Columns, list[int | None]]:
+    """The events of rows of any sites, and the numbers of their users."""
+    site_ids: list[str] = []
+    moments: list[int] = []
+    numbers: list[int | None] = []
+    texts: dict[str, list[Any]] = {name: [] for name in TEXTS}
+    for (site_id, bucket, _), pending in rows:
+        site_ids += [site_id] * pending.events
+        moments += [bucket + offset for offset in pending.numbers(TIME)]
+        numbers += [number - 1 if number else None for number in pending.numbers(USER)]
+        for name, values in texts.items():
+            values += pending.texts(name)
+    event_types = texts.pop(EVENT_TYPE)
+    filled = {name: values for name, values in texts.items() if values.count(None) < len(values)}
+    return Columns(site_ids, moments, event_types, filled), numbers
