@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from functools import lru_cache
 
+import redis
 from sqlalchemy import Engine
 
 from shared.clock import now_ms
@@ -27,6 +28,7 @@ from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
 from worker.upkeep import compaction, retention, segments
+from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
 
 log = logging.getLogger(__name__)
@@ -43,14 +45,30 @@ def settings() -> Settings:
 @lru_cache(maxsize=1)
 def runtime() -> Runtime:
     """This process's queue and database connection, made at the first job and kept for the rest."""
-    queue, engine = EventQueue(settings()), writing_engine(settings())
-    return Runtime(queue, engine, StopFlag(), rule_from(settings()))
+    queue, engine, stopping = EventQueue(settings()), writing_engine(settings()), StopFlag()
+    relieve = Merger(engine, stopping).relieve
+    return Runtime(queue, engine, stopping, rule_from(settings()), relieve)
 
 
 @lru_cache(maxsize=1)
 def reader() -> Engine:
     """For what reads much and must keep no writer waiting."""
     return reading_engine(replace(settings(), query_seconds=READER_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def merger() -> Merger:
+    """With a connection of its own: no other work of this process waits for it."""
+    return Merger(writing_engine(settings()), runtime().stopping)
+
+
+def is_idle() -> bool:
+    """Whether no event is under way to the database, as far as can be known."""
+    try:
+        backlog = runtime().queue.snapshot()
+    except redis.RedisError:
+        return True
+    return backlog.queued + backlog.processing == 0
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,8 @@
 """Start the periodic process: `python -m worker.periodic`. One is enough; two do no harm.
 
 RQ's cron scheduler enqueues what is due on a queue of its own, and a worker in the same process
-runs it. Every job here may run twice, or late, without consequence; of one that failed the log
-tells, and the next run does its work.
+runs it; merging what batches append goes on beside that, in a thread. Every job here may run twice,
+or late, without consequence; of one that failed the log tells, and the next run does its work.
 """
 
 import logging
@@ -16,8 +16,9 @@ from rq.job import Job
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
-from worker.jobs import build_segments, compact, forget, prune_events, runtime
+from worker.jobs import build_segments, compact, forget, is_idle, merger, prune_events, runtime
 from worker.run.rq_worker import begin, start_thread, stop_on_signals, work
+from worker.upkeep.merging import merge_for_ever
 
 log = logging.getLogger("periodic")
 
@@ -92,6 +93,7 @@ def main() -> None:
     queue_name = periodic_queue_name(configured)
     scheduler = make_scheduler(runtime().queue.redis, queue_name)
     start_thread(lambda: schedule_for_ever(scheduler))
+    start_thread(lambda: merge_for_ever(merger(), is_idle))
     work(configured, queue_name, runtime().stopping)
 
 

@@ -7,6 +7,7 @@ that to the next sweep.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import redis
@@ -18,6 +19,7 @@ from shared.errors import BatchHalted, Unavailable
 from shared.outcomes import Outcome
 from shared.queue.event_queue import HALT_MS, Batch, EventQueue
 from worker.batch.commit import KEEP_ALL, AlreadyCommitted, commit_batch
+from worker.counting.users import UserNumbers
 from worker.enrich.bots import BotRule
 from worker.run.pace import Pace
 from worker.stopping import StopFlag
@@ -36,7 +38,8 @@ MAX_BACKOFF_SECONDS = 5.0
 @dataclass
 class Runtime:
     """What a worker process has: its queue, its database, whether it was asked to stop, its rule,
-    its pace.
+    its pace, the numbers of users that it has taken. `relieve` is called before each batch, and
+    does what more batches would make too much of.
 
     `held` is the batch in hand: the sweep renews its lease, however long the database takes.
     """
@@ -45,11 +48,14 @@ class Runtime:
     engine: Engine
     stopping: StopFlag
     rule: BotRule = KEEP_ALL
+    relieve: Callable[[], None] = lambda: None
     held: str | None = None
     pace: Pace = field(init=False)
+    numbers: UserNumbers = field(init=False)
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.queue.batch_size, self.queue.largest_batch)
+        self.numbers = UserNumbers(self.engine)
 
 
 def drain(runtime: Runtime) -> None:
@@ -58,6 +64,8 @@ def drain(runtime: Runtime) -> None:
     deadline = time.monotonic() + BUDGET_SECONDS
     idle_rounds = 0
     while not runtime.stopping.is_set() and time.monotonic() < deadline:
+        if not is_relieved(runtime):
+            break
         batch = queue.claim(runtime.pace.most)
         if batch is not None:
             idle_rounds = 0
@@ -82,6 +90,17 @@ def drain(runtime: Runtime) -> None:
         runtime.stopping.wait(PAUSE_SECONDS)
     if not queue.leave():
         queue.wake()
+
+
+def is_relieved(runtime: Runtime) -> bool:
+    """False where the database is away, or has no time for it."""
+    try:
+        runtime.relieve()
+    except Unavailable as error:
+        log.warning("waiting before the next batch: %s", error)
+        runtime.stopping.wait(PAUSE_SECONDS)
+        return False
+    return True
 
 
 def settle(runtime: Runtime, batch: Batch, deadline: float) -> bool:
@@ -119,7 +138,7 @@ def store(runtime: Runtime, batch: Batch) -> None:
     """Commit the batch, then forget it; dying between the two, it is found committed."""
     started = time.monotonic()
     try:
-        counts = commit_batch(runtime.engine, batch, now_ms(), runtime.rule)
+        counts = commit_batch(runtime.engine, batch, now_ms(), runtime.rule, runtime.numbers)
     except AlreadyCommitted:
         log.info("batch %s was stored before", batch.id)
     else:

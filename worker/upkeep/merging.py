@@ -5,8 +5,10 @@ what many batches brought, most falls into the same. Killed at any line, it coun
 rows leave in the transaction in which they are counted. Answers add what is not merged yet.
 """
 
+import logging
+import random
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -14,13 +16,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
-from shared.clock import iso_from_ms
+from shared.clock import iso_from_ms, now_ms
 from shared.counts.pending import TEXTS, Pending, read_pending
 from shared.counts.segments import TIME, USER
 from shared.db.database import translated_errors
 from shared.db.driver_rows import delete_by_keys, fetch_by_keys
 from shared.db.tables import pending_counts, recent_users
+from shared.errors import Unavailable
 from shared.fields import EVENT_TYPE
+from shared.waiting import Reminder
 from worker.counting.columns import Columns
 from worker.counting.rollups import raise_rollups
 from worker.stopping import StopFlag
@@ -34,8 +38,14 @@ MERGE_ROWS = 2_000
 # meanwhile falls into the same counters. Answers read it from `pending_counts` until then.
 SITE_EVENTS = 5_000
 WAIT_MS = 20_000
+# Workers merge before they store what makes more than this: then nobody else does, or too slowly.
+MOST_ROWS = 50_000
+RELIEF_SECONDS = 5.0
+LOOK_SECONDS = 0.5
 # For so long after they were last seen at work, workers of earlier versions may be there.
 OLDER_SECONDS = 900.0
+
+log = logging.getLogger(__name__)
 
 LABEL = "/* worker.merge */"
 WORK = "merging"
@@ -61,10 +71,12 @@ class Merger:
     engine: Engine
     stopping: StopFlag
     faults: Faults = field(default_factory=lambda: Faults(WORK))
+    clock: Callable[[], float] = time.monotonic
     # When the last batch was stored that the round before saw.
     newest: int = -1
-    # When (monotonic) rows of an earlier version were last seen; see `take_all_locks`.
+    # When, by the clock, rows of an earlier version were last seen; see `take_all_locks`.
     older_at: float = -OLDER_SECONDS
+    looked_at: float = -RELIEF_SECONDS
 
     def merge_due(self, now: int, *, is_idle: bool = True) -> int:
         """Merge the sites that are due: all of them if no batch came since the last round and none
@@ -84,6 +96,22 @@ class Merger:
     def merge_all(self) -> int:
         """Merge what there is."""
         return self.merge_sites([site.site_id for site in fetch_waiting(self.engine)])
+
+    def relieve(self) -> None:
+        """For a worker, between two batches: merge for some seconds where far too much waits.
+        Raises Unavailable."""
+        if self.clock() - self.looked_at < RELIEF_SECONDS:
+            return
+        if count_rows(self.engine, MOST_ROWS + 1) > MOST_ROWS:
+            deadline = self.clock() + RELIEF_SECONDS
+            waiting = list(portions(fetch_keys(self.engine)))
+            # Whoever else does the same begins elsewhere.
+            random.shuffle(waiting)
+            for keys in waiting:
+                if self.clock() >= deadline or self.stopping.is_set():
+                    break
+                self.merge_rows(keys)
+        self.looked_at = self.clock()
 
     def merge_sites(self, site_ids: Sequence[str]) -> int:
         """Merge what these sites have now. Where that fails for what one site has, each is merged
@@ -135,13 +163,13 @@ class Merger:
         one = select(recent_users.c.bucket).limit(1).prefix_with(LABEL)
         with translated_errors(), self.engine.begin() as connection:
             if connection.execute(one).first() is not None:
-                self.older_at = time.monotonic()
+                self.older_at = self.clock()
 
     def take_all_locks(self, connection: Connection, site_ids: Collection[str]) -> None:
         """Lock the sites. Processes of earlier versions know another lock, the row in `sites`, for
         which batches wait that number users: it is taken only while there are such processes."""
         take_locks(connection, site_ids)
-        if time.monotonic() - self.older_at < OLDER_SECONDS:
+        if self.clock() - self.older_at < OLDER_SECONDS:
             lock_rows(connection, site_ids)
 
 
@@ -163,18 +191,26 @@ def fetch_waiting(engine: Engine) -> list[Waiting]:
         return [Waiting(*row) for row in connection.execute(statement)]
 
 
-def fetch_keys(engine: Engine, site_ids: Sequence[str]) -> list[tuple[Key, int]]:
-    """The keys of what these sites have, in order, and how many events each row brings."""
-    found: list[tuple[Key, int]] = []
+def count_rows(engine: Engine, most: int) -> int:
+    """How many rows wait, counted up to `most`."""
+    some = select(pending_counts.c.events).limit(most).subquery()
+    counted = select(func.count()).select_from(some).prefix_with(LABEL)
     with translated_errors(), engine.begin() as connection:
-        for first in range(0, len(site_ids), CHUNK_SITES):
-            statement = (
-                select(*KEY_COLUMNS, pending_counts.c.events)
-                .where(pending_counts.c.site_id.in_(site_ids[first : first + CHUNK_SITES]))
-                .prefix_with(LABEL)
-            )
-            found += [(tuple(key), events) for *key, events in connection.execute(statement)]
-    return sorted(found)
+        return connection.scalar(counted) or 0
+
+
+def fetch_keys(engine: Engine, site_ids: Sequence[str] | None = None) -> list[tuple[Key, int]]:
+    """The keys of what these sites have, or all, in order, and how many events each row brings."""
+    rows = select(*KEY_COLUMNS, pending_counts.c.events).prefix_with(LABEL)
+    statements = [rows]
+    if site_ids is not None:
+        statements = [
+            rows.where(pending_counts.c.site_id.in_(site_ids[first : first + CHUNK_SITES]))
+            for first in range(0, len(site_ids), CHUNK_SITES)
+        ]
+    with translated_errors(), engine.begin() as connection:
+        found = [row for statement in statements for row in connection.execute(statement)]
+    return sorted((tuple(key), events) for *key, events in found)
 
 
 def portions(found: Sequence[tuple[Key, int]]) -> Iterator[list[Key]]:
@@ -206,3 +242,14 @@ def columns_of(rows: Sequence[tuple[Key, Pending]]) -> tuple[Columns, list[int |
     event_types = texts.pop(EVENT_TYPE)
     filled = {name: values for name, values in texts.items() if values.count(None) < len(values)}
     return Columns(site_ids, moments, event_types, filled), numbers
+
+
+def merge_for_ever(merger: Merger, is_idle: Callable[[], bool]) -> None:
+    """The lane of its own in which the periodic process merges, beside all else that it does."""
+    reminder = Reminder()
+    while not merger.stopping.is_set():
+        try:
+            merger.merge_due(now_ms(), is_idle=is_idle())
+        except Unavailable as error:
+            reminder.say(f"not merged yet: {error}")
+        merger.stopping.wait(LOOK_SECONDS)
