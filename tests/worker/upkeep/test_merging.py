@@ -21,8 +21,8 @@ from shared.db.tables import (
     users_by_day,
 )
 from shared.settings import Settings
-from tests.counted import NOW, commit, differences, insist, varied_events
-from tests.events import make_event
+from tests.counted import commit, differences, insist, varied_events
+from tests.events import NOW, make_event
 from tests.merged import merge, unmerged
 from tests.refused import refuse
 from tests.segmented import once
