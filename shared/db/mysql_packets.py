@@ -38,7 +38,11 @@ class BoundCursor(Cursor):
 
     def literals(self) -> Literals:
         has_none = self.session.server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES
-        return Literals(self.session.literal, has_escapes=not has_none)
+        return Literals(self.other, has_escapes=not has_none)
+
+    def other(self, value: Any) -> str:
+        """What the driver makes of it."""
+        return self.session.escape(value, self.session.encoders)
 
     def mogrify(self, query: Any, args: Any = None) -> Any:
         if type(args) is not tuple:
