@@ -1,4 +1,4 @@
-"""What batches append to be merged, the locks of who merges, and the places of views in a second."""
+"""What batches append to be merged, the locks of who merges, and places of views in a second."""
 
 import sqlalchemy as sa
 from alembic import op
