@@ -3,24 +3,16 @@
 import random
 from collections.abc import Callable, Iterable
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine
 
 from shared.clock import DAY_MS, HOUR_MS
-from shared.counts.pending import read_pending
-from shared.counts.user_sets import encode_sets
 from shared.db.database import reading_engine, writing_engine
-from shared.db.driver_rows import insert_tuples
-from shared.db.tables import pending_counts, recent_users
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.settings import Settings
 from tests.events import NOW, make_batch, make_event
 from worker.batch.commit import commit_batch
-from worker.counting.rollups import add_events, add_values, user_sets_from, values_in, widen_sites
-from worker.stopping import StopFlag
 from worker.stored.extent import Covered, Part, find_days
-from worker.stored.site_locks import lock_rows
-from worker.upkeep.merging import Merger, columns_of
 from worker.upkeep.rebuild import rebuild
 from worker.verify.verify import verify
 
@@ -58,28 +50,6 @@ def varied_events(
 
 def commit(engine: Engine, batch_id: str, events: Iterable[Event]) -> None:
     commit_batch(engine, make_batch(batch_id, *events), NOW)
-
-
-def merge(engine: Engine) -> None:
-    """Count in the rollups what batches appended."""
-    Merger(engine, StopFlag()).merge_all()
-
-
-def merge_as_before(engine: Engine) -> None:
-    """The same as batches of the version before did it in their transaction: users are left to
-    compaction, and the locks are the rows in `sites`."""
-    with engine.begin() as connection:
-        lock_rows(connection, connection.scalars(select(pending_counts.c.site_id).distinct()).all())
-        for row in connection.execute(select(pending_counts)).all():
-            key = (row.site_id, row.bucket, row.batch_id)
-            pending = read_pending(row.bucket, row.events, row.data)
-            columns, numbers = columns_of([(key, pending)])
-            add_events(connection, columns)
-            add_values(connection, values_in(columns))
-            for sets in user_sets_from(columns, numbers).values():
-                insert_tuples(connection, recent_users.insert(), [(*key, encode_sets(sets))])
-            widen_sites(connection, columns)
-        connection.execute(delete(pending_counts))
 
 
 def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: B008  # frozen

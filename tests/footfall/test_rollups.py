@@ -16,7 +16,8 @@ from shared.db.database import writing_engine
 from shared.db.tables import events_by_day, events_by_hour, retention, sites
 from shared.settings import Settings
 from tests import earlier
-from tests.counted import TODAY, commit, differences, merge, varied_events
+from tests.counted import TODAY, commit, differences, varied_events
+from tests.merged import merge
 from tests.migration import migrate
 from tests.servers import ROOT
 from worker.stored.extent import Part

@@ -18,7 +18,6 @@ from shared.counts.segments import TIME, USER
 from shared.db.tables import pending_counts
 from shared.event import PAGE_VIEW
 from shared.fields import EVENT_TYPE
-from worker.stored.site_rows import MAX_NUMBER
 from worker.verify.findings import Findings, place
 from worker.verify.recount import Cell, Recount
 
@@ -60,8 +59,6 @@ def check_row(row: Row[*tuple[Any, ...]], pending: Pending, where: str, findings
         raise ValueError("it has an event without a type")
     if row.bucket % HOUR_MS or max(pending.numbers(TIME)) >= HOUR_MS:
         raise ValueError(f"it has events that are not of the hour {iso_from_ms(row.bucket)}")
-    if max(pending.numbers(USER)) > MAX_NUMBER + 1:
-        raise ValueError("it has a user whose number no bitmap can hold")
     moments = [pending.bucket + offset for offset in pending.numbers(TIME)]
     views = pending.texts(EVENT_TYPE).count(PAGE_VIEW)
     has = dict(zip(SAID, (pending.events, views, min(moments), max(moments)), strict=True))

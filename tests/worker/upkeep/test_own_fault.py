@@ -11,8 +11,9 @@ from shared.db.database import reading_engine
 from shared.db.tables import events, recent_users, segments
 from shared.errors import PoisonEvent, Unavailable
 from shared.settings import Settings
-from tests.counted import TODAY, commit, merge_as_before, varied_events
+from tests.counted import TODAY, commit, varied_events
 from tests.events import NOW, make_event
+from tests.merged import merge_as_before
 from tests.refused import refuse
 from tests.segmented import build_all, held
 from worker.stopping import StopFlag

@@ -15,8 +15,9 @@ from shared.errors import BadSetting
 from shared.event import Event
 from shared.queue.event_queue import DRAIN_JOB, PRUNE_JOB, EventQueue, periodic_queue_name, rq_queue
 from shared.settings import Settings
-from tests.counted import TODAY, commit, differences, merge, rebuild_all
+from tests.counted import TODAY, commit, differences, rebuild_all
 from tests.events import NOW, make_event
+from tests.merged import merge
 from worker import jobs
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import KNOWN_JOBS

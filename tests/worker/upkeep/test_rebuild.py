@@ -30,13 +30,12 @@ from tests.counted import (
     commit,
     differences,
     insist,
-    merge,
-    merge_as_before,
     reader_beside,
     rebuild_all,
     varied_events,
 )
 from tests.events import make_event
+from tests.merged import merge, merge_as_before
 from worker.counting.users import UserNumbers
 from worker.stopping import StopFlag
 from worker.stored import key_order

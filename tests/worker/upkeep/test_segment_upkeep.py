@@ -9,8 +9,9 @@ from shared.clock import DAY_MS, HOUR_MS
 from shared.counts.segments import COLUMNS
 from shared.db.tables import events, segments, sites, users
 from shared.settings import Settings
-from tests.counted import TODAY, commit, differences, insist, merge, rebuild_all, varied_events
+from tests.counted import TODAY, commit, differences, insist, rebuild_all, varied_events
 from tests.events import NOW
+from tests.merged import merge
 from tests.segmented import build_all, held, held_columns, in_force
 from worker.stopping import StopFlag
 from worker.stored.extent import Part

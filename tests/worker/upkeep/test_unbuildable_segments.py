@@ -12,8 +12,9 @@ from shared.counts.segments import Segment
 from shared.db.database import reading_engine
 from shared.db.tables import events, segment_columns, segments, sites, users
 from shared.settings import Settings
-from tests.counted import TODAY, commit, differences, merge, rebuild_all, varied_events
+from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
 from tests.events import NOW
+from tests.merged import merge
 from tests.segmented import build_all, events_in, held, in_force, once
 from worker.stopping import StopFlag
 from worker.upkeep import segments as building
