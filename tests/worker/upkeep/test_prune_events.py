@@ -79,6 +79,20 @@ def test_events_past_their_age_go_by_whole_days_and_their_counts_stay(
     assert differences(database_settings) == []
 
 
+def test_events_that_wait_to_be_merged_are_counted_when_they_are_gone(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", dated_events(1, 0, 3))
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert days_with_events(engine) == [0]
+    assert differences(database_settings) == []
+    assert merge(engine) == 40
+    assert differences(database_settings) == []
+    with engine.connect() as connection:
+        total = events_by_day.c.dimension == TOTAL
+        assert connection.scalar(select(func.sum(events_by_day.c.events)).where(total)) == 40
+
+
 def test_the_counts_of_pruned_days_are_still_answered(
     engine: Engine, database_settings: Settings
 ) -> None:

@@ -1,7 +1,7 @@
 """Whatever is wrong in a rollup is found, and mended by a rebuild."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -33,8 +33,12 @@ from shared.db.tables import (
 from shared.fields import EVENT_TYPE
 from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
+from tests.events import NOW, make_batch, make_event
 from tests.merged import merge, merge_as_before
+from worker.batch.commit import KEEP_ALL, commit_batch
+from worker.counting.users import Numbers, User, UserNumbers
 from worker.stored.extent import Part, find_days
+from worker.upkeep.retention import raise_pruned_before
 from worker.verify.findings import MOST_LINES
 from worker.verify.verify import verify
 
@@ -238,7 +242,7 @@ TAMPERS: dict[str, tuple[Table, Tamper]] = {
     "a site without events": (
         sites,
         lambda c: c.execute(
-            insert(sites).values(site_id="x", users=1, first_event=1, last_event=2)
+            insert(sites).values(site_id="y", users=1, first_event=1, last_event=2)
         ),
     ),
     "a first event too early": (sites, change(sites, first_event=1)),
@@ -273,6 +277,55 @@ def test_whatever_is_wrong_is_found_and_mended(engine: Engine, database_settings
         assert any(line.startswith(f"{table.name}: ") for line in found), (name, found)
         rebuild_all(engine)
         assert differences(database_settings) == [], name
+
+
+def test_a_batch_that_knew_a_number_of_two_is_right_after_another_rebuild(
+    engine: Engine, database_settings: Settings
+) -> None:
+    """It looked the numbers up before they were mended, and is stored after that."""
+    store(engine, "a", 1)
+    two = ["user-3", "user-4"]
+    with engine.begin() as connection:
+        shared = users.c.user_id.in_(two)
+        connection.execute(update(users).where(users.c.site_id == "a", shared).values(number=0))
+    numbers = Held(engine, UserNumbers(engine).of([("a", user) for user in two]))
+    rebuild_all(engine)
+    with engine.connect() as connection:
+        own = connection.scalars(select(users.c.number).where(users.c.user_id.in_(two))).all()
+    assert len(set(own)) == 2
+    made = [
+        make_event(n, site_id="a", timestamp=TODAY + n, user_id=user) for n, user in enumerate(two)
+    ]
+    commit_batch(engine, make_batch("late", *made), NOW, KEEP_ALL, numbers)
+    assert {line.partition(":")[0] for line in differences(database_settings)} <= {
+        table.name for table in USERS
+    }
+    rebuild_all(engine)
+    assert differences(database_settings) == []
+
+
+class Held(UserNumbers):
+    """What was looked up some time ago."""
+
+    def __init__(self, engine: Engine, numbers: Numbers) -> None:
+        super().__init__(engine)
+        self.numbers = numbers
+
+    def of(self, wanted: Collection[User]) -> Numbers:
+        assert set(wanted) <= set(self.numbers)
+        return self.numbers
+
+
+def test_a_pending_row_of_a_pruned_day_must_be_readable(
+    counted: Engine, database_settings: Settings
+) -> None:
+    raise_pruned_before(counted, TODAY + DAY_MS)
+    assert differences(database_settings) == []
+    with counted.begin() as connection:
+        change(pending_counts, data=b"no counts")(connection)
+    (line,) = differences(database_settings)
+    assert line.startswith("pending_counts: ")
+    assert "expected counts, found bytes: " in line
 
 
 def test_a_difference_is_told_where_it_is(counted: Engine, database_settings: Settings) -> None:
