@@ -38,11 +38,7 @@ class BoundCursor(Cursor):
 
     def literals(self) -> Literals:
         has_none = self.session.server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES
-        return Literals(self.other, has_escapes=not has_none)
-
-    def other(self, value: Any) -> str:
-        """What the driver makes of it."""
-        return self.session.escape(value, self.session.encoders)
+        return Literals(self.session.escape, has_escapes=not has_none)
 
     def mogrify(self, query: Any, args: Any = None) -> Any:
         if type(args) is not tuple:
