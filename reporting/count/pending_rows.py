@@ -1,0 +1,57 @@
+"""The rows of `pending_counts` that an answer needs; see shared/counts/pending.py.
+
+A row is never changed once it is there, and is gone once it is merged. So a process keeps the rows
+that it has read, and an answer reads only their keys again, in its own snapshot.
+"""
+
+import logging
+from collections.abc import Collection, Iterator
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine
+
+from reporting.count.cover import Span
+from reporting.count.held import Held
+from reporting.count.pending_statements import select_pending
+from shared.counts.pending import Pending, read_pending
+from shared.db.driver_rows import fetch_by_keys
+from shared.db.tables import pending_counts
+
+# Three hundred thousand events take some 6 MB.
+MOST_BYTES = 32 << 20
+# What a row takes in memory besides its data.
+ROW_BYTES = 3000
+
+KEY_COLUMNS = tuple(pending_counts.primary_key)
+ROW_COLUMNS = (*KEY_COLUMNS, pending_counts.c.events, pending_counts.c.data)
+LABEL = "/* reporting.pending_rows */"
+
+# site_id, bucket, batch_id
+Key = tuple[str, int, str]
+
+log = logging.getLogger(__name__)
+
+kept: WeakKeyDictionary[Engine, Held[Key, Pending]] = WeakKeyDictionary()
+
+
+def fetch_keys(connection: Connection, site_id: str, span: Span) -> list[Key]:
+    """Of all rows of hours that begin in a span."""
+    return list(map(tuple, connection.execute(select_pending(site_id, span)).all()))
+
+
+def fetch_rows(connection: Connection, keys: Collection[Key]) -> Iterator[Pending]:
+    """These rows, which are there in the connection's snapshot, by their hour. One that is not what
+    it should be (`verify` says so) is left out."""
+    rows = kept.setdefault(connection.engine, Held(MOST_BYTES))
+    found = {key: rows.find(key) for key in keys}
+    missing = sorted(key for key, row in found.items() if row is None)
+    for *key, events, data in fetch_by_keys(connection, ROW_COLUMNS, KEY_COLUMNS, missing, LABEL):
+        site_id, bucket, batch_id = key
+        try:
+            row = read_pending(bucket, events, data)
+        except ValueError as error:
+            log.error("pending_counts, %s of %s, batch %s: %s", bucket, site_id, batch_id, error)
+            continue
+        found[site_id, bucket, batch_id] = row
+        rows.keep((site_id, bucket, batch_id), row, ROW_BYTES + len(data))
+    return (row for row in found.values() if row is not None)
