@@ -6,13 +6,15 @@ that it has read, and an answer reads only their keys again, in its own snapshot
 
 import logging
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
 from reporting.count.cover import Span
 from reporting.count.held import Held
-from reporting.count.pending_statements import select_pending
+from reporting.count.pending_statements import select_pending, select_pending_heads
+from reporting.count.rollup_statements import chunks
 from shared.counts.pending import Pending, read_pending
 from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import pending_counts
@@ -29,6 +31,21 @@ LABEL = "/* reporting.pending_rows */"
 # site_id, bucket, batch_id
 Key = tuple[str, int, str]
 
+
+class Head(NamedTuple):
+    """A row without its data."""
+
+    site_id: str
+    bucket: int
+    batch_id: str
+    events: int
+    views: int
+
+    @property
+    def key(self) -> Key:
+        return self[:3]
+
+
 log = logging.getLogger(__name__)
 
 kept: WeakKeyDictionary[Engine, Held[Key, Pending]] = WeakKeyDictionary()
@@ -37,6 +54,15 @@ kept: WeakKeyDictionary[Engine, Held[Key, Pending]] = WeakKeyDictionary()
 def fetch_keys(connection: Connection, site_id: str, span: Span) -> list[Key]:
     """Of all rows of hours that begin in a span."""
     return list(map(tuple, connection.execute(select_pending(site_id, span)).all()))
+
+
+def fetch_heads(connection: Connection, site_ids: Collection[str], span: Span) -> list[Head]:
+    """The same of many sites."""
+    return [
+        Head(*row)
+        for some in chunks(sorted(site_ids))
+        for row in connection.execute(select_pending_heads(some, span))
+    ]
 
 
 def fetch_rows(connection: Connection, keys: Collection[Key]) -> Iterator[Pending]:
