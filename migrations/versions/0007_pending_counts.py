@@ -1,4 +1,4 @@
-"""What batches append, to be merged into the counted tables, and the locks of who merges."""
+"""What batches append to be merged, the locks of who merges, and places of views in a second."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,8 @@ depends_on = None
 NAME = 255
 BATCH_ID = 32
 BYTES = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+PLACE_BYTES = 16
+TAKER_BYTES = 8
 COUNTS = ("events", "views", "first_event", "last_event", "stored_at")
 
 
@@ -23,6 +25,10 @@ def exact_text(length: int) -> sa.types.TypeEngine[str]:
     is_mariadb = getattr(dialect, "is_mariadb", False)
     collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
     return mysql.VARCHAR(length, charset="utf8mb4", collation=collation)
+
+
+def key_bytes(length: int) -> sa.types.TypeEngine[bytes]:
+    return sa.LargeBinary(length).with_variant(mysql.BINARY(length), "mysql", "mariadb")
 
 
 # New tables and nothing else: killed between them, this runs again. What is in `recent_users` stays
@@ -45,6 +51,14 @@ def upgrade() -> None:
             sa.Column("site_id", exact_text(NAME), primary_key=True),
             sqlite_with_rowid=False,
         )
+    if "view_places" not in there:
+        op.create_table(
+            "view_places",
+            sa.Column("place", key_bytes(PLACE_BYTES), primary_key=True),
+            sa.Column("taker", key_bytes(TAKER_BYTES), nullable=False),
+            sa.Column("taken_at", sa.BigInteger, nullable=False),
+            sa.Index("ix_view_places_taken_at", "taken_at"),
+        )
 
 
 # What is not merged would be lost: an earlier version counts nothing of it.
@@ -55,5 +69,6 @@ def downgrade() -> None:
             "pending_counts holds events that are not merged: let the periodic process of this "
             "version run until /pipeline/status says unmerged_events 0"
         )
+    op.drop_table("view_places")
     op.drop_table("site_locks")
     op.drop_table("pending_counts")

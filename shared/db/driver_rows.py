@@ -45,12 +45,10 @@ def fetch_by_keys(
     key: Columns,
     wanted: Sequence[Key],
     label: str,
-    *,
-    for_update: bool = False,
 ) -> Iterator[tuple[Any, ...]]:
-    """The columns of the rows whose key is one of `wanted`, locked if they are to be updated.
-    `label` names the caller, as a comment does in SQL."""
-    sql = select_sql(connection.dialect, columns, key, label, for_update)
+    """The columns of the rows whose key is one of `wanted`. `label` names the caller, as a comment
+    does in SQL."""
+    sql = select_sql(connection.dialect, columns, key, label)
     read = reader_of(connection.dialect, columns)
     for parameters in chunks(wanted):
         yield from read(connection.exec_driver_sql(sql, parameters))
@@ -99,11 +97,9 @@ def read_texts(
 
 
 @lru_cache(maxsize=32)
-def select_sql(
-    dialect: Dialect, columns: Columns, key: Columns, label: str, for_update: bool
-) -> str:
+def select_sql(dialect: Dialect, columns: Columns, key: Columns, label: str) -> str:
     statement = select(*columns).prefix_with(label).where(is_one_of_many(dialect, key))
-    return driver_sql(dialect, statement.with_for_update() if for_update else statement)
+    return driver_sql(dialect, statement)
 
 
 @lru_cache(maxsize=32)

@@ -27,6 +27,8 @@ MAX_DIMENSION = 64
 # Of a segment column's name: a dimension's, or `property:` and that of a property.
 MAX_SEGMENT_COLUMN = 264
 VALUE_KEY_BYTES = 16
+PLACE_BYTES = 16
+TAKER_BYTES = 8
 
 # Outcome counters are spread over this many rows each, so that workers seldom wait for one another.
 OUTCOME_SHARDS = 16
@@ -261,7 +263,19 @@ segment_columns = Table(
     Column("data", LongBytes, nullable=False),
 )
 
-# How many page views each user has had in a second, while more may come: worker/counting/bursts.py.
+# Which page views of a user in a second are kept, while more may come: worker/counting/bursts.py.
+view_places = Table(
+    "view_places",
+    metadata,
+    Column("place", KeyBytes(PLACE_BYTES), primary_key=True),
+    # Which batch has it.
+    Column("taker", KeyBytes(TAKER_BYTES), nullable=False),
+    Column("taken_at", BigInteger, nullable=False),
+    # Serves: worker.periodic, which forgets places of seconds that are over.
+    Index("ix_view_places_taken_at", "taken_at"),
+)
+
+# The same as batches of earlier versions keep it, in bitmaps of users.
 views_by_second = Table(
     "views_by_second",
     metadata,

@@ -150,7 +150,11 @@ def count_rows(
         return 0
     columns, numbers = counted_columns(rows, opened.numbers)
     keys = append_pending(connection, opened.id, columns, numbers, now)
-    excess = find_excess(connection, columns, numbers, burst_limit, now) if burst_limit else []
+    excess = (
+        find_excess(connection, opened.id, columns, numbers, burst_limit, now)
+        if burst_limit
+        else []
+    )
     if excess:
         delete_rows(connection, [rows[index] for index in excess])
         take_back(connection, keys)

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import Column, Connection, Engine, Table, func, select, true, update
+from sqlalchemy import Column, Connection, Engine, Table, delete, func, select, true, update
 
-from shared.clock import DAY_MS, HOUR_MS
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.db.database import translated_errors
 from shared.db.dialects import insert_ignoring_known
 from shared.db.driver_rows import delete_by_keys
@@ -18,6 +18,7 @@ from shared.db.tables import (
     retention,
     segments,
     sites,
+    view_places,
     views_by_second,
 )
 from worker.stopping import StopFlag
@@ -33,8 +34,9 @@ LEDGER_DAYS = 7
 # ahead, hours are lost until somebody sees it, and not the week. Runs are an hour apart.
 STEP_MS = 6 * HOUR_MS
 # A user's views in one second that arrive further apart than this are no burst.
-BURST_MS = HOUR_MS
+BURST_MS = 10 * MINUTE_MS
 CHUNK_ROWS = 1000
+CHUNK_PLACES = 5000
 CHUNK_SEGMENTS = 10
 # A run that deletes events ends after this, so that compaction gets its turn; another goes on.
 BUDGET_SECONDS = 20.0
@@ -55,11 +57,27 @@ def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -
     """
     seconds = views_by_second
     pruned = prune_older(engine, seconds, seconds.c.seen_at, now - BURST_MS, ())
+    pruned += forget_places(engine, now)
     last = min(now, last_commit(engine, now))
     pruned += prune_older(engine, dedupe, dedupe.c.seen_at, last - dedupe_days * DAY_MS, ())
     before = last - LEDGER_DAYS * DAY_MS
     held = tuple(held_batches)
     return pruned + prune_older(engine, batch_ledger, batch_ledger.c.committed_at, before, held)
+
+
+def forget_places(engine: Engine, now: int) -> int:
+    """Delete the places of views that took them long ago, some thousands at a time."""
+    at = view_places.c.taken_at
+    oldest = select(at).where(at < now - BURST_MS).order_by(at).prefix_with("/* worker.places */")
+    forgotten = 0
+    while True:
+        with translated_errors(), engine.begin() as connection:
+            first = connection.scalar(oldest.limit(1))
+            if first is None:
+                return forgotten
+            last = connection.scalar(oldest.limit(1).offset(CHUNK_PLACES)) or now - BURST_MS
+            old = delete(view_places).where(at <= max(first, last - 1))
+            forgotten += connection.execute(old.prefix_with("/* worker.places */")).rowcount
 
 
 def last_commit(engine: Engine, default: int) -> int:
