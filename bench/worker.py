@@ -11,7 +11,7 @@ from sqlalchemy import Engine, make_url
 
 from shared.clock import now_ms
 from shared.db.database import writing_engine
-from shared.db.tables import events
+from shared.db.tables import events, metadata
 from shared.event import Event, encode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
@@ -133,7 +133,9 @@ def measure_load_data(settings: Settings, made: list[Event], directory: Path) ->
 def emptied(settings: Settings) -> Engine:
     """The database with its tables, and nothing in them."""
     engine = writing_engine(settings)
-    migrate(engine, "base")
+    with engine.begin() as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
     migrate(engine)
     return engine
 

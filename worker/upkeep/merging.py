@@ -76,7 +76,10 @@ class Merger:
     newest: int = -1
     # When, by the clock, rows of an earlier version were last seen; see `take_all_locks`.
     older_at: float = -OLDER_SECONDS
-    looked_at: float = -RELIEF_SECONDS
+    looked_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.looked_at = self.clock()
 
     def merge_due(self, now: int, *, is_idle: bool = True) -> int:
         """Merge the sites that are due: all of them if no batch came since the last round and none

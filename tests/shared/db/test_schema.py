@@ -147,8 +147,8 @@ def test_what_turns_out_to_be_missing_means_not_migrated(engine: Engine, stateme
     ("broken", "mended"),
     [
         (
-            "ALTER TABLE events_by_week RENAME TO elsewhere",
-            "ALTER TABLE elsewhere RENAME TO events_by_week",
+            "ALTER TABLE pending_counts RENAME TO elsewhere",
+            "ALTER TABLE elsewhere RENAME TO pending_counts",
         ),
         (
             "ALTER TABLE outcomes RENAME COLUMN events TO number",

@@ -15,11 +15,12 @@ from shared.errors import PoisonEvent, Unavailable
 from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
 from tests.events import NOW, make_event
+from tests.merged import merge
 from tests.migration import migrate
 from tests.segmented import build_all, in_force
 from tests.servers import MariaDbServer
 from worker.batch.commit import enter_ledger
-from worker.upkeep import compaction, retention
+from worker.upkeep import retention
 
 # What is quoted, escaped or converted somewhere, or taken for equal by some collation.
 TEXTS = ["'", '"', "\\", "\\'", '\\"', "%s", "%%", ":a", "`", "--", "a", "A", "a ", "é", "e\u0301"]
@@ -92,7 +93,7 @@ def test_everything_is_counted(strange: Settings, complete: Engine) -> None:
     ]
     for batch in ("one", "again"):
         commit(complete, batch, [*arrived, *odd_ones])
-    compaction.compact(complete)
+    merge(complete)
     assert build_all(strange, complete)
     assert in_force(complete)
     assert differences(strange) == []

@@ -21,8 +21,8 @@ from shared.db.tables import (
     users_by_day,
 )
 from shared.settings import Settings
-from tests.counted import NOW, commit, differences, insist, varied_events
-from tests.events import make_event
+from tests.counted import commit, differences, insist, varied_events
+from tests.events import NOW, make_event
 from tests.merged import merge, unmerged
 from tests.refused import refuse
 from tests.segmented import once
@@ -250,6 +250,7 @@ def test_a_worker_merges_where_too_much_waits(
         commit(engine, f"b{number}", varied_events(number, 30))
     now = 100.0
     merger = Merger(engine, StopFlag(), clock=lambda: now)
+    now += merging.RELIEF_SECONDS
     merger.relieve()
     assert MOST_ROWS > 10
     assert sum(unmerged(engine).values()) == 90
