@@ -5,7 +5,7 @@ that it has read, and an answer reads only their keys again, in its own snapshot
 """
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ from reporting.count.cover import Span
 from reporting.count.held import Held
 from reporting.count.pending_statements import select_pending, select_pending_heads
 from reporting.count.rollup_statements import chunks
+from shared.clock import iso_from_ms
 from shared.counts.pending import Pending, read_pending
 from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import pending_counts
@@ -23,6 +24,9 @@ from shared.db.tables import pending_counts
 MOST_BYTES = 32 << 20
 # What a row takes in memory besides its data.
 ROW_BYTES = 3000
+
+# At a time in memory, of those that are not kept.
+CHUNK_ROWS = 250
 
 KEY_COLUMNS = tuple(pending_counts.primary_key)
 ROW_COLUMNS = (*KEY_COLUMNS, pending_counts.c.events, pending_counts.c.data)
@@ -65,19 +69,22 @@ def fetch_heads(connection: Connection, site_ids: Collection[str], span: Span) -
     ]
 
 
-def fetch_rows(connection: Connection, keys: Collection[Key]) -> Iterator[Pending]:
-    """These rows, which are there in the connection's snapshot, by their hour. One that is not what
-    it should be (`verify` says so) is left out."""
+def fetch_rows(connection: Connection, keys: Sequence[Key]) -> Iterator[Pending]:
+    """These rows, which are there in the connection's snapshot. One that is not what it should be
+    (`verify` says so) is left out."""
     rows = kept.setdefault(connection.engine, Held(MOST_BYTES))
-    found = {key: rows.find(key) for key in keys}
-    missing = sorted(key for key, row in found.items() if row is None)
-    for *key, events, data in fetch_by_keys(connection, ROW_COLUMNS, KEY_COLUMNS, missing, LABEL):
-        site_id, bucket, batch_id = key
-        try:
-            row = read_pending(bucket, events, data)
-        except ValueError as error:
-            log.error("pending_counts, %s of %s, batch %s: %s", bucket, site_id, batch_id, error)
-            continue
-        found[site_id, bucket, batch_id] = row
-        rows.keep((site_id, bucket, batch_id), row, ROW_BYTES + len(data))
-    return (row for row in found.values() if row is not None)
+    for first in range(0, len(keys), CHUNK_ROWS):
+        found = {key: rows.find(key) for key in keys[first : first + CHUNK_ROWS]}
+        yield from (row for row in found.values() if row is not None)
+        missing = [key for key, row in found.items() if row is None]
+        for site_id, bucket, batch_id, events, data in fetch_by_keys(
+            connection, ROW_COLUMNS, KEY_COLUMNS, missing, LABEL
+        ):
+            try:
+                row = read_pending(bucket, events, data)
+            except ValueError as error:
+                at = f"{iso_from_ms(bucket)}, batch {batch_id}"
+                log.error("pending_counts of %s, %s: %s", site_id, at, error)
+                continue
+            rows.keep((site_id, bucket, batch_id), row, ROW_BYTES + len(data))
+            yield row

@@ -107,7 +107,8 @@ def test_the_clock_of_a_worker_that_is_ahead_makes_no_age_negative(
     assert status_of(reports) == (1, 0)
 
 
-NOBODY_MERGES = "not merged into the rollups yet: 2 events, the oldest for 121 s; does the periodic process run?"
+WAITING = "2 events, the oldest for 121 s"
+NOBODY_MERGES = f"not merged into the rollups yet: {WAITING}; does the periodic process run?"
 
 
 @pytest.mark.parametrize(

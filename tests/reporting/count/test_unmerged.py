@@ -90,6 +90,7 @@ def test_with_next_to_no_memory_answers_are_the_same(
     monkeypatch.setattr(pending_rows, "MOST_BYTES", 1)
     monkeypatch.setattr(unmerged, "MOST_BYTES", 1)
     monkeypatch.setattr(unmerged, "CHUNK_EVENTS", 2)
+    monkeypatch.setattr(pending_rows, "CHUNK_ROWS", 2)
     store(*events_at(1, 5, 6, 7, 8, 8.5, 8.6))
     for _ in range(2):
         assert totals(reading) == (7, 3)
