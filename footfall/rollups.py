@@ -120,8 +120,12 @@ def sites_behind(reader: Engine) -> list[str]:
 
 
 def run_rebuild(settings: Settings, days: Days, say: Say, *, are_all: bool) -> Covered:
-    with opened(writing_engine(settings)) as writer, progress(days, say) as on_day:
-        return rebuild(writer, days, are_all=are_all, on_day=on_day)
+    with (
+        opened(patient_reader(settings)) as reader,
+        opened(writing_engine(settings)) as writer,
+        progress(days, say) as on_day,
+    ):
+        return rebuild(reader, writer, days, are_all=are_all, on_day=on_day)
 
 
 @contextmanager

@@ -63,7 +63,16 @@ def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: 
 
 def rebuild_all(engine: Engine, part: Part = Part()) -> Covered:  # noqa: B008  # frozen
     days = find_days(engine, part)
-    return rebuild(engine, days, are_all=part.has_all_days, on_day=lambda: None)
+    reader = reader_beside(engine)
+    try:
+        return rebuild(reader, engine, days, are_all=part.has_all_days, on_day=lambda: None)
+    finally:
+        reader.dispose()
+
+
+def reader_beside(engine: Engine) -> Engine:
+    """One of the same database."""
+    return reading_engine(Settings(database_url=engine.url.render_as_string(hide_password=False)))
 
 
 def insist(settings: Settings, work: Callable[[Engine], object]) -> None:

@@ -1,15 +1,37 @@
 """What upkeep does behind batches, without its process."""
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
-from shared.db.tables import pending_counts
+from shared.counts.pending import read_pending
+from shared.counts.user_sets import encode_sets
+from shared.db.driver_rows import insert_tuples
+from shared.db.tables import pending_counts, recent_users
+from worker.counting.rollups import add_events, add_values, user_sets_from, values_in, widen_sites
 from worker.stopping import StopFlag
-from worker.upkeep.merging import Merger
+from worker.stored.site_locks import lock_rows
+from worker.upkeep.merging import Merger, columns_of
 
 
 def merge(engine: Engine) -> int:
     """Merge all that waits; returns how many events that was."""
     return Merger(engine, StopFlag()).merge_all()
+
+
+def merge_as_before(engine: Engine) -> None:
+    """The same as batches of the version before did it in their transaction: users are left to
+    compaction, and the locks are the rows in `sites`."""
+    with engine.begin() as connection:
+        lock_rows(connection, connection.scalars(select(pending_counts.c.site_id).distinct()).all())
+        for row in connection.execute(select(pending_counts)).all():
+            key = (row.site_id, row.bucket, row.batch_id)
+            pending = read_pending(row.bucket, row.events, row.data)
+            columns, numbers = columns_of([(key, pending)])
+            add_events(connection, columns)
+            add_values(connection, values_in(columns))
+            for sets in user_sets_from(columns, numbers).values():
+                insert_tuples(connection, recent_users.insert(), [(*key, encode_sets(sets))])
+            widen_sites(connection, columns)
+        connection.execute(delete(pending_counts))
 
 
 def unmerged(engine: Engine) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Engine, event, select
 
@@ -9,7 +10,7 @@ from shared.clock import HOUR_MS
 from shared.counts.rollups import TOTAL
 from shared.counts.segments import Segment
 from shared.db.database import reading_engine
-from shared.db.tables import events_by_hour, segment_columns, segments
+from shared.db.tables import events_by_hour, pending_counts, segment_columns, segments
 from shared.event import Event
 from shared.settings import Settings
 from tests.counted import TODAY
@@ -38,11 +39,14 @@ def held(engine: Engine, site_id: str = "a") -> list[Segment]:
 
 
 def in_force(engine: Engine, site_id: str = "a") -> list[Segment]:
-    """Those that have as many events as are counted in their hours."""
-    table = events_by_hour
-    total = (table.c.site_id == site_id, table.c.dimension == TOTAL)
+    """Those that have as many events as are counted in their hours, or wait to be."""
+    hours: list[Any] = []
     with engine.connect() as connection:
-        hours = connection.execute(select(table.c.bucket, table.c.events).where(*total)).all()
+        for table in (events_by_hour, pending_counts):
+            counts = select(table.c.bucket, table.c.events).where(table.c.site_id == site_id)
+            if table is events_by_hour:
+                counts = counts.where(table.c.dimension == TOTAL)
+            hours += connection.execute(counts)
     return [
         segment
         for segment in held(engine, site_id)

@@ -27,6 +27,9 @@ TEXTS = (EVENT_TYPE, *ROLLED_UP)
 # each event: of its text, where there are texts.
 Encoded = tuple[list[str | None], int, bytes]
 
+# Of users, so that bitmaps can hold them; stored, each is one more.
+MOST_NUMBERS = 1 << 32
+
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(dict[str, Encoded]).decode
 
@@ -72,6 +75,8 @@ def read_pending(bucket: int, events: int, data: bytes) -> Pending:
             raise ValueError(f"its {name} has another number of events")
         if name in TEXTS and max(numbers_in(size, numbers)) >= len(texts):
             raise ValueError(f"its {name} has a number without a text")
+        if name == USER and size == 8 and max(numbers_in(size, numbers)) > MOST_NUMBERS:
+            raise ValueError("it has a user whose number no bitmap can hold")
     return Pending(bucket, events, columns)
 
 

@@ -5,10 +5,11 @@ event. A row of `events` takes half a kB; a column of a segment takes one to fou
 
 A segment has the events of whole UTC hours of one day, from `bucket` up to `until`, in the order of
 their key: timestamp, then event id. It is made behind the batches, and no batch knows of it. It is
-in force while it has as many events as the rollups count in its hours: events are only ever added
-there, in the transaction that counts them, so as many are the same ones. A late event makes the two
-differ until the segment is made anew; meanwhile its hours are read from `events`. Whoever changes
-events, or the numbers of users, takes the segments away: worker/stored/segment_rows.py.
+in force while it has as many events as there are in its hours, by the rollups and by what is still
+to be merged into them: events are only ever added, in the transaction that makes them count, so as
+many are the same ones. A late event makes the two differ until the segment is made anew; meanwhile
+its hours are read from `events`. Whoever changes events, or the numbers of users, takes the
+segments away: worker/stored/segment_rows.py.
 
 A segment that was made before there was a field has no column of it: nobody has a value. The
 migration that adds the field says so of all segments there are, by raising their `known_columns`;
@@ -27,7 +28,7 @@ from sqlalchemy import Select, Table, func, select
 
 from shared.clock import DAY_MS, HOUR_MS
 from shared.counts.rollups import TOTAL
-from shared.db.tables import segments
+from shared.db.tables import pending_counts, segments
 from shared.fields import DIMENSIONS
 
 Numbers = npt.NDArray[np.unsignedinteger]
@@ -130,6 +131,17 @@ def select_counts(table: Table, site_id: str, start: int, end: int) -> Rows:
         .where(table.c.bucket >= start, table.c.bucket < end)
         .group_by(table.c.bucket)
         .order_by(table.c.bucket)
+    )
+
+
+def select_pending_hours(site_id: str, start: int, end: int) -> Rows:
+    """bucket and events of each hour that begins from `start` up to `end`, of the events that no
+    rollup counts yet."""
+    of = pending_counts.c
+    return (
+        select(of.bucket, func.sum(of.events).label("events"))
+        .where(of.site_id == site_id, of.bucket >= start, of.bucket < end)
+        .group_by(of.bucket)
     )
 
 

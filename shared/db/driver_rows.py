@@ -115,3 +115,12 @@ def driver_sql(dialect: Dialect, statement: ClauseElement) -> str:
     """The statement with a place for each value."""
     options = {"render_postcompile": True}
     return str(statement.compile(dialect=dialect, compile_kwargs=options))
+
+
+def plain_sql(connection: Connection, statement: ClauseElement) -> str:
+    """The statement with its values in it, as one would type it in a client of the database."""
+    dialect = connection.dialect
+    sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    # A driver that takes its parameters with % wants every other one twice.
+    doubled = dialect.paramstyle in {"format", "pyformat"}
+    return sql.replace("%%", "%") if doubled else sql

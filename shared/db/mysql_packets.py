@@ -38,7 +38,7 @@ class BoundCursor(Cursor):
 
     def literals(self) -> Literals:
         has_none = self.session.server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES
-        return Literals(self.session.literal, has_escapes=not has_none)
+        return Literals(self.session.escape, has_escapes=not has_none)
 
     def mogrify(self, query: Any, args: Any = None) -> Any:
         if type(args) is not tuple:

@@ -17,6 +17,7 @@ from shared.db.tables import events_by_day, events_by_hour, retention, sites
 from shared.settings import Settings
 from tests import earlier
 from tests.counted import TODAY, commit, differences, varied_events
+from tests.merged import merge
 from tests.migration import migrate
 from tests.servers import ROOT
 from worker.stored.extent import Part
@@ -41,6 +42,7 @@ def engine(configured: Settings) -> Iterator[Engine]:
 def counted(engine: Engine) -> Engine:
     migrate(engine)
     commit(engine, "b", varied_events(1, 300))
+    merge(engine)
     return engine
 
 

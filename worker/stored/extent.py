@@ -14,6 +14,7 @@ from shared.db.database import translated_errors
 from shared.db.tables import (
     events,
     events_by_minute,
+    pending_counts,
     recent_users,
     retention,
     segments,
@@ -22,10 +23,11 @@ from shared.db.tables import (
 )
 from worker.stored.key_order import pages, values_of
 
-# A site's rows of these are in the order of time, of the next two within each dimension, and of the
-# last two within each of its values.
+# A site's rows of these are in the order of time, of BY_DIMENSION within each dimension, and of
+# BY_VALUE within each of its values.
 BY_TIME = (
     events.c.timestamp,
+    pending_counts.c.bucket,
     events_by_minute.c.bucket,
     recent_users.c.bucket,
     segments.c.bucket,
@@ -89,7 +91,9 @@ def find_sites(engine: Engine, site_id: str | None = None) -> list[str]:
     with translated_errors(), engine.begin() as connection:
         for table in OF_A_SITE:
             column = table.c["site_id"]
-            where = () if site_id is None else (column == site_id,)
+            where = [] if site_id is None else [column == site_id]
+            if table is sites:  # a row that spans nothing tells only which numbers are taken
+                where.append(sites.c.first_event <= sites.c.last_event)
             found.update(values_of(connection, column, *where))
     return sorted(found)
 

@@ -1,17 +1,28 @@
 """The rows of `sites` and `users`, put right from `events`.
 
-The row of a site is the lock under which its events are counted; see worker/counting/rollups.py.
+A row of `sites` that spans nothing is no fault: its numbers were taken for users whose events are
+not merged yet, or never came. See worker/counting/users.py.
 """
 
 from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from shared.db.dialects import insert_widening
 from shared.db.tables import (
     events,
     events_by_minute,
+    pending_counts,
     segment_columns,
     segments,
     sites,
@@ -21,6 +32,7 @@ from shared.db.tables import (
 from worker.stored.extent import bounds, fetch_pruned_before
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import void_segments
+from worker.stored.site_locks import take_locks
 
 # What a row says that knows of no event; the first one widens it.
 FIRST_OF_NONE, LAST_OF_NONE = 2**63 - 1, -1
@@ -29,13 +41,14 @@ CHUNK_ROWS = 1000
 
 
 def lock_site(connection: Connection, site_id: str) -> None:
-    """Lock the site's row until the transaction ends, and make it where there is none."""
+    """Lock the site until the transaction ends, and its row too, which is made where there is none:
+    that is the lock of workers of earlier versions, who raise rollups by themselves."""
+    take_locks(connection, [site_id])
     widen_site(connection, site_id, FIRST_OF_NONE, LAST_OF_NONE)
     if connection.scalar(select(sites.c.site_id).where(is_of_none(site_id))) is not None:
         taken = select(func.max(users.c.number)).where(users.c.site_id == site_id)
         highest = connection.scalar(taken)
-        free = 0 if highest is None else highest + 1
-        connection.execute(update(sites).where(is_of_none(site_id)).values(users=free))
+        raise_taken(connection, site_id, 0 if highest is None else highest + 1)
 
 
 def widen_site(connection: Connection, site_id: str, first: int, last: int) -> None:
@@ -47,9 +60,16 @@ def widen_site(connection: Connection, site_id: str, first: int, last: int) -> N
     )
 
 
+def raise_taken(connection: Connection, site_id: str, free: int) -> None:
+    """Let no number below `free` be taken any more."""
+    lower = (sites.c.site_id == site_id) & (sites.c.users < free)
+    connection.execute(update(sites).where(lower).values(users=free))
+
+
 def drop_site_of_none(connection: Connection, site_id: str) -> None:
-    """Take back a row that was made for its lock, and still knows of no event."""
-    connection.execute(delete(sites).where(is_of_none(site_id)))
+    """Take back a row that was made for its lock. One whose numbers were taken stays: somebody is
+    about to use them."""
+    connection.execute(delete(sites).where(is_of_none(site_id), sites.c.users == 0))
 
 
 def is_of_none(site_id: str) -> ColumnElement[bool]:
@@ -57,16 +77,23 @@ def is_of_none(site_id: str) -> ColumnElement[bool]:
 
 
 def is_behind(connection: Connection, site_id: str) -> bool:
-    """Whether a site has events that no rollup knows: from before there were rollups."""
+    """Whether a site has events that are neither counted nor waiting to be: from before there were
+    rollups."""
+    # In this order: what leaves `pending_counts` meanwhile is found in `sites`.
     first = bounds(connection, events.c.timestamp, site_id)[:1]
-    known = connection.scalar(select(sites.c.first_event).where(sites.c.site_id == site_id))
-    return bool(first) and (known is None or first[0] < known)
+    pending = select(func.min(pending_counts.c.first_event)).where(
+        pending_counts.c.site_id == site_id
+    )
+    counted = select(sites.c.first_event).where(sites.c.site_id == site_id)
+    known = [connection.scalar(statement) for statement in (pending, counted)]
+    return bool(first) and all(moment is None or first[0] < moment for moment in known)
 
 
 def mend_numbers(engine: Engine, site_id: str) -> None:
-    """Take their number from users who share one, or whose number no bitmap can hold.
+    """Give another number to users who share one, or whose number no bitmap can hold.
 
-    They get new ones when their days are rebuilt.
+    Their days are rebuilt next. A batch that looked their numbers up before may be stored after
+    that: it is counted for the old ones until the day is rebuilt again.
     """
     taken, wrong = BitMap(), []
     with engine.begin() as connection:
@@ -78,16 +105,26 @@ def mend_numbers(engine: Engine, site_id: str) -> None:
                     taken.add(number)
                 else:
                     wrong.append(user_id)
+        raise_taken(connection, site_id, taken.max() + 1 if taken else 0)
         if wrong:
             forget_bursts(connection, site_id)
             void_segments(connection, site_id)
-        for first in range(0, len(wrong), CHUNK_ROWS):
-            some = users.c.user_id.in_(wrong[first : first + CHUNK_ROWS])
-            connection.execute(delete(users).where(users.c.site_id == site_id, some))
-        free = taken.max() + 1 if taken else 0
-        raised = update(sites).where(sites.c.site_id == site_id, sites.c.users < free)
-        connection.execute(raised.values(users=free))
+            number_anew(connection, site_id, wrong)
         drop_site_of_none(connection, site_id)
+
+
+def number_anew(connection: Connection, site_id: str, user_ids: list[str]) -> None:
+    """For one who has the site's row. Never without a number, they have one in every snapshot."""
+    row = sites.c.site_id == site_id
+    first = connection.scalar(select(sites.c.users).where(row)) or 0
+    raise_taken(connection, site_id, first + len(user_ids))
+    statement = update(users).where(
+        users.c.site_id == site_id, users.c.user_id == bindparam("whose")
+    )
+    connection.execute(
+        statement.values(number=bindparam("its_number")),
+        [{"whose": user_id, "its_number": first + n} for n, user_id in enumerate(user_ids)],
+    )
 
 
 def forget_bursts(connection: Connection, site_id: str) -> None:
@@ -96,17 +133,24 @@ def forget_bursts(connection: Connection, site_id: str) -> None:
 
 
 def settle_site(engine: Engine, site_id: str) -> None:
-    """Set the site's first and last event; a site of which nothing is left goes."""
+    """Set the site's first and last event; a site of which nothing is left goes.
+
+    Of that one it stays known how many numbers were taken, if any: workers hold some of them, and
+    must not give them to others than the next users get.
+    """
     with engine.begin() as connection:
         lock_site(connection, site_id)
         moments = bounds(connection, events.c.timestamp, site_id)
         moments += bounds_of_pruned(connection, site_id)
+        first, last = FIRST_OF_NONE, LAST_OF_NONE
         if moments:
-            row = update(sites).where(sites.c.site_id == site_id)
-            connection.execute(row.values(first_event=min(moments), last_event=max(moments)))
+            first, last = min(moments), max(moments)
         else:
-            for table in (sites, users, views_by_second, segments, segment_columns):
+            for table in (users, views_by_second, segments, segment_columns):
                 connection.execute(delete(table).where(table.c.site_id == site_id))
+        row = update(sites).where(sites.c.site_id == site_id)
+        connection.execute(row.values(first_event=first, last_event=last))
+        drop_site_of_none(connection, site_id)
 
 
 def bounds_of_pruned(connection: Connection, site_id: str) -> list[int]:

@@ -15,8 +15,9 @@ from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, and_, sel
 from shared.counts.user_sets import decode_sets
 from shared.db.database import translated_errors
 from shared.db.driver_rows import delete_by_keys
-from shared.db.tables import recent_users, sites
+from shared.db.tables import recent_users
 from worker.counting.members import Sets, raise_users
+from worker.stored.site_locks import lock_rows, take_locks
 from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
 
 # Of `recent_users`, in one transaction: SQLite's writers wait for it.
@@ -77,7 +78,7 @@ def compact_rows(engine: Engine, which: ColumnElement[bool] | None = None) -> in
     """Compact these rows, or all.
 
     Killed at any line, it loses nobody: rows leave in the transaction in which their users arrive.
-    Their sites are locked until then, as by everybody who writes rollups.
+    Their sites are locked until then, as by everybody who writes rollups, of this version or not.
     """
     compacted = 0
     while True:
@@ -98,8 +99,8 @@ def lock_sites(connection: Connection, which: ColumnElement[bool] | None = None)
     if which is not None:
         oldest = oldest.where(which)
     site_ids = sorted({row.site_id for row in connection.execute(oldest)})
-    locked = select(sites.c.site_id).where(sites.c.site_id.in_(site_ids)).prefix_with(LABEL)
-    connection.execute(locked.order_by(sites.c.site_id).with_for_update()).all()
+    take_locks(connection, site_ids)
+    lock_rows(connection, site_ids)
     return site_ids
 
 

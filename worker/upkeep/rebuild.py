@@ -1,9 +1,10 @@
 """Rebuilding rollups from `events`: one transaction a site and day, in which the old rows go.
 
-It holds the lock on the site's row from before it reads the events. Batches that have stored some
-of that site wait there, uncommitted, so a day is exact while workers store into it. Killed at any
-line, a day has its old rollups or its new ones. A week is made of its days' rollups, in the
-transaction of the last of them.
+It holds the site's locks, so nobody else counts there; but batches go on to store. So it reads the
+events, and which rows of `pending_counts` bring them, on another connection, in one snapshot that
+begins behind the locks: it counts these events, and takes these rows away. What a batch stores
+meanwhile has a row that stays, and is merged later. Killed at any line, a day has its old rollups
+or its new ones. A week is made of its days' rollups, in the transaction of the last of them.
 """
 
 import time
@@ -21,8 +22,8 @@ from shared.clock import DAY_MS, WEEK_MS, iso_from_ms
 from shared.counts.rollups import DAYS, EVENT_ROLLUPS, ROLLED_UP, USER_ROLLUPS, WEEKS, value_key
 from shared.counts.user_sets import UserSets
 from shared.db.database import KnownKey, translated_errors
-from shared.db.driver_rows import insert_tuples
-from shared.db.tables import dimension_values, events, recent_users, users
+from shared.db.driver_rows import delete_by_keys, insert_tuples
+from shared.db.tables import dimension_values, events, pending_counts, recent_users, users
 from shared.errors import Unavailable
 from worker.counting.columns import Columns
 from worker.counting.members import CHUNK_CELLS
@@ -62,7 +63,9 @@ COUNTED_COLUMNS = (
 COUNTED_NAMES = (*(column.name for column in COUNTED_COLUMNS), "number")
 LABEL = "/* worker.rebuild */"
 CHUNK_VALUES = 1000
-# Between tries, where a batch or compaction was in the way.
+# What came with the events of a day, one row a batch and hour, until it was merged.
+BY_BATCH = (pending_counts, recent_users)
+# Between tries, where merging or pruning was in the way.
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -77,6 +80,8 @@ class Tally:
     hours: Cells = field(default_factory=Counter)
     users: dict[tuple[str, int], UserSets] = field(default_factory=lambda: defaultdict(dict))
     values: set[str] = field(default_factory=set)
+    # The keys of BY_BATCH's rows that brought them.
+    brought: dict[Table, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     def add(self, columns: Columns, numbers: list[int | None]) -> None:
         self.events += len(numbers)
@@ -91,8 +96,10 @@ class Tally:
                 known[of_value] = known[of_value] | members if of_value in known else members
 
 
-def rebuild(engine: Engine, days: Days, *, are_all: bool, on_day: Callable[[], None]) -> Covered:
-    """Rebuild days. Raises Unavailable.
+def rebuild(
+    reader: Engine, writer: Engine, days: Days, *, are_all: bool, on_day: Callable[[], None]
+) -> Covered:
+    """Rebuild days. A transaction of `reader` sees one moment. Raises Unavailable.
 
     `are_all`: they are all there is of their sites, so what concerns a whole site is mended too.
     Newest first: until its oldest day is done, a site that had no rollups stays `is_behind`.
@@ -100,15 +107,18 @@ def rebuild(engine: Engine, days: Days, *, are_all: bool, on_day: Callable[[], N
     rebuilt = Covered()
     for site_id, its_days in days.items():
         if are_all:
-            again(f"the users of {site_id}", partial(mend_numbers, engine, site_id))
+            again(f"the users of {site_id}", partial(mend_numbers, writer, site_id))
         firsts = {week_of(day): day for day in reversed(its_days)}
         for day in reversed(its_days):
             name = f"{site_id} on {iso_from_ms(day)[:10]}"
             is_first = firsts[week_of(day)] == day
-            again(name, partial(rebuild_day, engine, site_id, day, rebuilt, with_week=is_first))
+            again(
+                name,
+                partial(rebuild_day, reader, writer, site_id, day, rebuilt, with_week=is_first),
+            )
             on_day()
         if are_all:
-            again(f"the site {site_id}", partial(settle_site, engine, site_id))
+            again(f"the site {site_id}", partial(settle_site, writer, site_id))
     return rebuilt
 
 
@@ -126,18 +136,19 @@ def again(what: str, attempt: Callable[[], None]) -> None:
 
 
 def rebuild_day(
-    engine: Engine, site_id: str, day: int, rebuilt: Covered, *, with_week: bool
+    reader: Engine, writer: Engine, site_id: str, day: int, rebuilt: Covered, *, with_week: bool
 ) -> None:
     """The transaction. `with_week`: no other day of the week is still to come."""
     tally = Tally()
-    with engine.begin() as connection:
+    with writer.begin() as connection:
         lock_site(connection, site_id)
         # Pruning commits this before it locks the site to delete: what is not pruned now, stays.
         pruned_before = fetch_pruned_before(connection)
         is_pruned = pruned_before is not None and day < pruned_before
         if not is_pruned:
-            count_day(connection, site_id, day, tally)
-            delete_day(connection, site_id, day)
+            with reader.begin() as snapshot:
+                count_day(snapshot, connection, site_id, day, tally)
+            delete_day(connection, site_id, day, tally)
             write_day(connection, tally)
             widen_site(connection, site_id, tally.first, tally.last)
         if with_week:
@@ -149,7 +160,10 @@ def rebuild_day(
         rebuilt.add(site_id, day, tally.events)
 
 
-def count_day(connection: Connection, site_id: str, day: int, tally: Tally) -> None:
+def count_day(
+    snapshot: Connection, connection: Connection, site_id: str, day: int, tally: Tally
+) -> None:
+    """Count what the snapshot has; `connection`, behind the locks, gives numbers to users."""
     its_user = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
     statement = (
         select(*COUNTED_COLUMNS, users.c.number)
@@ -157,9 +171,16 @@ def count_day(connection: Connection, site_id: str, day: int, tally: Tally) -> N
         .join_from(events, users, its_user, isouter=True)
         .where(events.c.site_id == site_id, events.c.timestamp < day + DAY_MS)
     )
-    for page in pages(connection, statement, EVENT_KEY, start=day):
+    for page in pages(snapshot, statement, EVENT_KEY, start=day):
         columns = Columns.of_rows(page, COUNTED_NAMES)
         tally.add(columns, numbers_in(connection, page))
+    for table in BY_BATCH:
+        keys = (
+            select(*table.primary_key)
+            .prefix_with(LABEL)
+            .where(table.c.site_id == site_id, table.c.bucket >= day, table.c.bucket < day + DAY_MS)
+        )
+        tally.brought[table] = [tuple(key) for key in snapshot.execute(keys)]
 
 
 def numbers_in(connection: Connection, page: Rows) -> list[int | None]:
@@ -173,9 +194,12 @@ def numbers_in(connection: Connection, page: Rows) -> list[int | None]:
     ]
 
 
-def delete_day(connection: Connection, site_id: str, day: int) -> None:
+def delete_day(connection: Connection, site_id: str, day: int, tally: Tally) -> None:
+    """Delete what was counted of the day, and what brought the events of the tally."""
     void_segments(connection, site_id, day, day + DAY_MS)
-    user_tables = (recent_users, *(table for table, _ in USER_ROLLUPS))
+    for table, keys in tally.brought.items():
+        delete_by_keys(connection, table, tuple(table.primary_key), keys, LABEL)
+    user_tables = (table for table, _ in USER_ROLLUPS)
     for table in (*user_tables, *(rollup.table for rollup in EVENT_ROLLUPS)):
         delete_between(connection, table, site_id, day, day + DAY_MS)
 

@@ -23,6 +23,7 @@ from shared.db.tables import (
 )
 from worker.stopping import StopFlag
 from worker.stored.segment_rows import delete_segments
+from worker.stored.site_locks import take_locks
 from worker.stored.site_rows import is_behind
 from worker.upkeep.own_fault import Faults, own_fault
 
@@ -188,15 +189,13 @@ def raise_pruned_before(engine: Engine, before: int) -> None:
 
 
 def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
-    """Delete a site's oldest events; returns how many.
+    """Delete a site's oldest events, merged or not; returns how many.
 
     Whoever rebuilds a day of the site holds this lock meanwhile, and must not see half of it. The
-    rows are named one by one: a range would wait for a batch that inserts into it, and that batch
-    for the lock.
+    rows are named one by one: a range would wait for a batch that inserts into it.
     """
     with translated_errors(), engine.begin() as connection:
-        if not lock_if_there(connection, site_id):
-            return 0
+        take_locks(connection, [site_id])
         # One that was written since they were looked for; from now on nobody writes any.
         delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
         found = oldest_events(connection, site_id, before, CHUNK_ROWS)
@@ -208,11 +207,5 @@ def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
 def prune_segments(engine: Engine, site_id: str, before: int) -> int:
     """Delete a site's oldest segments; returns how many. Nobody makes any of pruned days."""
     with translated_errors(), engine.begin() as connection:
-        lock_if_there(connection, site_id)
+        take_locks(connection, [site_id])
         return delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
-
-
-def lock_if_there(connection: Connection, site_id: str) -> bool:
-    """Lock the site's row until the transaction ends; False where there is none."""
-    locked = select(sites.c.site_id).where(sites.c.site_id == site_id).with_for_update()
-    return connection.scalar(locked) is not None

@@ -1,8 +1,9 @@
 """Making segments of the events that sites have behind them; see shared/counts/segments.py.
 
-The events are read without a lock. The transaction that writes a segment locks its site, and then
-the rollups must count as many events as were read: where a batch stored some more of these hours in
-between, they do not, and the segment is made another time.
+The events are read without a lock. The transaction that writes a segment locks its site, so that
+nobody merges there, and then there must be as many events as were read, by the rollups and by what
+is still to be merged: where a batch stored some more of these hours in between, there are more, and
+the segment is made another time. Where one comes after that look, the segment is not in force.
 """
 
 import time
@@ -27,6 +28,7 @@ from shared.counts.segments import (
     encode_column,
     parts_of,
     select_counts,
+    select_pending_hours,
     select_segments,
 )
 from shared.db.database import translated_errors
@@ -37,6 +39,7 @@ from shared.db.tables import (
     events_by_day,
     events_by_hour,
     events_by_week,
+    pending_counts,
     segment_columns,
     segments,
     sites,
@@ -46,6 +49,7 @@ from worker.stopping import StopFlag
 from worker.stored.extent import fetch_pruned_before
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import LABEL, delete_rows, delete_segments
+from worker.stored.site_locks import take_locks
 from worker.stored.site_rows import MAX_NUMBER, is_behind
 from worker.upkeep.own_fault import Faults, own_fault
 
@@ -171,17 +175,20 @@ def build_site(run: Run, site_id: str, note: Callable[[Exception], None]) -> Non
 def fetch_sites(reader: Engine) -> list[str]:
     """The sites that have events in no segment: of most, nothing came since all were in one."""
     with translated_errors(), reader.begin() as connection:
-        known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
-        is_complete = segments.c.known_columns >= len(COLUMNS)
-        counted: dict[str, int] = {}
-        has: dict[str, int] = {}
+        pending = connection.scalars(select(pending_counts.c.site_id).distinct()).all()
+        counted = connection.scalars(select(sites.c.site_id)).all()
+        known = sorted({*counted, *pending})
+        has: Counter[str] = Counter()
+        of_segments: Counter[str] = Counter()
         for first in range(0, len(known), CHUNK_SITES):
             some = known[first : first + CHUNK_SITES]
-            of_all = sums_by_site(events_by_week, some).where(events_by_week.c.dimension == TOTAL)
-            counted |= {site_id: int(number) for site_id, number in connection.execute(of_all)}
-            of_segments = sums_by_site(segments, some).where(is_complete)
-            has |= {site_id: int(number) for site_id, number in connection.execute(of_segments)}
-    return [site_id for site_id in known if counted.get(site_id) != has.get(site_id)]
+            of_weeks = sums_by_site(events_by_week, some).where(events_by_week.c.dimension == TOTAL)
+            for statement in (of_weeks, sums_by_site(pending_counts, some)):
+                has.update({row[0]: int(row[1]) for row in connection.execute(statement)})
+            is_complete = segments.c.known_columns >= len(COLUMNS)
+            made = connection.execute(sums_by_site(segments, some).where(is_complete))
+            of_segments.update({site_id: int(number) for site_id, number in made})
+    return [site_id for site_id in known if has[site_id] != of_segments[site_id]]
 
 
 def sums_by_site(table: Table, site_ids: Sequence[str]) -> Rows:
@@ -203,7 +210,9 @@ def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
         if is_behind(connection, site_id):
             return []
         counted = fetch_counts(connection, events_by_day, site_id, 0, last_day)
-        today = fetch_counts(connection, events_by_hour, site_id, last_day, end)
+        for hour, number in fetch_pending(connection, site_id, 0, last_day).items():
+            counted[hour - hour % DAY_MS] += number
+        today = fetch_hours(connection, site_id, last_day, end)
         has: Counter[int] = Counter()
         for segment in fetch_segments(connection, site_id, 0, end):
             if segment.is_complete:
@@ -218,7 +227,7 @@ def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
 def fetch_missing(reader: Engine, site_id: str, day: int, end: int) -> list[Segment]:
     """The segments of the hours from `day` up to `end` that are not there as they should be."""
     with translated_errors(), reader.begin() as connection:
-        hours = fetch_counts(connection, events_by_hour, site_id, day, end)
+        hours = fetch_hours(connection, site_id, day, end)
         held = {
             (segment.bucket, segment.until, segment.events)
             for segment in fetch_segments(connection, site_id, day, end)
@@ -234,10 +243,23 @@ def fetch_missing(reader: Engine, site_id: str, day: int, end: int) -> list[Segm
 
 def fetch_counts(
     connection: Connection, table: Table, site_id: str, start: int, end: int
-) -> dict[int, int]:
+) -> Counter[int]:
     """How many events a rollup counts in each of its buckets."""
     rows = connection.execute(select_counts(table, site_id, start, end).prefix_with(LABEL))
-    return {bucket: int(number) for bucket, number in rows}
+    return Counter({bucket: int(number) for bucket, number in rows})
+
+
+def fetch_pending(connection: Connection, site_id: str, start: int, end: int) -> Counter[int]:
+    """How many events of each hour no rollup counts yet."""
+    rows = connection.execute(select_pending_hours(site_id, start, end).prefix_with(LABEL))
+    return Counter({hour: int(number) for hour, number in rows})
+
+
+def fetch_hours(connection: Connection, site_id: str, start: int, end: int) -> Counter[int]:
+    """How many events there are in each hour: in a snapshot, or for one who has the site's lock. By
+    statements that see different moments, no event is counted twice."""
+    counted = fetch_counts(connection, events_by_hour, site_id, start, end)
+    return counted + fetch_pending(connection, site_id, start, end)
 
 
 def fetch_segments(connection: Connection, site_id: str, start: int, end: int) -> list[Segment]:
@@ -277,11 +299,13 @@ def build(
     if len(built) != segment.events:
         return False
     with translated_errors(), writer.begin() as connection:
-        if connection.scalar(select_rebuilds(site_id).with_for_update()) != rebuilds:
+        # Not the row in `sites`: for that one batches would wait that have new users.
+        take_locks(connection, [site_id])
+        if connection.scalar(select_rebuilds(site_id)) != rebuilds:
             return False
-        counted = fetch_counts(connection, events_by_hour, site_id, segment.bucket, segment.until)
+        hours = fetch_hours(connection, site_id, segment.bucket, segment.until)
         pruned_before = fetch_pruned_before(connection) or 0
-        if sum(counted.values()) != segment.events or segment.bucket < pruned_before:
+        if hours.total() != segment.events or segment.bucket < pruned_before:
             return False
         delete_segments(connection, site_id, segment.bucket, segment.until)
         delete_rows(connection, site_id, [segment.bucket])  # columns without a head, if any

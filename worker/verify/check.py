@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +21,9 @@ CHUNK_VALUES = 1000
 # What reading the bytes of sets raises where they are none.
 UNREADABLE = (msgspec.MsgspecError, ValueError, IndexError)
 
+# Where nothing waits to be merged, or none of it counts.
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
 T = TypeVar("T")
 
 
@@ -34,14 +38,35 @@ class Check:
     findings: Findings
     # What keys stand for, as far as it is known without asking the database.
     texts: Mapping[bytes, str] = field(default_factory=dict)
-    # Whose text must be known.
+    # Whose text must be known: of what is in the rollups.
     keys: set[bytes] = field(default_factory=set)
 
-    def check_events(self, table: Table, expected: Mapping[Cell, int]) -> None:
-        self.compare(table, expected, self.events_in(table), lambda number, _: str(number))
+    def check_events(
+        self, table: Table, expected: Mapping[Cell, int], pending: Mapping[Cell, int] = NOTHING
+    ) -> None:
+        """`pending` is what the table will have more once that is merged."""
+        found = self.events_in(table)
+        self.note_keys(found)
+        for cell, number in pending.items():
+            found[cell] = found.get(cell, 0) + number
+        self.compare(table, expected, found, lambda number, _: str(number))
 
-    def check_users(self, table: Table, bucket_ms: int, expected: Mapping[Cell, BitMap]) -> None:
-        self.compare(table, expected, self.users_in(table, bucket_ms), shown_users)
+    def check_users(
+        self,
+        table: Table,
+        bucket_ms: int,
+        expected: Mapping[Cell, BitMap],
+        pending: Mapping[Cell, BitMap] = NOTHING,
+    ) -> None:
+        found = self.users_in(table, bucket_ms)
+        self.note_keys(found)
+        for cell, members in pending.items():
+            found[cell] |= members
+        self.compare(table, expected, found, shown_users)
+
+    def note_keys(self, found: Collection[Cell]) -> None:
+        """What is not merged yet has its text beside it."""
+        self.keys |= {cell.value_key for cell in found if cell.dimension in ROLLED_UP}
 
     def events_in(self, table: Table) -> dict[Cell, int]:
         found = {}
@@ -85,7 +110,6 @@ class Check:
         shown: Callable[[T, T | None], str],
     ) -> None:
         cells = expected.keys() | found.keys()
-        self.keys |= {cell.value_key for cell in cells if cell.dimension in ROLLED_UP}
         differing = sorted(cell for cell in cells if expected.get(cell) != found.get(cell))
         if not differing:
             return

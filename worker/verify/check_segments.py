@@ -1,7 +1,7 @@
 """What segments hold, against the events they were made of: value by value, in plain Python."""
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +18,7 @@ from shared.counts.segments import (
     encode_column,
     in_force,
     select_counts,
+    select_pending_hours,
     select_segments,
 )
 from shared.db.tables import events, events_by_hour, segment_columns, segments, users
@@ -29,8 +30,13 @@ LABEL = "/* worker.verify */"
 
 def check_segments(connection: Connection, site_id: str, day: int, findings: Findings) -> None:
     """Those of a day that are in force: others are read by nobody."""
-    hours = connection.execute(select_counts(events_by_hour, site_id, day, day + DAY_MS))
-    counts = {hour: int(number) for hour, number in hours}
+    counts: Counter[int] = Counter()
+    for statement in (
+        select_counts(events_by_hour, site_id, day, day + DAY_MS),
+        select_pending_hours(site_id, day, day + DAY_MS),
+    ):
+        for hour, number in connection.execute(statement.prefix_with(LABEL)):
+            counts[hour] += int(number)
     for head in in_force(segments_of_day(connection, site_id, day), counts):
         expected = values_of_events(connection, site_id, head.bucket, head.until)
         of_segment = select(segment_columns.c.name, segment_columns.c.data).where(

@@ -10,7 +10,7 @@ from pyroaring import BitMap
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, not_, or_, select
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, bucket_start, value_key
+from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, Rollup, bucket_start, value_key
 from shared.db.tables import events, users
 from shared.fields import EVENT_TYPE
 from worker.stored.key_order import pages
@@ -49,10 +49,12 @@ class Recount:
     # Who should have a number, and has none that can be.
     unnumbered: set[str] = field(default_factory=set)
 
-    def counts_by(self, bucket_ms: int) -> dict[Cell, int]:
+    def counts_of(self, rollup: Rollup) -> dict[Cell, int]:
+        if not rollup.has_dimensions:
+            return self.minutes
         counts: dict[Cell, int] = defaultdict(int)
         for cell, number in self.hours.items():
-            counts[cell.in_bucket(bucket_ms)] += number
+            counts[cell.in_bucket(rollup.bucket_ms)] += number
         return counts
 
     def users_by(self, bucket_ms: int) -> dict[Cell, BitMap]:

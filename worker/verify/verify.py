@@ -1,19 +1,21 @@
-"""Whether the rollups say what `events` say: each day of a site is compared within one snapshot.
+"""Whether the rollups, and what is still to be merged into them, together say what `events` say.
 
-So it is right on a live system: what a batch writes is seen as a whole, or not at all.
+Each day of a site is compared within one snapshot. So it is right on a live system: what a batch
+writes, and what merging moves, is seen as a whole, or not at all.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from shared.clock import DAY_MS, WEEK_MS
 from shared.counts.rollups import DAYS, EVENT_ROLLUPS, USER_ROLLUPS, WEEKS
 from shared.db.database import translated_errors
-from shared.db.tables import events, outcomes, sites, users
+from shared.db.tables import events, outcomes, pending_counts, sites, users
 from shared.outcomes import Outcome
 from worker.stored.extent import (
     Covered,
@@ -29,6 +31,7 @@ from worker.stored.site_rows import MAX_NUMBER
 from worker.verify.check import Check
 from worker.verify.check_segments import check_pruned, check_segments
 from worker.verify.findings import NO_ROW, Findings, place
+from worker.verify.pending import count_pending
 from worker.verify.recount import Cell, recount_day
 
 
@@ -77,16 +80,18 @@ def check_day(
     if pruned_before is not None and day < pruned_before:
         verified.leave_out(day, pruned_before)
         check_pruned(connection, site_id, day, findings)
+        count_pending(connection, site_id, day, findings)  # whether it can be read
         return
     recount = recount_day(connection, site_id, day)
+    pending = count_pending(connection, site_id, day, findings)
     verified.add(site_id, day, recount.events)
-    check = Check(connection, site_id, day, day + DAY_MS, findings, recount.texts)
+    check = Check(connection, site_id, day, day + DAY_MS, findings, pending.texts | recount.texts)
     for rollup in EVENT_ROLLUPS:
-        has_dimensions = rollup.has_dimensions
-        expected = recount.counts_by(rollup.bucket_ms) if has_dimensions else recount.minutes
-        check.check_events(rollup.table, expected)
+        check.check_events(rollup.table, recount.counts_of(rollup), pending.counts_of(rollup))
     for table, bucket_ms in USER_ROLLUPS:
-        check.check_users(table, bucket_ms, recount.users_by(bucket_ms))
+        check.check_users(
+            table, bucket_ms, recount.users_by(bucket_ms), pending.users_by(bucket_ms)
+        )
     check.check_texts()
     check_segments(connection, site_id, day, findings)
     for user_id in sorted(recount.unnumbered):
@@ -95,7 +100,8 @@ def check_day(
 
 
 def check_week(connection: Connection, site_id: str, week: int, findings: Findings) -> None:
-    """A week is its days added up, also where their events are pruned."""
+    """A week is its days added up, also where their events are pruned. Both get what is merged in
+    one transaction."""
     check = Check(connection, site_id, week, week + WEEK_MS, findings)
     counts: dict[Cell, int] = defaultdict(int)
     for cell, number in check.events_in(DAYS.events).items():
@@ -112,19 +118,34 @@ def check_site(connection: Connection, site_id: str, findings: Findings) -> None
     check_numbers(connection, site_id, row.users if row else 0, findings)
     pruned_before = fetch_pruned_before(connection)
     first_and_last = bounds(connection, events.c.timestamp, site_id)
-    if row is None or not first_and_last:
+    known = span_of(connection, site_id, row)
+    if known is None or not first_and_last:
         # Of a site whose events were all pruned, the row is all that is left to tell.
-        if row is None and first_and_last:
+        if first_and_last:
             findings.add(sites.name, place(site_id), "a row", NO_ROW)
-        elif row is not None and pruned_before is None:
+        elif row is not None and row.first_event <= row.last_event and pruned_before is None:
             findings.add(sites.name, place(site_id), NO_ROW, "a row")
         return
-    for name, expected in zip(("first_event", "last_event"), first_and_last, strict=True):
-        found = row._mapping[name]
+    columns = ("first_event", "last_event")
+    for name, expected, found in zip(columns, first_and_last, known, strict=True):
         is_of_pruned = pruned_before is not None and found < pruned_before
         widens = found <= expected if name == "first_event" else found >= expected
         if found != expected and not (is_of_pruned and widens):
             findings.add(sites.name, place(site_id, column=name), expected, found)
+
+
+def span_of(
+    connection: Connection, site_id: str, row: Row[*tuple[Any, ...]] | None
+) -> tuple[int, int] | None:
+    """The first and last moment that a site's row will span once all is merged; None where it will
+    span nothing. It may do so now: then numbers were taken for users, and that is all."""
+    of = pending_counts.c
+    pending = select(func.min(of.first_event), func.max(of.last_event)).where(of.site_id == site_id)
+    spans = [tuple(connection.execute(pending).one())]
+    if row is not None and row.first_event <= row.last_event:
+        spans.append((row.first_event, row.last_event))
+    spans = [span for span in spans if span[0] is not None]
+    return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
 
 
 def check_numbers(connection: Connection, site_id: str, taken: int, findings: Findings) -> None:

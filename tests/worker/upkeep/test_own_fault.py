@@ -13,6 +13,7 @@ from shared.errors import PoisonEvent, Unavailable
 from shared.settings import Settings
 from tests.counted import TODAY, commit, varied_events
 from tests.events import NOW, make_event
+from tests.merged import merge_as_before
 from tests.refused import refuse
 from tests.segmented import build_all, held
 from worker.stopping import StopFlag
@@ -55,6 +56,7 @@ def test_a_site_whose_users_cannot_be_compacted_leaves_the_others_theirs(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     commit(engine, "b", varied_events(1, 100))
+    merge_as_before(engine)
     refuse(engine, "users_by_day", "INSERT", "a")
     with caplog.at_level(logging.ERROR):
         assert compact(engine) > 0
@@ -128,6 +130,7 @@ def test_work_that_fails_again_and_again_says_so_once(
 ) -> None:
     faults = Faults("work")
     commit(engine, "b", varied_events(1, 100))
+    merge_as_before(engine)
     refuse(engine, table, change, "a")
     for _ in range(3):
         work(engine, faults)
@@ -195,6 +198,7 @@ def test_a_segment_that_fails_by_nobodys_own_fault_is_tried_again_at_once(
 def test_one_hour_that_cannot_be_compacted_leaves_the_site_its_others(engine: Engine) -> None:
     hours = [TODAY, TODAY + HOUR_MS, TODAY + 2 * HOUR_MS]
     commit(engine, "b", [make_event(n, site_id="a", timestamp=at) for n, at in enumerate(hours)])
+    merge_as_before(engine)
     refuse(engine, "users_by_hour", "INSERT", "a", f"NEW.bucket = {hours[1]}")
     assert compact(engine) == 2
     with engine.connect() as connection:

@@ -17,12 +17,12 @@ from shared.queue.event_queue import DRAIN_JOB, PRUNE_JOB, EventQueue, periodic_
 from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, rebuild_all
 from tests.events import NOW, make_event
+from tests.merged import merge
 from worker import jobs
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import KNOWN_JOBS
 from worker.stopping import StopFlag
 from worker.upkeep import retention
-from worker.upkeep.compaction import compact
 
 ROLLUPS = (
     events_by_minute,
@@ -67,7 +67,7 @@ def test_events_past_their_age_go_by_whole_days_and_their_counts_stay(
 ) -> None:
     # NOW is 09:46: what is 2.3 days old shares its day with younger ones, 2.5 days do not.
     commit(engine, "b", dated_events(1, 0, 1, 2, 2.3, 2.5, 9))
-    compact(engine)
+    merge(engine)
     before = [rows(engine, table) for table in ROLLUPS]
     assert retention.prune_events(engine, NOW, 2, StopFlag())
     assert days_with_events(engine) == [0, 1, 2]
@@ -79,15 +79,29 @@ def test_events_past_their_age_go_by_whole_days_and_their_counts_stay(
     assert differences(database_settings) == []
 
 
+def test_events_that_wait_to_be_merged_are_counted_when_they_are_gone(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", dated_events(1, 0, 3))
+    assert retention.prune_events(engine, NOW, 2, StopFlag())
+    assert days_with_events(engine) == [0]
+    assert differences(database_settings) == []
+    assert merge(engine) == 40
+    assert differences(database_settings) == []
+    with engine.connect() as connection:
+        total = events_by_day.c.dimension == TOTAL
+        assert connection.scalar(select(func.sum(events_by_day.c.events)).where(total)) == 40
+
+
 def test_the_counts_of_pruned_days_are_still_answered(
     engine: Engine, database_settings: Settings
 ) -> None:
     commit(engine, "b", dated_events(1, 0, 3))
+    merge(engine)
     client = create_app(database_settings).test_client()
     asked = {"site_id": "a", "date": "2025-11-12"}
     before = client.get("/stats", query_string=asked).get_json()
     retention.prune_events(engine, NOW, 2, StopFlag())
-    compact(engine)
     assert client.get("/stats", query_string=asked).get_json() == before
     assert before["total_views"] == before["unique_users"] == 10
 
@@ -116,6 +130,7 @@ def test_late_events_of_a_pruned_day_are_counted_and_go_with_the_next_run(
     assert days_with_events(engine) == [0, 5]
     assert differences(database_settings) == []
     rebuild_all(engine)
+    merge(engine)
     retention.prune_events(engine, NOW, 2, StopFlag())
     assert days_with_events(engine) == [0]
     with engine.connect() as connection:
@@ -157,6 +172,7 @@ def test_pruning_stops_when_asked_and_when_its_time_is_up(
 
 def test_events_that_no_rollup_counts_yet_stay(engine: Engine) -> None:
     commit(engine, "b", dated_events(1, 5))
+    merge(engine)
     with engine.begin() as connection:
         connection.execute(delete(sites).where(sites.c.site_id == "a"))
         half_rebuilt = update(sites).where(sites.c.site_id == "b")

@@ -16,6 +16,7 @@ from shared.db.tables import (
     events,
     events_by_day,
     events_by_minute,
+    pending_counts,
     recent_users,
     retention,
     sites,
@@ -24,8 +25,18 @@ from shared.db.tables import (
 )
 from shared.errors import Unavailable
 from shared.settings import Settings
-from tests.counted import TODAY, commit, differences, insist, rebuild_all, varied_events
+from tests.counted import (
+    TODAY,
+    commit,
+    differences,
+    insist,
+    reader_beside,
+    rebuild_all,
+    varied_events,
+)
 from tests.events import make_event
+from tests.merged import merge, merge_as_before
+from worker.counting.users import UserNumbers
 from worker.stopping import StopFlag
 from worker.stored import key_order
 from worker.stored.extent import Part, find_days
@@ -36,10 +47,14 @@ from worker.upkeep.retention import prune_events
 ROLLUPS = (
     events_by_minute,
     *(table for level in LEVELS for table in (level.events, level.users)),
+    pending_counts,
     recent_users,
     sites,
     users,
 )
+
+
+STRAY = {"site_id": "x", "bucket": TODAY, "event_type": "page_view", "events": 1}
 
 
 def empty_rollups(engine: Engine) -> None:
@@ -54,8 +69,8 @@ def count(engine: Engine, table: Any) -> int:
 
 
 @contextmanager
-def at_statement(engine: Engine, words: str, happens: Callable[[], None]) -> Iterator[None]:
-    """Let something happen just before the first statement that begins so."""
+def at_statement(words: str, happens: Callable[[], None]) -> Iterator[None]:
+    """Let something happen just before the first statement, of any engine, with these words."""
     happened = False
 
     def look(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -64,9 +79,11 @@ def at_statement(engine: Engine, words: str, happens: Callable[[], None]) -> Ite
             happened = True
             happens()
 
-    event.listen(engine, "before_cursor_execute", look)
-    yield
-    event.remove(engine, "before_cursor_execute", look)
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
     assert happened, words
 
 
@@ -96,6 +113,7 @@ def test_a_day_of_many_pages_is_rebuilt(
 
 def test_only_the_part_asked_for_is_rebuilt(engine: Engine, database_settings: Settings) -> None:
     commit(engine, "b", varied_events(1, 300))
+    merge(engine)
     with engine.begin() as connection:
         connection.execute(delete(events_by_day))
     rebuilt = rebuild_all(engine, Part("a", TODAY - DAY_MS, TODAY))
@@ -109,7 +127,7 @@ def test_bytes_in_another_day_of_the_week_stop_no_rebuild(
     engine: Engine, database_settings: Settings
 ) -> None:
     commit(engine, "b", varied_events(1, 100, sites="a"))
-    compact(engine)
+    merge(engine)
     with engine.begin() as connection:
         other = update(users_by_day).where(users_by_day.c.bucket < TODAY)
         connection.execute(other.values(bitmap=b"no bitmap"))
@@ -134,9 +152,8 @@ def test_counts_of_no_site_go_and_leave_no_site(
     engine: Engine, database_settings: Settings
 ) -> None:
     commit(engine, "b", varied_events(1, 50, sites="a"))
-    stray = {"site_id": "x", "bucket": TODAY, "event_type": "page_view", "events": 1}
     with engine.begin() as connection:
-        connection.execute(insert(events_by_minute).values(**stray))
+        connection.execute(insert(events_by_minute).values(**STRAY))
     rebuild_all(engine, Part("x", start=TODAY))
     with engine.connect() as connection:
         assert connection.scalars(select(sites.c.site_id)).all() == ["a"]
@@ -159,15 +176,39 @@ def test_a_site_whose_events_were_all_deleted_is_gone(
         connection.execute(delete(events).where(events.c.site_id == "a"))
     rebuild_all(engine)
     with engine.connect() as connection:
-        for table in ROLLUPS:
+        for table in set(ROLLUPS) - {sites}:
             assert connection.scalars(select(table.c["site_id"]).distinct()).all() in ([], ["b"])
+        of_a = select(sites.c.users).where(sites.c.site_id == "a")
+        taken = connection.scalar(of_a.where(sites.c.first_event > sites.c.last_event))
+    assert taken
+    assert differences(database_settings, Part("b")) == []
     commit(engine, "c", varied_events(2, 50, sites="a"))
     assert differences(database_settings, Part("a")) == []
+    with engine.connect() as connection:
+        numbers = connection.scalars(select(users.c.number).where(users.c.site_id == "a")).all()
+    assert min(numbers) >= taken  # a worker may still hold some of the others
+
+
+def test_a_row_whose_numbers_were_taken_stays(engine: Engine, database_settings: Settings) -> None:
+    """Somebody is about to store the events of these users."""
+    UserNumbers(engine).of([("a", "somebody")])
+    with engine.begin() as connection:
+        connection.execute(insert(events_by_minute).values(**STRAY | {"site_id": "a"}))
+    assert differences(database_settings, Part("a")) != []
+    rebuild_all(engine, Part("a", start=TODAY))
+    rebuild_all(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(select(sites.c.users)) == 1
+    assert differences(database_settings) == []
+    commit(engine, "b", [make_event(site_id="a", timestamp=TODAY, user_id="somebody")])
+    assert differences(database_settings) == []
+    merge(engine)
+    assert differences(database_settings) == []
 
 
 def test_a_rebuild_changes_nothing_that_is_right(engine: Engine) -> None:
     commit(engine, "b", varied_events(1, 200))
-    compact(engine)
+    merge(engine)
     before = contents(engine)
     rebuild_all(engine)
     assert contents(engine) == before
@@ -187,9 +228,14 @@ def contents(engine: Engine) -> list[Any]:
 
 
 STATEMENTS = (
+    "SELECT /* worker.site_locks */",
     "INSERT /* worker.site_rows */",
     "SELECT retention",
-    "SELECT /* worker.rebuild */",
+    "SELECT /* worker.rebuild */ events",
+    "SELECT /* worker.rebuild */ pending_counts",
+    "SELECT /* worker.rebuild */ recent_users",
+    "DELETE /* worker.rebuild */ FROM pending_counts",
+    "DELETE /* worker.rebuild */ FROM recent_users",
     "DELETE /* worker.rebuild */ FROM users_by_hour",
     "DELETE /* worker.rebuild */ FROM events_by_day",
     "INSERT /* worker.rebuild */ INTO events_by_minute",
@@ -204,42 +250,99 @@ STATEMENTS = (
 def test_killed_in_the_middle_a_day_stays_as_it_was(
     engine: Engine, database_settings: Settings, words: str
 ) -> None:
-    commit(engine, "b", varied_events(1, 200, sites="a"))
-    compact(engine)
+    store_in_all_ways(engine)
     with engine.begin() as connection:
         connection.execute(update(events_by_day).values(events=events_by_day.c.events + 1))
     part = Part("a", start=TODAY)
     before = contents(engine)
-    with at_statement(engine, words, die), pytest.raises(KeyboardInterrupt):
+    with at_statement(words, die), pytest.raises(KeyboardInterrupt):
         rebuild_all(engine, part)
     assert contents(engine) == before
     rebuild_all(engine)
     assert differences(database_settings) == []
 
 
-def test_a_batch_in_the_middle_of_a_rebuild_is_counted_once(
-    engine: Engine, database_settings: Settings
-) -> None:
-    """It begins when the day's events have been read, and must not be done before the rebuild."""
-    commit(engine, "b", varied_events(1, 200, sites="a", days=1))
-    worker = writing_engine(database_settings)
-    late = threading.Thread(
-        target=lambda: commit(worker, "c", varied_events(2, 200, sites="a", days=1))
-    )
+def store_in_all_ways(engine: Engine, *, days: int = 3) -> None:
+    """Events that are merged, that wait for it, and that a worker of the version before stored."""
+    commit(engine, "merged", varied_events(1, 100, sites="a", days=days))
+    merge(engine)
+    commit(engine, "before", varied_events(2, 50, sites="a", days=days))
+    merge_as_before(engine)
+    commit(engine, "waiting", varied_events(3, 50, sites="a", days=days))
 
-    def store() -> None:
-        late.start()
-        late.join(1)
 
-    with at_statement(engine, "DELETE /* worker.rebuild */", store):
-        rebuild_all(engine)
-    late.join()
-    worker.dispose()
-    assert count(engine, events) == 400
+def test_what_is_rebuilt_is_not_merged_again(engine: Engine, database_settings: Settings) -> None:
+    store_in_all_ways(engine)
+    rebuild_all(engine, Part("a", start=TODAY))
+    assert count(engine, pending_counts) > 0
+    assert differences(database_settings) == []
+    rebuild_all(engine)
+    assert count(engine, pending_counts) == count(engine, recent_users) == 0
+    before = contents(engine)
+    merge(engine)
+    assert contents(engine) == before
     assert differences(database_settings) == []
 
 
-def test_rebuilds_beside_workers_and_compaction_stay_exact(
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("words", STATEMENTS)
+def test_a_batch_in_the_middle_of_a_rebuild_is_counted_once(
+    engine: Engine, database_settings: Settings, words: str, is_known: bool
+) -> None:
+    """It need not wait for the rebuild, save for numbers of users that are new."""
+    store_in_all_ways(engine, days=1)
+    made = varied_events(4, 100, sites="a", days=1, users="user" if is_known else "new")
+    with beside(database_settings, partial(commit, batch_id="late", events=made)) as late:
+
+        def store() -> None:
+            late.start()
+            late.join(0.3 if engine.dialect.name == "sqlite" or not is_known else 30)
+            assert not late.is_alive() or engine.dialect.name == "sqlite" or not is_known
+
+        with at_statement(words, store):
+            rebuild_all(engine)
+    assert count(engine, events) == 300
+    assert differences(database_settings) == []
+    merge(engine)
+    assert differences(database_settings) == []
+
+
+@contextmanager
+def beside(settings: Settings, work: Callable[[Engine], object]) -> Iterator[threading.Thread]:
+    """A thread that does it once it is started, with an engine of its own."""
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            insist(settings, work)
+        except Exception as error:  # noqa: BLE001  # told below
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    yield thread
+    thread.join()
+    assert failed == []
+
+
+@pytest.mark.parametrize("work", [merge, merge_as_before, compact])
+@pytest.mark.parametrize("words", STATEMENTS[2:])
+def test_whoever_counts_in_the_middle_of_a_rebuild_waits_for_it(
+    engine: Engine, database_settings: Settings, words: str, work: Callable[[Engine], object]
+) -> None:
+    store_in_all_ways(engine, days=1)
+    with beside(database_settings, work) as late:
+
+        def start() -> None:
+            late.start()
+            late.join(0.3)
+            assert late.is_alive()
+
+        with at_statement(words, start):
+            rebuild_all(engine, Part("a"))
+    assert differences(database_settings) == []
+
+
+def test_rebuilds_beside_workers_and_merging_stay_exact(
     engine: Engine, database_settings: Settings
 ) -> None:
     commit(engine, "b", varied_events(1, 50))
@@ -251,18 +354,18 @@ def test_rebuilds_beside_workers_and_compaction_stay_exact(
             made = varied_events(seed, 40)
             insist(database_settings, partial(commit, batch_id=f"{seed}", events=made))
 
-    def keep_compacting() -> None:
+    def keep_merging() -> None:
         while not stored.is_set():
-            insist(database_settings, compact)
+            insist(database_settings, merge)
 
-    compacting = threading.Thread(target=keep_compacting)
+    merging = threading.Thread(target=keep_merging)
     storing = [threading.Thread(target=store, args=(name,)) for name in "xy"]
-    for thread in (*storing, compacting):
+    for thread in (*storing, merging):
         thread.start()
     while any(thread.is_alive() for thread in storing):
         rebuild_all(engine)
     stored.set()
-    compacting.join()
+    merging.join()
     assert count(engine, events) == 50 + 2 * 25 * 40
     assert differences(database_settings) == []
 
@@ -271,7 +374,7 @@ def test_days_that_may_be_pruned_are_left_alone(
     engine: Engine, database_settings: Settings
 ) -> None:
     commit(engine, "b", varied_events(1, 300))
-    compact(engine)
+    merge(engine)
     with engine.begin() as connection:
         connection.execute(insert(retention).values(id=1, pruned_before=TODAY))
         connection.execute(delete(events).where(events.c.timestamp < TODAY - DAY_MS))
@@ -295,8 +398,9 @@ def test_pruning_that_begins_in_the_middle_of_a_rebuild_waits_for_it(
         pruning.start()
         pruning.join(1)
 
+    merge(engine)
     before = count_of(engine)
-    with at_statement(engine, "SELECT /* worker.rebuild */", prune):
+    with at_statement("SELECT /* worker.rebuild */ events", prune):
         rebuild_all(engine, Part("a", TODAY - DAY_MS, TODAY))
     pruning.join()
     other.dispose()
@@ -319,9 +423,11 @@ def test_what_cannot_be_done_is_tried_again_and_then_told(
     with engine.begin() as connection:
         recent_users.drop(connection)
     statements: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *found: statements.append(found[2]))
+    reader = reader_beside(engine)
+    event.listen(reader, "before_cursor_execute", lambda *found: statements.append(found[2]))
     with pytest.raises(
         Unavailable, match=r"cannot rebuild a on 2025-11-15: .*recent_users.* run `make migrate`"
     ):
-        rebuild.rebuild(engine, days, are_all=False, on_day=lambda: None)
+        rebuild.rebuild(reader, engine, days, are_all=False, on_day=lambda: None)
+    reader.dispose()
     assert sum("FROM recent_users" in statement for statement in statements) == 3

@@ -11,12 +11,12 @@ from shared.db.tables import events, segments, sites, users
 from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, insist, rebuild_all, varied_events
 from tests.events import NOW
+from tests.merged import merge
 from tests.segmented import build_all, held, held_columns, in_force
 from worker.stopping import StopFlag
 from worker.stored.extent import Part
 from worker.upkeep import retention
 from worker.upkeep import segments as building
-from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events, raise_pruned_before
 
 
@@ -24,7 +24,7 @@ from worker.upkeep.retention import prune_events, raise_pruned_before
 def built(engine: Engine, database_settings: Settings) -> Engine:
     """Two sites with three days, each a segment."""
     commit(engine, "b", varied_events(1, 300))
-    compact(engine)
+    merge(engine)
     build_all(database_settings, engine)
     return engine
 
@@ -162,7 +162,7 @@ def test_segments_made_twice_at_once_beside_workers_stay_exact(
     for thread in threads:
         thread.start()
     while not stored.is_set():
-        insist(database_settings, compact)
+        insist(database_settings, merge)
         assert differences(database_settings) == []
     for thread in threads:
         thread.join()

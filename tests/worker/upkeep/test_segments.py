@@ -1,5 +1,6 @@
 """Segments have all events of their hours or are not in force, whoever stores, prunes or dies."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,8 +14,9 @@ from shared.counts.segments import COLUMNS, TIME, USER, Segment, decode_column
 from shared.db.database import reading_engine
 from shared.db.tables import segment_columns, segments, users
 from shared.settings import Settings
-from tests.counted import TODAY, commit, differences, varied_events
+from tests.counted import TODAY, commit, differences, insist, varied_events
 from tests.events import NOW, make_event
+from tests.merged import merge
 from tests.segmented import build_all, events_in, held, held_columns, in_force, once
 from worker.stopping import StopFlag
 from worker.stored import key_order
@@ -186,6 +188,68 @@ def test_a_batch_that_commits_meanwhile_is_in_no_segment_without_it(
     assert differences(database_settings) == []
 
 
+def test_what_a_segment_is_made_of_may_be_merged_later(
+    engine: Engine, database_settings: Settings
+) -> None:
+    commit(engine, "b", events_in(1, 2))
+    merge(engine)
+    commit(engine, "c", events_in(1.5, batch="late"))
+    assert build_all(database_settings, engine)
+    before = held(engine)
+    assert hours_of(*in_force(engine)) == [(1, 3, 3)]
+    assert differences(database_settings) == []
+    assert merge(engine) == 1
+    sent: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *found: sent.append(found[2]))
+    assert build_all(database_settings, engine)
+    assert sent == []
+    assert held(engine) == in_force(engine) == before
+    assert differences(database_settings) == []
+
+
+@pytest.mark.parametrize("work", ["merge", "commit"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "SELECT /* worker.site_locks */",
+        "SELECT /* worker.segments */ sites.rebuilds",
+        "SELECT /* worker.segments */ events_by_hour",
+        "SELECT /* worker.segments */ pending_counts",
+        "SELECT retention",
+        "INTO segments",
+        "INTO segment_columns",
+    ],
+)
+def test_batches_and_merging_while_a_segment_is_written(
+    engine: Engine, database_settings: Settings, words: str, work: str
+) -> None:
+    """Batches need not wait for it, also where they have new users; merging may have to."""
+    commit(engine, "b", events_in(1, 2))
+    merge(engine)
+    commit(engine, "c", events_in(1.5, batch="late"))
+    made = events_in(1.7, 1.8, 1.9, batch="latest")
+    late = threading.Thread(
+        target=lambda: insist(
+            database_settings,
+            merge if work == "merge" else partial(commit, batch_id="d", events=made),
+        )
+    )
+
+    def start() -> None:
+        late.start()
+        must_wait = engine.dialect.name == "sqlite" or work == "merge"
+        late.join(0.3 if must_wait else 30)
+        assert must_wait or not late.is_alive()
+
+    with once(engine, "before", words, start):
+        assert build_all(database_settings, engine)
+    late.join()
+    assert differences(database_settings) == []
+    assert build_all(database_settings, engine)
+    assert sum(segment.events for segment in in_force(engine)) == (3 if work == "merge" else 6)
+    assert differences(database_settings) == []
+
+
 def test_a_run_that_is_stopped_or_out_of_time_is_finished_by_a_later_one(
     engine: Engine, database_settings: Settings, reader: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +287,7 @@ def die(*_: object) -> None:
 
 
 WRITING = [
+    "SELECT /* worker.site_locks */",
     "SELECT /* worker.segments */ sites",
     "DELETE /* worker.segments */ FROM segments",
     "DELETE /* worker.segments */ FROM segment_columns",

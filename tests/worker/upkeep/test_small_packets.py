@@ -14,12 +14,13 @@ from shared.counts.rollups import TOTAL, TOTAL_KEY
 from shared.counts.user_sets import encode_sets
 from shared.db.database import writing_engine
 from shared.db.dialects import dialect_of
-from shared.db.tables import dead_letters, events, recent_users, segment_columns
+from shared.db.tables import dead_letters, events, pending_counts, recent_users, segment_columns
 from shared.outcomes import Outcome
 from shared.queue.event_queue import Batch
 from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, varied_events
 from tests.events import NOW, make_batch, make_event
+from tests.merged import merge
 from tests.migration import migrate
 from tests.refused import SMALL_PACKET_BYTES, small_packets
 from tests.segmented import build_all, in_force
@@ -71,27 +72,29 @@ def test_batches_and_segments_are_stored_where_packets_are_small(
     assert differences(small) == []
 
 
-def test_users_too_many_for_one_row_are_stored_in_several(small: Settings, engine: Engine) -> None:
-    """Of 4,000 events in an hour, each with values of its own for everything."""
+def test_what_a_batch_appends_is_stored_in_several_rows_and_merged(
+    small: Settings, engine: Engine
+) -> None:
+    """Of an hour, each event with values of its own for everything."""
     arrived = [
         make_event(
             n,
             site_id="a",
             timestamp=TODAY + n,
             user_id=f"user-{n}",
-            **{name: f"{name}-{n}" for name in FREE_TEXTS},
+            **{name: f"{name}-{n}".ljust(200, "'") for name in FREE_TEXTS},
         )
         for n in range(4_000)
     ]
     commit(engine, "b", arrived)
     with engine.connect() as connection:
         limit = dialect_of(engine).max_value_bytes
-        rows = connection.execute(select(recent_users.c.batch_id, recent_users.c.sets)).all()
+        rows = connection.execute(select(pending_counts.c.batch_id, pending_counts.c.data)).all()
     assert limit is not None
-    assert sum(len(row.sets) for row in rows) > limit >= max(len(row.sets) for row in rows)
+    assert sum(len(row.data) for row in rows) > limit >= max(len(row.data) for row in rows)
     assert {"b"} < {row.batch_id for row in rows}
     assert differences(small) == []
-    assert compact(engine) == len(rows)
+    assert merge(engine) == 4_000
     assert differences(small) == []
 
 

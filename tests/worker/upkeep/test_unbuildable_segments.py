@@ -14,6 +14,7 @@ from shared.db.tables import events, segment_columns, segments, sites, users
 from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, rebuild_all, varied_events
 from tests.events import NOW
+from tests.merged import merge
 from tests.segmented import build_all, events_in, held, in_force, once
 from worker.stopping import StopFlag
 from worker.upkeep import segments as building
@@ -34,6 +35,7 @@ def test_a_site_whose_events_are_not_all_counted_has_none_until_it_is_rebuilt(
     engine: Engine, database_settings: Settings
 ) -> None:
     commit(engine, "b", varied_events(1, 100))
+    merge(engine)
     with engine.begin() as connection:
         connection.execute(delete(sites).where(sites.c.site_id == "a"))
         half_rebuilt = update(sites).where(sites.c.site_id == "b")
