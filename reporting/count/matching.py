@@ -79,7 +79,7 @@ class Tally:
         count(self.events, matched.groups[has_group])
         count(self.views, matched.groups[has_group & matched.are_views])
         has_user = has_group & (matched.users > 0)
-        pairs = np.unique(matched.groups[has_user] << USER_BITS | matched.users[has_user])
+        pairs = distinct(matched.groups[has_user] << USER_BITS | matched.users[has_user])
         groups, users = pairs >> USER_BITS, pairs & ((1 << USER_BITS) - 1)
         starts = np.flatnonzero(np.diff(groups, prepend=-1))
         for start, end in pairwise([*starts.tolist(), len(pairs)]):
@@ -91,6 +91,14 @@ def count(counter: Counter[int], groups: Integers) -> None:
     numbers = np.bincount(groups)
     for group in np.flatnonzero(numbers).tolist():
         counter[group] += int(numbers[group])
+
+
+def distinct(numbers: Integers) -> Integers:
+    """Each once, in order. `np.unique` hashes them first, which takes from three to sixty times as
+    long."""
+    ordered = np.sort(numbers)
+    firsts: Integers = ordered[np.diff(ordered, prepend=-1) != 0]
+    return firsts
 
 
 def match_columns(question: Question, columns: Mapping[str, Column], buckets: Integers) -> Matched:

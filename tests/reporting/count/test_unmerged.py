@@ -1,8 +1,11 @@
 """What is not merged is read once, counted as it comes and goes, and never more than there is. That
 the answers are exact is told in test_exactness.py."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from reporting.ask.query import Query
 from reporting.count import pending_rows, unmerged
@@ -82,6 +85,36 @@ def test_rows_that_come_are_added_and_those_that_go_are_not_counted_twice(
     assert totals(reading) == (6, 3)
     merge(writing)
     assert totals(reading) == (6, 3)
+
+
+def test_while_rows_are_merged_every_answer_has_all_events(
+    reading: Engine, writing: Engine, store: Store
+) -> None:
+    """In its snapshot an event is in a row that waits, or in the rollups, and never in both."""
+    for number in range(12):
+        store(*events_at(*range(0, 24, 2), name=f"{number}-", path=f"/{number}"))
+    merger = Merger(writing, StopFlag())
+    is_over = threading.Event()
+
+    def ask() -> set[tuple[int, int]]:
+        seen = {totals(reading)}
+        while not is_over.is_set():
+            seen.add(totals(reading))
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(ask) for _ in range(3)]
+        try:
+            while pending_in(writing):
+                merge_half(merger)
+        finally:
+            is_over.set()
+    assert [each.result() for each in asked] == [{(144, 3)}] * 3
+
+
+def pending_in(engine: Engine) -> int:
+    with engine.begin() as connection:
+        return connection.scalar(select(func.count()).select_from(pending_counts)) or 0
 
 
 def test_with_next_to_no_memory_answers_are_the_same(
