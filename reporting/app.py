@@ -6,6 +6,7 @@ import psutil
 import redis
 from flask import Flask, request
 
+from reporting.answers.unmerged import fetch_unmerged
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
@@ -45,7 +46,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app.seats = Seats(settings.query_seconds)
     ask_for_key(app, settings.api_auth)
     collector = LedgerCollector(app.sources, clock)
-    add_common_routes(app, OPENAPI, lambda: check_ready(app.sources), collector)
+    add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
     add_routes(app, app.sources, clock, app.seats)
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
@@ -61,16 +62,16 @@ def make_sources(settings: Settings) -> Sources:
     return Sources(replica or written, queue, primary=written if replica else None)
 
 
-def check_ready(sources: Sources) -> Sequence[str]:
-    """Raises Unavailable where what most answers need does not answer, or the database that they
-    are read from is not migrated."""
+def check_ready(sources: Sources, now: int) -> Sequence[str]:
+    """What an operator should know; `now` is in ms. Raises Unavailable where what most answers need
+    does not answer, or the database that they are read from is not migrated."""
     check_schema(sources.engine)
     queue = sources.queue
     try:
         queue.redis.ping()
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
-    return ()
+    return fetch_unmerged(sources.engine, now).warnings
 
 
 def ask_for_key(app: Flask, api_auth: str) -> None:

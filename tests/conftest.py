@@ -17,6 +17,7 @@ from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.failover import Pair, pair_in
+from tests.migrated import MigratedDatabases, MigratedFile
 from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
 # The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
@@ -124,6 +125,36 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database, on each kind of server in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> MigratedFile:
+    return MigratedFile(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb(mariadb_server: MariaDbServer) -> MigratedDatabases:
+    return MigratedDatabases(mariadb_server)
+
+
+@pytest.fixture(scope="session")
+def migrated_oceanbase(oceanbase_server: OceanBaseServer) -> MigratedDatabases:
+    return MigratedDatabases(oceanbase_server)
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "oceanbase"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with all tables and no row, on each kind of server in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "footfall.db"
+        request.getfixturevalue("migrated_file").copy_to(path)
+        yield f"sqlite:///{path}"
+        return
+    request.getfixturevalue(request.param)  # it runs, whatever the test before did to it
+    databases: MigratedDatabases = request.getfixturevalue(f"migrated_{request.param}")
+    url = databases.take()
+    yield url
+    databases.give_back(url)
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from reporting.answers.members import about, count
 from reporting.ask import parameters as by
 from reporting.ask.live_query import AnalyticsQuery, analytics_query, week_of
 from reporting.ask.periods import midnight_ms
+from reporting.count import live_counts
 from reporting.count.live_sites import fetch_site_ids
-from reporting.count.live_statements import select_days, select_filtered_days
+from reporting.count.live_statements import select_filtered_days
 from reporting.route import Example, Route, from_database
 
 # day, event_type, events
@@ -62,9 +63,8 @@ def fetch_days(connection: Connection, query: AnalyticsQuery) -> list[DayCount]:
     since = midnight_ms(query.first_month, ZoneInfo("UTC"))  # months reach back furthest
     site_ids = fetch_site_ids(connection, query.site_id, since)
     if query.user_id is None and query.kind is None:
-        rows = connection.execute(select_days(since, site_ids))
-    else:
-        rows = connection.execute(select_filtered_days(query, since, site_ids))
+        return live_counts.fetch_days(connection, since, site_ids)
+    rows = connection.execute(select_filtered_days(query, since, site_ids))
     return [
         (datetime.fromtimestamp(row.day / 1000, UTC).date(), row.event_type, int(row.events))
         for row in rows

@@ -18,8 +18,9 @@ import redis
 from msgspec import Meta, Struct
 from sqlalchemy import Engine
 
-from reporting.answers.members import about, count
+from reporting.answers.members import about, count, seconds_since
 from reporting.answers.replica import fetch_lag
+from reporting.answers.unmerged import ALL_MERGED, Unmerged, fetch_unmerged
 from reporting.count.statements import select_outcomes
 from reporting.route import DATABASE_FAULTS, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
@@ -67,6 +68,14 @@ class Pipeline(Struct, kw_only=True):
         Annotated[float, Meta(ge=0)] | None,
         about("How long the oldest event waits; null where none does."),
     ]
+    unmerged_events: Annotated[
+        int,
+        count("Of those stored, events that answers add up one by one: no rollup has them yet."),
+    ]
+    oldest_unmerged_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        about("How long ago the oldest of these was stored; null where there is none."),
+    ]
     workers: Annotated[int, count("Workers that are alive.")]
     failed_batches: Annotated[int, count("Batches given back because of a fault, not yet stored.")]
     replica_lag_seconds: Annotated[
@@ -94,7 +103,8 @@ def fetch_status(sources: Sources, now: int) -> Pipeline:
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
     settled, lag = fetch_settled(sources.ledger), fetch_lag(sources, now)
-    return status_of(before, backlog, settled, workers, now, lag)
+    unmerged = fetch_unmerged(sources.ledger, now)
+    return status_of(before, backlog, settled, workers, now, lag, unmerged)
 
 
 def status_of(
@@ -104,6 +114,7 @@ def status_of(
     workers: int,
     now: int,
     lag: float | None = None,
+    unmerged: Unmerged = ALL_MERGED,
 ) -> Pipeline:
     spooled = sum(spool.events for spool in backlog.spools)
     oldest_spooled = min((spool.oldest_received_at for spool in backlog.spools), default=None)
@@ -119,15 +130,13 @@ def status_of(
         oldest_spooled_seconds=seconds_since(oldest_spooled, now),
         queued_bytes=backlog.queued_bytes,
         oldest_queued_seconds=seconds_since(backlog.oldest_received_at, now),
+        unmerged_events=unmerged.events,
+        oldest_unmerged_seconds=unmerged.oldest_seconds,
         workers=workers,
         failed_batches=backlog.failed_batches,
         replica_lag_seconds=lag,
         balanced=is_balanced(before, backlog, settled),
     )
-
-
-def seconds_since(moment: int | None, now: int) -> float | None:
-    return None if moment is None else max(0, now - moment) / 1000
 
 
 def fetch_settled(engine: Engine) -> Settled:

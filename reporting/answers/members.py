@@ -18,6 +18,11 @@ def moment(description: str) -> Meta:
     return Meta(description=description, extra_json_schema={"format": "date-time"})
 
 
+def seconds_since(moment: int | None, now: int) -> float | None:
+    """Both in ms; None of none."""
+    return None if moment is None else max(0, now - moment) / 1000
+
+
 AsAsked = Annotated[str, about("As it was asked.")]
 EventCount = Annotated[int, count("Events of all types.")]
 ViewCount = Annotated[int, count("Events of type `page_view`.")]

@@ -12,10 +12,12 @@ from sqlalchemy import Connection
 from reporting.answers.members import AsAsked, ViewCount, about, count, moment
 from reporting.ask import parameters as by
 from reporting.ask.live_query import BucketQuery, Window, bucket_query, minutes_query
+from reporting.count.live_counts import fetch_minutes
 from reporting.count.live_sites import fetch_site_ids
-from reporting.count.live_statements import select_bucket, select_view_minutes, select_viewers
+from reporting.count.live_statements import select_viewers
 from reporting.route import Example, Route, from_database
 from shared.clock import MINUTE_MS, iso_from_ms
+from shared.event import PAGE_VIEW
 
 
 class MinuteViews(Struct):
@@ -41,22 +43,22 @@ class MinuteBucket(Struct):
 
 def fetch_views(connection: Connection, window: Window) -> ViewsPerMinute:
     site_ids = fetch_site_ids(connection, window.site_id, window.start)
-    counted = connection.execute(select_view_minutes(window, site_ids))
-    views = {row.minute: int(row.events) for row in counted}
+    views = fetch_minutes(connection, window, PAGE_VIEW, site_ids)
     viewers = connection.execute(select_viewers(window, site_ids))
     users = {row.minute: row.unique_users for row in viewers}
     return ViewsPerMinute(
         [
-            MinuteViews(iso_from_ms(minute), views.get(minute, 0), users.get(minute, 0))
+            MinuteViews(iso_from_ms(minute), views[minute], users.get(minute, 0))
             for minute in range(window.start, window.end, MINUTE_MS)
         ]
     )
 
 
 def fetch_bucket(connection: Connection, query: BucketQuery) -> MinuteBucket:
-    site_ids = fetch_site_ids(connection, query.window.site_id, query.window.start)
-    found = connection.execute(select_bucket(query, site_ids)).one_or_none()
-    return MinuteBucket(query.key, int(found.events) if found else 0)
+    window = query.window
+    site_ids = fetch_site_ids(connection, window.site_id, window.start)
+    minutes = fetch_minutes(connection, window, query.event_type, site_ids)
+    return MinuteBucket(query.key, minutes[window.start])
 
 
 FOUR_MINUTES = [

@@ -1,13 +1,13 @@
 """/sites: the sites seen."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from reporting.answers.members import EventCount, ViewCount, moment
 from reporting.ask.parameters import SITE
-from reporting.count.statements import select_site_totals, select_sites
+from reporting.count.known_sites import KnownSite, fetch_known_sites
 from reporting.route import Example, Kept, Route, from_database
 from shared.clock import iso_from_ms
 
@@ -27,14 +27,12 @@ class Sites(Struct):
 
 
 def fetch_sites(connection: Connection, _now: int) -> Sites:
-    rows = connection.execute(select_sites()).all()
-    totals = {row.site_id: row for row in connection.execute(select_site_totals())}
-    return Sites([site_of(row, totals[row.site_id]) for row in rows])
+    return Sites([site_of(found) for found in fetch_known_sites(connection)])
 
 
-def site_of(row: Row[Any], totals: Row[Any]) -> Site:
-    first, last = iso_from_ms(row.first_event), iso_from_ms(row.last_event)
-    return Site(row.site_id, first, last, int(totals.events), int(totals.views))
+def site_of(found: KnownSite) -> Site:
+    first, last = iso_from_ms(found.first_event), iso_from_ms(found.last_event)
+    return Site(found.site_id, first, last, found.events, found.views)
 
 
 ONE_SITE = Site(SITE.example, "2025-11-02T08:00:00.500Z", "2025-11-15T18:30:00Z", 1802, 1750)

@@ -12,6 +12,7 @@ from reporting.answers.ranges import FAULTS, PRUNED, WRONG, Day, FirstDay, LastD
 from reporting.ask import parameters as by
 from reporting.ask.query import Query, stats_query
 from reporting.count.decide import fetch_totals, fetch_values
+from reporting.count.unmerged import Unmerged
 from reporting.route import Example, Kept, Route, from_database
 
 Events = Annotated[int, count("Events of all types, whatever `event_type` says.")]
@@ -60,12 +61,14 @@ class Stats(Struct, kw_only=True):
 def fetch_stats(
     connection: Connection, query: Query
 ) -> Annotated[Stats, Meta(extra_json_schema={"oneOf": DATE_OR_BOTH})]:
-    numbers = numbers_of(connection, query)
-    values = fetch_values(connection, query, "path", with_users=False)
+    first = query.previous() if query.is_compared else query
+    unmerged = Unmerged(connection, query.site_id, (first.start, query.end))
+    numbers = numbers_of(connection, query, unmerged)
+    values = fetch_values(connection, query, "path", unmerged, with_users=False)
     paths = [TopPath(path.value, path.views) for path in values]
     answer = Stats(site_id=query.site_id, **numbers, top_paths=paths)
     if query.is_compared:
-        before = Compared(**numbers_of(connection, query.previous()))
+        before = Compared(**numbers_of(connection, first, unmerged))
         answer.previous = before
         answer.change = Change(
             answer.total_views - before.total_views,
@@ -75,9 +78,9 @@ def fetch_stats(
     return answer
 
 
-def numbers_of(connection: Connection, query: Query) -> dict[str, Any]:
+def numbers_of(connection: Connection, query: Query, unmerged: Unmerged) -> dict[str, Any]:
     """The totals of the whole range, and its `date`, or its first and last day."""
-    (totals,) = fetch_totals(connection, query, (query.start, query.end))
+    (totals,) = fetch_totals(connection, query, (query.start, query.end), unmerged)
     days = {"first_day": query.first_day, "last_day": query.last_day}
     return {
         **({"date": query.first_day} if query.first_day == query.last_day else days),

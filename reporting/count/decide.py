@@ -11,6 +11,7 @@ from reporting.count import from_events, from_rollups, from_segments
 from reporting.count.cover import Span, cover_of
 from reporting.count.statements import select_pruned_before
 from reporting.count.totals import Totals, ValueTotals
+from reporting.count.unmerged import Unmerged
 from shared.clock import HOUR_MS
 from shared.errors import InvalidInput
 from shared.fields import COUNTED, EVENT_TYPE
@@ -35,11 +36,17 @@ def is_covered(query: Query, dimension: str | None = None, *, with_users: bool =
     )
 
 
-def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]) -> list[Totals]:
-    """Totals of each bucket between `boundaries`."""
+def fetch_totals(
+    connection: Connection,
+    query: Query,
+    boundaries: Sequence[int],
+    unmerged: Unmerged | None = None,
+) -> list[Totals]:
+    """Totals of each bucket between `boundaries`; `unmerged` are of a longer time, of an answer
+    that asks several times."""
     if is_covered(query):
         check_not_pruned(connection, query, cover_of(boundaries).edges)
-        return from_rollups.fetch_totals(connection, query, boundaries)
+        return from_rollups.fetch_totals(connection, query, boundaries, unmerged)
     check_not_pruned(connection, query, [(query.start, query.end)])
     past = from_segments.fetch_past(connection, query)
     if past.is_worth_it:
@@ -48,12 +55,19 @@ def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]
 
 
 def fetch_values(
-    connection: Connection, query: Query, dimension: str, *, with_users: bool = True
+    connection: Connection,
+    query: Query,
+    dimension: str,
+    unmerged: Unmerged | None = None,
+    *,
+    with_users: bool = True,
 ) -> list[ValueTotals]:
     """The most viewed values of a dimension, equal ones by value; their users only if asked for."""
     if is_covered(query, dimension, with_users=with_users):
         check_not_pruned(connection, query, cover_of((query.start, query.end)).edges)
-        return from_rollups.fetch_values(connection, query, dimension, with_users=with_users)
+        return from_rollups.fetch_values(
+            connection, query, dimension, unmerged, with_users=with_users
+        )
     check_not_pruned(connection, query, [(query.start, query.end)])
     past = from_segments.fetch_past(connection, query)
     if past.is_worth_it:

@@ -1,4 +1,5 @@
-"""Answers added up from the rollups: whole weeks, days, hours; ragged edges from `events`."""
+"""Answers added up from the rollups and what is not merged into them: whole weeks, days, hours;
+ragged edges from `events`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from reporting.ask.query import Query
 from reporting.count.cover import Cover, bucket_at, cover_of
+from reporting.count.matching import Question
 from reporting.count.rollup_statements import (
     chunks,
     select_buckets,
@@ -17,13 +19,19 @@ from reporting.count.rollup_statements import (
 )
 from reporting.count.statements import select_edge_values, select_totals
 from reporting.count.totals import Totals, ValueTotals, ranked
-from reporting.count.user_counts import fetch_unique_users
+from reporting.count.unmerged import Counted, Unmerged
+from reporting.count.user_counts import Part, fetch_unique_users
 from shared.counts.rollups import LEVELS, TOTAL, value_key
 from shared.fields import EVENT_TYPE
 
 
-def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]) -> list[Totals]:
-    """Each bucket's totals, of a query with at most one filter."""
+def fetch_totals(
+    connection: Connection,
+    query: Query,
+    boundaries: Sequence[int],
+    unmerged: Unmerged | None = None,
+) -> list[Totals]:
+    """Each bucket's totals, of a query with at most one filter; `unmerged` is of all its time."""
     cover = cover_of(boundaries)
     events, views = [0] * len(boundaries), [0] * len(boundaries)
     for row in fetch_buckets(connection, query, cover):
@@ -36,10 +44,17 @@ def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]
         bucket = bucket_at(boundaries, span[0])
         events[bucket] += edge.events
         views[bucket] += edge.views
+    unmerged = unmerged or unmerged_of(connection, query)
+    more = unmerged.count(Question(query, boundaries, with_users=True), cover.whole).tally
+    for bucket, number in more.events.items():
+        events[bucket] += number
+        views[bucket] += more.views[bucket]
     dimension, value = whose_users(query)
-    users = fetch_unique_users(connection, query, dimension, [value], boundaries)
+    key = value_key(value)
+    parts = [(boundaries[bucket], key, users) for bucket, users in more.users.items()]
+    users = fetch_unique_users(connection, query, dimension, [value], boundaries, parts)
     return [
-        Totals(events[bucket], views[bucket], users[value_key(value), bucket])
+        Totals(events[bucket], views[bucket], users[key, bucket])
         for bucket in range(len(boundaries) - 1)
     ]
 
@@ -70,30 +85,62 @@ def fetch_buckets(
                 )
 
 
+def unmerged_of(connection: Connection, query: Query) -> Unmerged:
+    return Unmerged(connection, query.site_id, (query.start, query.end))
+
+
 def fetch_values(
-    connection: Connection, query: Query, dimension: str, *, with_users: bool
+    connection: Connection,
+    query: Query,
+    dimension: str,
+    unmerged: Unmerged | None = None,
+    *,
+    with_users: bool,
 ) -> list[ValueTotals]:
     """The most viewed values of a dimension; equal ones by value. Without users, these are 0."""
     boundaries = (query.start, query.end)
-    if dimension == EVENT_TYPE:
-        views = fetch_type_views(connection, query, boundaries)
-    elif query.filters:  # by this very dimension, so it has one value
-        views = Counter({query.filters[0][1]: fetch_totals(connection, query, boundaries)[0].views})
+    unmerged = unmerged or unmerged_of(connection, query)
+    if query.filters:  # by this very dimension, so it has one value
+        (totals,) = fetch_totals(connection, query, boundaries, unmerged)
+        views = Counter({query.filters[0][1]: totals.views})
     else:
-        views = fetch_value_views(connection, query, dimension, boundaries)
+        question = Question(query, boundaries, with_users=False, dimension=dimension)
+        more = unmerged.count(question, cover_of(boundaries).whole)
+        if dimension == EVENT_TYPE:
+            views = fetch_type_views(connection, query, boundaries, more)
+        else:
+            views = fetch_value_views(connection, query, dimension, boundaries, more)
     top = ranked(views)[: query.limit]
     users: Counter[tuple[bytes, int]] = Counter()
     if with_users and top:
         values = [value for value, _ in top]
-        users = fetch_unique_users(connection, query, dimension, values, boundaries)
+        parts = unmerged_users(unmerged, query, dimension, values, boundaries)
+        users = fetch_unique_users(connection, query, dimension, values, boundaries, parts)
     return [ValueTotals(value, number, users[value_key(value), 0]) for value, number in top]
 
 
+def unmerged_users(
+    unmerged: Unmerged,
+    query: Query,
+    dimension: str,
+    values: Sequence[str],
+    boundaries: Sequence[int],
+) -> list[Part]:
+    """Of values of a dimension, in the only bucket there is."""
+    question = Question(query, boundaries, with_users=True, dimension=dimension)
+    found = unmerged.count(question, cover_of(boundaries).whole, values)
+    return [
+        (boundaries[0], value_key(value), found.tally.users[group])
+        for value, group in found.groups.items()
+        if group in found.tally.users
+    ]
+
+
 def fetch_type_views(
-    connection: Connection, query: Query, boundaries: Sequence[int]
+    connection: Connection, query: Query, boundaries: Sequence[int], unmerged: Counted
 ) -> Counter[str]:
     cover = cover_of(boundaries)
-    views: Counter[str] = Counter()
+    views = Counter({unmerged.texts[key]: number for key, number in unmerged.views.items()})
     for row in fetch_buckets(connection, query, cover):
         views[row.event_type] += row.events
     for span in cover.edges:
@@ -105,7 +152,11 @@ def fetch_type_views(
 
 
 def fetch_value_views(
-    connection: Connection, query: Query, dimension: str, boundaries: Sequence[int]
+    connection: Connection,
+    query: Query,
+    dimension: str,
+    boundaries: Sequence[int],
+    unmerged: Counted,
 ) -> Counter[str]:
     """Views of the most viewed values; of those that equal the last of them, the first by value.
 
@@ -124,6 +175,8 @@ def fetch_value_views(
         for row in connection.execute(select_edge_values(query, dimension, span)):
             texts[value_key(row.value)] = row.value
             views[value_key(row.value)] += row.views
+    views.update(unmerged.views)
+    texts |= unmerged.texts
     top = most(views, query.limit)
     found = Counter({texts[key]: number for key, number in top.items() if key in texts})
     for some_keys in chunks([key for key in top if key not in texts]):

@@ -4,28 +4,25 @@ Exact for any query, at the cost of every event in its range: a few bytes and so
 """
 
 import logging
-from array import array
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pyroaring import BitMap
 from sqlalchemy import Connection
 
 from reporting.ask.query import Query
 from reporting.count.cover import Span, bucket_at, joined
+from reporting.count.matching import Matched, Question, Tally, match_columns
+from reporting.count.pending_statements import select_pending_hours
 from reporting.count.rollup_statements import chunks
 from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.totals import Totals, ValueTotals, ranked
 from shared.clock import DAY_MS, HOUR_MS
 from shared.counts.segments import (
     TIME,
-    USER,
-    Column,
     Segment,
     decode_column,
     empty_column,
@@ -34,22 +31,16 @@ from shared.counts.segments import (
     select_segments,
 )
 from shared.db.tables import events_by_hour
-from shared.fields import EVENT_TYPE
 
 # Of segments at a time in memory, where none has more by itself.
 CHUNK_EVENTS = 1_000_000
 # In the time of a segment, and in that of an event that is fetched, the database counts so many.
 ROWS_A_SEGMENT = 300
 ROWS_A_FETCHED = 5
-# A user's number plus one takes fewer bits, so that one number can hold a group and a user.
-USER_BITS = 33
 
 log = logging.getLogger(__name__)
 
 LABEL = "/* reporting.segments */"
-
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 
 class Past(NamedTuple):
@@ -67,77 +58,18 @@ class Past(NamedTuple):
         return bool(self.segments) and rows <= counted
 
 
-class Question(NamedTuple):
-    """What to tell apart: the buckets between `boundaries`, or the values of a dimension."""
-
-    query: Query
-    boundaries: Sequence[int]
-    with_users: bool
-    dimension: str | None = None
-    # The group of each value; -1 for one that is not asked for.
-    number_of: Callable[[str | None], int] = lambda _: -1
-
-    @property
-    def columns(self) -> set[str]:
-        """The names of all columns it takes, save TIME."""
-        query = self.query
-        names = {name for name, _ in query.filters}
-        if self.dimension is not None:
-            names.add(self.dimension)
-        if query.views_type is not None or query.users_type is not None:
-            names.add(EVENT_TYPE)
-        return names | {USER} if self.with_users else names
-
-    def cuts(self, segment: Segment) -> bool:
-        """Whether the times of a segment's events matter."""
-        return bisect_right(self.boundaries, segment.bucket) < bisect_left(
-            self.boundaries, segment.until
-        )
-
-
-class Matched(NamedTuple):
-    """Events that were asked for: for each the number of its group (-1: none), whether it counts as
-    a view, and its user's number plus one (0: nobody, or nobody who counts)."""
-
-    groups: Integers
-    are_views: Booleans
-    users: Integers
-
-
-class Tally:
-    """Events, views and users of each group."""
-
-    def __init__(self) -> None:
-        self.events: Counter[int] = Counter()
-        self.views: Counter[int] = Counter()
-        self.users: dict[int, BitMap] = defaultdict(BitMap)
-
-    def add(self, matched: Matched) -> None:
-        has_group = matched.groups >= 0
-        count(self.events, matched.groups[has_group])
-        count(self.views, matched.groups[has_group & matched.are_views])
-        has_user = has_group & (matched.users > 0)
-        pairs = np.unique(matched.groups[has_user] << USER_BITS | matched.users[has_user])
-        groups, users = pairs >> USER_BITS, pairs & ((1 << USER_BITS) - 1)
-        starts = np.flatnonzero(np.diff(groups, prepend=-1))
-        for start, end in pairwise([*starts.tolist(), len(pairs)]):
-            numbers = (users[start:end] - 1).astype(np.uint32)
-            self.users[int(groups[start])] |= BitMap(array("I", numbers.tobytes()))
-
-
-def count(counter: Counter[int], groups: Integers) -> None:
-    numbers = np.bincount(groups)
-    for group in np.flatnonzero(numbers).tolist():
-        counter[group] += int(numbers[group])
-
-
 def fetch_past(connection: Connection, query: Query) -> Past:
     heads = select_segments(query.site_id, query.start, query.end).prefix_with(LABEL)
     found = [Segment(*row) for row in connection.execute(heads)]
     # Segments may reach beyond the range, by less than a day.
     around = (query.start - DAY_MS, query.end + DAY_MS)
-    counts = select_counts(events_by_hour, query.site_id, *around).prefix_with(LABEL)
-    hours = {hour: int(number) for hour, number in connection.execute(counts)}
+    hours: Counter[int] = Counter()
+    for counts in (
+        select_counts(events_by_hour, query.site_id, *around).prefix_with(LABEL),
+        select_pending_hours(query.site_id, around),
+    ):
+        for hour, number in connection.execute(counts):
+            hours[hour] += int(number)
     segments = in_force(found, hours)
     held = {hour for segment in segments for hour in range(segment.bucket, segment.until, HOUR_MS)}
     rest = [hour for hour in hours if hour not in held and query.start - HOUR_MS < hour < query.end]
@@ -234,7 +166,7 @@ def fetch_columns(
 
 def match_segment(question: Question, segment: Segment, data: Mapping[str, bytes]) -> Matched:
     """Raises ValueError or KeyError where the segment is not what it should be."""
-    query, boundaries = question.query, question.boundaries
+    boundaries = question.boundaries
     columns = {
         name: empty_column(segment.events)
         if name in segment.without_values
@@ -248,29 +180,7 @@ def match_segment(question: Question, segment: Segment, data: Mapping[str, bytes
         buckets = np.searchsorted(np.array(boundaries), moments, side="right") - 1
     else:
         buckets = np.full(segment.events, bucket_at(boundaries, segment.bucket))
-    keep = (buckets >= 0) & (buckets < len(boundaries) - 1)
-    for name, value in query.filters:
-        keep &= has_text(columns[name], value)
-    groups = buckets
-    if question.dimension is not None:
-        texts, numbers = columns[question.dimension]
-        groups = np.array([question.number_of(text) for text in texts], np.int64)[numbers]
-    are_views = np.ones(segment.events, bool)
-    if query.views_type is not None:
-        are_views = has_text(columns[EVENT_TYPE], query.views_type)
-    users = np.zeros(segment.events, np.int64)
-    if question.with_users:
-        users = columns[USER].numbers.astype(np.int64)
-        if query.users_type is not None:
-            users *= has_text(columns[EVENT_TYPE], query.users_type)
-    return Matched(groups[keep], are_views[keep], users[keep])
-
-
-def has_text(column: Column, text: str) -> Booleans:
-    """Which events have it."""
-    if text not in column.texts:
-        return np.zeros(len(column.numbers), bool)
-    return np.equal(column.numbers, column.texts.index(text))
+    return match_columns(question, columns, buckets)
 
 
 def match_rows(connection: Connection, question: Question, span: Span) -> Iterator[Matched]:

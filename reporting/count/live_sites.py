@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from reporting.count.live_statements import select_site_ids
+from reporting.count.pending_statements import select_pending_site_ids
 
 
 def fetch_site_ids(connection: Connection, site_id: str | None, since: int) -> Sequence[str]:
     """The site asked for; without one, all that may have an event at `since` (ms) or later."""
     if site_id is not None:
         return [site_id]
-    return connection.execute(select_site_ids(since)).scalars().all()
+    known = connection.execute(select_site_ids(since)).scalars()
+    return sorted({*known, *connection.execute(select_pending_site_ids(since)).scalars()})

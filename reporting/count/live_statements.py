@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, LargeBinary, and_, case, cast, distinct, f
 
 from reporting.ask.live_query import (
     AnalyticsQuery,
-    BucketQuery,
     RankingQuery,
     SessionsQuery,
     Window,
@@ -118,17 +117,9 @@ def select_sessions(query: SessionsQuery, site_ids: SiteIds) -> Rows:
     )
 
 
-def select_view_minutes(window: Window, site_ids: SiteIds) -> Rows:
-    """minute (ms) and views of each minute that has one; `window` is of whole minutes."""
-    return select_minute_counts(window, PAGE_VIEW, site_ids)
-
-
-def select_bucket(query: BucketQuery, site_ids: SiteIds) -> Rows:
-    """minute (ms) and events of a type in it; no row for none."""
-    return select_minute_counts(query.window, query.event_type, site_ids)
-
-
 def select_minute_counts(window: Window, event_type: str, site_ids: SiteIds) -> Rows:
+    """minute (ms) and events of a type of each minute that has one; `window` is of whole minutes.
+    Those that are not merged yet are none of them, as in select_days."""
     bucket = events_by_minute.c.bucket
     return (
         select(bucket.label("minute"), func.sum(events_by_minute.c.events).label("events"))
@@ -154,7 +145,7 @@ def select_viewers(window: Window, site_ids: SiteIds) -> Rows:
 
 
 def select_days(since: int, site_ids: SiteIds) -> Rows:
-    """day (ms), event_type and events of whole UTC days, in order."""
+    """day (ms), event_type and events of whole UTC days."""
     day = events_by_day.c.bucket.label("day")
     return (
         select(day, events_by_day.c.event_type, func.sum(events_by_day.c.events).label("events"))
@@ -164,13 +155,12 @@ def select_days(since: int, site_ids: SiteIds) -> Rows:
             events_by_day.c.bucket >= since,
         )
         .group_by(day, events_by_day.c.event_type)
-        .order_by(day, events_by_day.c.event_type)
         .prefix_with("/* reporting.days */")
     )
 
 
 def select_filtered_days(query: AnalyticsQuery, since: int, site_ids: SiteIds) -> Rows:
-    """The same of one user, one kind, or both, counted from the events themselves."""
+    """The same, in order, of one user, one kind, or both, counted from the events themselves."""
     statement = (
         select(DAY, events.c.event_type, func.count().label("events"))
         .where(events.c.site_id.in_(site_ids), events.c.timestamp >= since)

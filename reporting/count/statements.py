@@ -125,12 +125,17 @@ def select_pruned_before() -> Rows:
 
 
 def select_sites() -> Rows:
-    """Every site with its first and last event (ms)."""
-    return select(sites).order_by(sites.c.site_id).prefix_with("/* reporting.sites */")
+    """Every site that has an event which is merged, with its first and last one (ms)."""
+    return (
+        select(sites.c.site_id, sites.c.first_event, sites.c.last_event)
+        # The others have a row because numbers were taken for their users.
+        .where(sites.c.first_event <= sites.c.last_event)
+        .prefix_with("/* reporting.sites */")
+    )
 
 
 def select_site_totals() -> Rows:
-    """Every site's events and page views, ever."""
+    """Every site's events and page views, ever, as far as they are merged."""
     counted = events_by_day.c.events
     views = case((events_by_day.c.event_type == PAGE_VIEW, counted), else_=0)
     # Named one by one, so that each site's days are a range of the key.

@@ -1,8 +1,8 @@
-"""Distinct users, exactly: unions of the bitmaps of whole weeks, days and hours, of what batches
-brought since these were compacted, and of the users of the ragged edges."""
+"""Distinct users, exactly: unions of the bitmaps of whole weeks, days and hours, of those that are
+not merged into these yet, and of the users of the ragged edges."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from pyroaring import BitMap
@@ -25,8 +25,10 @@ def fetch_unique_users(
     dimension: str,
     values: Sequence[str],
     boundaries: Sequence[int],
+    unmerged: Iterable[Part],
 ) -> Counter[tuple[bytes, int]]:
-    """How many users each value of a dimension has, by its key and the number of the bucket."""
+    """How many users each value of a dimension has, by its key and the number of the bucket, with
+    those of what is not merged."""
     cover = cover_of(boundaries)
     keys = [value_key(value) for value in values]
     found: dict[tuple[bytes, int], list[BitMap]] = defaultdict(list)
@@ -34,6 +36,7 @@ def fetch_unique_users(
         compacted(connection, query.site_id, dimension, keys, cover),
         recent(connection, query.site_id, dimension, keys, cover),
         at_edges(connection, query, dimension, values, cover),
+        unmerged,
     ):
         found[key, bucket_at(boundaries, moment)].append(users)
     return Counter({cell: count_all(parts) for cell, parts in found.items()})
@@ -58,6 +61,7 @@ def compacted(
 def recent(
     connection: Connection, site_id: str, dimension: str, keys: Sequence[bytes], cover: Cover
 ) -> Iterator[Part]:
+    """What batches of earlier versions brought."""
     wanted = frozenset(keys)
     for spans in chunks(cover.whole):
         for row in connection.execute(select_recent_users(site_id, spans)):

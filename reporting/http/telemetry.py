@@ -7,13 +7,15 @@ from prometheus_client.registry import Collector
 
 from reporting.answers.ledger import Settled, fetch_settled
 from reporting.answers.replica import fetch_lag
+from reporting.answers.unmerged import Unmerged, fetch_unmerged
 from reporting.route import Sources
 from shared.errors import Unavailable
 from shared.outcomes import Outcome
 
 
 class LedgerCollector(Collector):
-    """What became of events, and how far a replica is behind; nothing of a database that is away.
+    """What became of events, how many are not merged, and how far a replica is behind; nothing of a
+    database that is away.
 
     `clock` tells the time in ms.
     """
@@ -28,6 +30,7 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             yield outcomes_of(fetch_settled(self.sources.ledger))
+            yield from gauges_of(fetch_unmerged(self.sources.ledger, self.clock()))
             lag = fetch_lag(self.sources, self.clock())
         except Unavailable:
             return
@@ -49,3 +52,14 @@ def outcomes_of(settled: Settled) -> CounterMetricFamily:
     for reason, number in settled.dropped.items():
         family.add_metric([Outcome.DROPPED, reason], number)
     return family
+
+
+def gauges_of(unmerged: Unmerged) -> Iterator[GaugeMetricFamily]:
+    yield GaugeMetricFamily(
+        "footfall_unmerged_events", "Events stored that no rollup has yet.", value=unmerged.events
+    )
+    yield GaugeMetricFamily(
+        "footfall_oldest_unmerged_seconds",
+        "How long ago the oldest of these was stored; 0 where there is none.",
+        value=unmerged.oldest_seconds or 0,
+    )

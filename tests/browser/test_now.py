@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Request, expect
 
 from shared.clock import HOUR_MS, now_ms
 from shared.db.database import writing_engine
-from shared.db.tables import batch_ledger
+from shared.db.tables import batch_ledger, pending_counts
 from tests.browser.conftest import (
     SITE,
     Complaints,
@@ -124,3 +124,26 @@ def test_a_replica_that_is_far_behind_is_told(
         page.close()
     for engine in engines:
         engine.dispose()
+
+
+def test_events_that_nobody_merges_are_told(
+    make_page: MakePage, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    settings = empty_settings(valkey, tmp_path)
+    engine = writing_engine(settings)
+    migrate(engine)
+    now = now_ms()
+    with engine.begin() as connection:
+        moments = {"bucket": now - now % HOUR_MS, "first_event": now, "last_event": now}
+        waiting = {"site_id": SITE, "batch_id": "b", "events": 7, "views": 7, "data": b"no columns"}
+        old = {"stored_at": now - HOUR_MS}
+        connection.execute(pending_counts.insert(), waiting | moments | old)
+    engine.dispose()
+    with Stack(settings, workers=1) as stack:
+        page = shown(make_page(), stack)
+        told = page.locator("#pipeline .verdict.warn")
+        expect(told).to_contain_text("Not merged into the rollups for 6")  # 60 minutes
+        expect(told).to_contain_text("7 events")
+        fact = page.locator("#pipeline .facts > div", has_text="Not merged yet")
+        expect(fact.locator("dd")).to_have_text("7")
+        page.close()

@@ -13,21 +13,19 @@ from shared.db.database import reading_engine, writing_engine
 from shared.event import Event
 from shared.settings import Settings
 from tests.events import NOW, make_batch
-from tests.migration import migrate
 from worker.batch.commit import commit_batch
 
 Store = Callable[..., None]
 
 
 @pytest.fixture
-def reporting_settings(settings: Settings, database_url: str) -> Settings:
-    return dataclasses.replace(settings, database_url=database_url)
+def reporting_settings(settings: Settings, migrated_url: str) -> Settings:
+    return dataclasses.replace(settings, database_url=migrated_url)
 
 
 @pytest.fixture
 def writing(reporting_settings: Settings) -> Iterator[Engine]:
     engine = writing_engine(reporting_settings)
-    migrate(engine)
     yield engine
     engine.dispose()
 

@@ -9,20 +9,18 @@ from sqlalchemy import Engine
 from shared.db.database import writing_engine
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from tests.migration import migrate
 from worker.run.drain import Runtime
 from worker.stopping import StopFlag
 
 
 @pytest.fixture
-def database_settings(settings: Settings, database_url: str) -> Settings:
-    return dataclasses.replace(settings, database_url=database_url)
+def database_settings(settings: Settings, migrated_url: str) -> Settings:
+    return dataclasses.replace(settings, database_url=migrated_url)
 
 
 @pytest.fixture
 def engine(database_settings: Settings) -> Iterator[Engine]:
     engine = writing_engine(database_settings)
-    migrate(engine)
     yield engine
     engine.dispose()
 

@@ -148,31 +148,35 @@ def count_rows(
     these are deleted again. Returns how many stay."""
     if not rows:
         return 0
-    columns, numbers = counted_columns(rows, opened.numbers)
+    columns, user_ids = Columns.of_rows(rows, ROW_NAMES), users_in(rows)
+    numbers = numbers_in(columns, user_ids, opened.numbers)
     keys = append_pending(connection, opened.id, columns, numbers, now)
     excess = (
-        find_excess(connection, opened.id, columns, numbers, burst_limit, now)
+        find_excess(connection, opened.id, columns, user_ids, burst_limit, now)
         if burst_limit
         else []
     )
     if excess:
         delete_rows(connection, [rows[index] for index in excess])
         take_back(connection, keys)
-        kept = sorted(set(range(len(rows))).difference(excess))
+        kept = [rows[index] for index in sorted(set(range(len(rows))).difference(excess))]
         if kept:
-            columns, numbers = counted_columns([rows[index] for index in kept], opened.numbers)
+            columns = Columns.of_rows(kept, ROW_NAMES)
+            numbers = numbers_in(columns, users_in(kept), opened.numbers)
             append_pending(connection, opened.id, columns, numbers, now)
     return len(rows) - len(excess)
 
 
-def counted_columns(rows: list[Row], known: Numbers) -> tuple[Columns, list[int | None]]:
-    """Rows in columns, and the number of each row's user; None where it has none."""
-    columns = Columns.of_rows(rows, ROW_NAMES)
-    user = PLACES["user_id"]
-    of: list[Any] = [row[user] for row in rows]
-    return columns, [
+def users_in(rows: list[Row]) -> list[Any]:
+    place = PLACES["user_id"]
+    return [row[place] for row in rows]
+
+
+def numbers_in(columns: Columns, user_ids: list[Any], known: Numbers) -> list[int | None]:
+    """The number of each row's user; None where it has none."""
+    return [
         None if user_id is None else known[site_id, user_id]
-        for site_id, user_id in zip(columns.site_ids, of, strict=True)
+        for site_id, user_id in zip(columns.site_ids, user_ids, strict=True)
     ]
 
 

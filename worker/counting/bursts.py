@@ -24,22 +24,22 @@ from worker.counting.columns import Columns
 
 LABEL = "/* worker.bursts */"
 
-# site_id, the user's number, the first ms of the second.
-Moment = tuple[str, int, int]
+# site_id, user_id, the first ms of the second.
+Moment = tuple[str, str, int]
 
 
 def find_excess(
     connection: Connection,
     batch_id: str,
     columns: Columns,
-    numbers: Sequence[int | None],
+    user_ids: Sequence[str | None],
     limit: int,
     now: int,
 ) -> list[int]:
     """The indexes of the rows that are too many, the latest of their second. `now` is in ms."""
     excess: list[int] = []
     # Who has no place yet, and how many were taken by others before.
-    waiting = {moment: (indexes, 0) for moment, indexes in views_in(columns, numbers).items()}
+    waiting = {moment: (indexes, 0) for moment, indexes in views_in(columns, user_ids).items()}
     while waiting:
         wanted: dict[bytes, tuple[Moment, int]] = {}
         for moment, (indexes, taken) in waiting.items():
@@ -59,19 +59,19 @@ def find_excess(
     return excess
 
 
-def views_in(columns: Columns, numbers: Sequence[int | None]) -> dict[Moment, list[int]]:
+def views_in(columns: Columns, user_ids: Sequence[str | None]) -> dict[Moment, list[int]]:
     """The indexes of the views that have a user."""
     views: dict[Moment, list[int]] = defaultdict(list)
-    rows = zip(columns.site_ids, columns.timestamps, columns.event_types, numbers, strict=True)
-    for index, (site_id, timestamp, event_type, number) in enumerate(rows):
-        if number is not None and event_type == PAGE_VIEW:
-            views[site_id, number, timestamp - timestamp % SECOND_MS].append(index)
+    rows = zip(columns.site_ids, columns.timestamps, columns.event_types, user_ids, strict=True)
+    for index, (site_id, timestamp, event_type, user_id) in enumerate(rows):
+        if user_id is not None and event_type == PAGE_VIEW:
+            views[site_id, user_id, timestamp - timestamp % SECOND_MS].append(index)
     return views
 
 
 def digest_of(moment: Moment, place: int) -> bytes:
-    site_id, number, second = moment
-    of = f"{number} {second} {place} {site_id}"
+    site_id, user_id, second = moment
+    of = f"{second} {place} {len(site_id)} {site_id}{user_id}"
     return blake2b(of.encode(), digest_size=PLACE_BYTES).digest()
 
 

@@ -1,4 +1,5 @@
-"""The law of reporting: rollups = segments = raw events = a plain count, whatever is asked."""
+"""The law of reporting: rollups and what is not merged = segments = raw events = a plain count,
+whatever is asked."""
 
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from shared.db.tables import metadata
 from shared.event import Event
 from shared.fields import DIMENSIONS
 from tests.events import make_event
+from tests.merged import merge
 from tests.reporting import plain
 from tests.reporting.asked import (
     breakdown_query_from,
@@ -26,9 +28,11 @@ from tests.reporting.asked import (
     stats_query_from,
 )
 from tests.reporting.conftest import Store
+from tests.reporting.earlier_batches import count_as_before, merge_half
 from worker.stopping import StopFlag
 from worker.upkeep import segments
 from worker.upkeep.compaction import compact
+from worker.upkeep.merging import Merger
 from worker.upkeep.segments import build_segments
 
 # The day on which Europe's clocks go back; America's do a week later.
@@ -126,21 +130,33 @@ class Site:
         self.reading = reading
 
     def steps(self, made: list[dict[str, Any]]) -> Any:
-        """The events so far: just stored; compacted and in segments, save the last hours; with late
-        ones beside, for which segments are no longer in force; all compacted and in segments."""
+        """The events so far: some counted by an earlier version, some not merged yet; half of these
+        merged; all merged, compacted and in segments, save the last hours; with late ones beside,
+        not merged, for which segments are no longer in force; all merged and in segments."""
         with self.writing.begin() as connection:
             for table in metadata.sorted_tables:
                 connection.execute(table.delete())
         events = [make_event(number, **fields) for number, fields in enumerate(made)]
-        early = events[: 2 * len(events) // 3]
-        for known, is_compacted in ((early, False), (early, True), (events, False), (events, True)):
-            if not is_compacted:
-                self.store(*known[: len(known) // 2])
-                self.store(*known[len(known) // 2 :])
-            else:
-                compact(self.writing)
-                assert build_segments(self.reading, self.writing, END_OF_SEGMENTS, StopFlag())
-            yield known
+        early, late = events[: 2 * len(events) // 3], events[2 * len(events) // 3 :]
+        self.store(*early[::3])
+        count_as_before(self.writing)
+        self.store(*early[1::3])
+        self.store(*early[2::3])
+        yield early
+        merge_half(Merger(self.writing, StopFlag()))
+        yield early
+        self.merge_all()
+        yield early
+        self.store(*late[::2])
+        self.store(*late[1::2], *early)  # which are duplicates
+        yield events
+        self.merge_all()
+        yield events
+
+    def merge_all(self) -> None:
+        merge(self.writing)
+        compact(self.writing)
+        assert build_segments(self.reading, self.writing, END_OF_SEGMENTS, StopFlag())
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from shared.db.tables import segment_columns
 from shared.event import Event
 from tests.counted import TODAY
 from tests.events import NOW, make_event
+from tests.merged import merge
 from tests.reporting.asked import (
     breakdown_query_from,
     fetch_breakdown,
@@ -53,6 +54,7 @@ def events_at(*hours: float, batch: str = "") -> list[Event]:
 
 
 def build(reading: Engine, writing: Engine, now: int = TOMORROW) -> None:
+    merge(writing)
     assert build_segments(reading, writing, now, StopFlag())
 
 
@@ -128,6 +130,9 @@ def test_gaps_are_hours_that_have_events_and_no_segment_in_force(
     with reading.begin() as connection:
         past = fetch_past(connection, query)
     assert spans_of(past) == ([(1, 3), (11, 13)], [(3, 4), (5, 8), (20, 22)], 7)
+    merge(writing)
+    with reading.begin() as connection:
+        assert fetch_past(connection, query) == past
 
 
 @pytest.mark.parametrize(
@@ -178,6 +183,20 @@ def ask_all(reading: Engine) -> None:
         fetch_series(reading, series_query_from(asked | {"interval": [interval]}, NOW))
     for dimension in ("path", "os", "event_type"):
         fetch_breakdown(reading, breakdown_query_from(asked | {"dimension": [dimension]}, NOW))
+
+
+@pytest.mark.usefixtures("_always")
+def test_a_late_event_counts_beside_a_segment_before_it_is_merged(
+    reading: Engine, writing: Engine, store: Store
+) -> None:
+    store(*events_at(1, 5))
+    build(reading, writing)
+    query = query_of(date="2025-11-15")
+    assert fetch_stats(reading, query)["total_events"] == 2
+    store(*events_at(1.5, batch="late"))
+    assert fetch_stats(reading, query)["total_events"] == 3
+    merge(writing)
+    assert fetch_stats(reading, query)["total_events"] == 3
 
 
 @pytest.mark.usefixtures("_always")

@@ -9,7 +9,6 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from reporting.ask.live_query import (
     AnalyticsQuery,
-    BucketQuery,
     RankingQuery,
     SessionsQuery,
     Window,
@@ -17,20 +16,20 @@ from reporting.ask.live_query import (
 from reporting.count.live_sites import fetch_site_ids
 from reporting.count.live_statements import (
     select_active,
-    select_bucket,
     select_days,
     select_filtered_days,
+    select_minute_counts,
     select_minutes,
     select_pages,
     select_sessions,
     select_site_ids,
     select_users,
-    select_view_minutes,
     select_viewers,
 )
+from reporting.count.pending_statements import select_pending_heads
 from shared.clock import DAY_MS, MINUTE_MS
 from shared.counts.rollups import TOTAL, TOTAL_KEY
-from shared.db.tables import events, events_by_day, events_by_minute, sites
+from shared.db.tables import events, events_by_day, events_by_minute, pending_counts, sites
 from tests.oceanbase import is_oceanbase
 from tests.reporting.plans import check_oceanbase, literal, rows_read
 
@@ -59,9 +58,9 @@ STATEMENTS: dict[str, Statement] = {
     "pages": lambda ids: select_pages(RankingQuery(all_sites(), 10), ids),
     "users": lambda ids: select_users(RankingQuery(all_sites(), 10), ids),
     "sessions": lambda ids: select_sessions(SessionsQuery(all_sites(), "u"), ids),
-    "view_minutes": lambda ids: select_view_minutes(all_sites(), ids),
+    "minute_counts": lambda ids: select_minute_counts(all_sites(), "page_view", ids),
     "viewers": lambda ids: select_viewers(all_sites(), ids),
-    "bucket": lambda ids: select_bucket(BucketQuery(all_sites(), "page_view", ""), ids),
+    "pending_heads": lambda ids: select_pending_heads(ids, (START, END)),
     "days": lambda ids: select_days(FIRST_DAY, ids),
     "filtered_days": filtered,
 }
@@ -87,6 +86,14 @@ def fill(connection: Connection, site_id: str) -> None:
     counted = {**site, "event_type": "page_view", "events": 1}
     connection.execute(
         insert(events_by_minute), [{**counted, "bucket": n * MINUTE_MS} for n in numbers]
+    )
+    waiting = {**site, "events": 1, "views": 1, "stored_at": 0, "data": b"data"}
+    connection.execute(
+        insert(pending_counts),
+        [
+            waiting | {"bucket": at, "batch_id": "b", "first_event": at, "last_event": at}
+            for at in (n * MINUTE_MS for n in numbers)
+        ],
     )
     total = {**counted, "dimension": TOTAL, "value_key": TOTAL_KEY}
     connection.execute(insert(events_by_day), [{**total, "bucket": n * DAY_MS} for n in numbers])
@@ -119,6 +126,19 @@ def test_sites_without_an_event_since_are_not_asked(writing: Engine) -> None:
             connection.execute(insert(sites), row)
         assert sorted(fetch_site_ids(connection, None, 100)) == ["later", "recent"]
         assert fetch_site_ids(connection, "any", 100) == ["any"]
+
+
+def test_a_site_whose_events_wait_to_be_merged_is_asked(writing: Engine) -> None:
+    """It may have no row of its own, or one that knows of none yet."""
+    of_none = {"users": 3, "first_event": 2**63 - 1, "last_event": -1}
+    waiting = {"bucket": 0, "batch_id": "b", "events": 1, "views": 1, "stored_at": 0, "data": b"d"}
+    with writing.begin() as connection:
+        for site_id in ("numbered", "none"):
+            connection.execute(insert(sites), {"site_id": site_id, **of_none})
+        for site_id, last in (("numbered", 100), ("new", 100), ("before", 99)):
+            row = {"site_id": site_id, **waiting, "first_event": 0, "last_event": last}
+            connection.execute(insert(pending_counts), row)
+        assert fetch_site_ids(connection, None, 100) == ["new", "numbered"]
 
 
 def test_every_statement_names_its_caller() -> None:

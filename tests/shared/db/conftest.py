@@ -10,20 +10,18 @@ from shared.db.database import writing_engine
 from shared.settings import Settings
 from tests.certificates import Authority
 from tests.conftest import require
-from tests.migration import migrate
 from tests.refused import SMALL_PACKET_BYTES
 from tests.servers import MariaDbServer
 
 
 @pytest.fixture
-def database_settings(settings: Settings, database_url: str) -> Settings:
-    return dataclasses.replace(settings, database_url=database_url)
+def database_settings(settings: Settings, migrated_url: str) -> Settings:
+    return dataclasses.replace(settings, database_url=migrated_url)
 
 
 @pytest.fixture
 def engine(database_settings: Settings) -> Iterator[Engine]:
     engine = writing_engine(database_settings)
-    migrate(engine)
     yield engine
     engine.dispose()
 

@@ -97,9 +97,9 @@ def size_of(engine: Engine) -> int:
 
 
 @pytest.mark.parametrize(
-    ("database_url", "kind"),
+    ("migrated_url", "kind"),
     [("sqlite", "sqlite"), ("mariadb", "mariadb"), ("oceanbase", "mysql")],
-    indirect=["database_url"],
+    indirect=["migrated_url"],
 )
 def test_the_kind_is_that_of_the_server(engine: Engine, kind: str) -> None:
     with engine.connect():

@@ -17,7 +17,6 @@ from shared.db.driver_rows import (
 )
 from shared.db.tables import users
 from shared.settings import Settings
-from tests.migration import migrate
 
 KEY = (users.c.site_id, users.c.user_id)
 COLUMNS = (*KEY, users.c.number)
@@ -26,10 +25,9 @@ ROWS = [(f"site-{n % 3}", f"user-{n}", n) for n in range(2 * CHUNK_KEYS + 7)]
 
 
 @pytest.fixture
-def engine(settings: Settings, database_url: str) -> Iterator[Engine]:
+def engine(settings: Settings, migrated_url: str) -> Iterator[Engine]:
     """A dictionary of users with ROWS in it."""
-    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
-    migrate(engine)
+    engine = writing_engine(dataclasses.replace(settings, database_url=migrated_url))
     with engine.begin() as connection:
         insert_tuples(connection, users.insert(), ROWS)
     yield engine

@@ -75,7 +75,7 @@ def test_many_rows_are_one_statement(engine: Engine) -> None:
             sent.append(query)
             return kept(self, query, args)
 
-        type(cursor).execute = count  # type: ignore[method-assign]
+        type(cursor).execute = count  # type: ignore[method-assign, assignment]
         try:
             rows = [(n, "text", None, b"", n) for n in range(5000)]
             assert insert_tuples(connection, nasty.insert(), rows) == 5000

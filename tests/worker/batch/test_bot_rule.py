@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, func, select, update
 
 from reporting.answers.ledger import fetch_status
 from reporting.route import Sources
-from shared.clock import HOUR_MS, now_ms
+from shared.clock import now_ms
 from shared.db.database import writing_engine
-from shared.db.tables import dedupe, events, sites, users, views_by_second
+from shared.db.tables import dedupe, events, sites, users
 from shared.errors import Unavailable
 from shared.event import Event, encode_event
 from shared.outcomes import Outcome
@@ -29,7 +29,8 @@ from worker.batch.commit import AlreadyCommitted, Counts, commit_batch
 from worker.enrich.bots import BotRule, rule_from
 from worker.run.drain import Runtime, drain
 from worker.stopping import StopFlag
-from worker.upkeep.retention import prune
+from worker.upkeep import retention
+from worker.upkeep.retention import BURST_MS, forget_places
 
 LIMIT = 10
 RULE = BotRule(LIMIT, drops_crawlers=True)
@@ -153,31 +154,33 @@ def test_a_lower_limit_holds_from_then_on(engine: Engine) -> None:
     assert counts == Counts({BURST: 4})
 
 
-def test_seconds_are_forgotten_an_hour_after_their_last_view(engine: Engine) -> None:
+def test_places_are_forgotten_some_minutes_after_they_were_taken(engine: Engine) -> None:
     commit_batch(engine, make_batch("b1", *views(8)), NOW, RULE)
-    commit_batch(engine, make_batch("b2", *views(1, 50)), NOW + HOUR_MS, RULE)
-    old = make_event(90, timestamp=NOW - 5000)
-    commit_batch(engine, make_batch("b3", old), NOW, RULE)
-    assert prune(engine, NOW + HOUR_MS + 1, 7, []) == 1
-    with engine.connect() as connection:
-        buckets = connection.scalars(select(views_by_second.c.bucket)).all()
-    assert buckets == [NOW - NOW % 1000]
-    counts = commit_batch(engine, make_batch("b4", *views(3, 60)), NOW, RULE)
-    assert counts == Counts({STORED: 1, BURST: 2})
+    commit_batch(engine, make_batch("b2", *views(1, 50)), NOW + BURST_MS, RULE)
+    assert forget_places(engine, NOW + BURST_MS) == 0
+    assert forget_places(engine, NOW + BURST_MS + 1) == 8
+    counts = commit_batch(engine, make_batch("b3", *views(12, 60)), NOW + BURST_MS, RULE)
+    assert counts == Counts({STORED: LIMIT - 1, BURST: 3})
 
 
-def test_who_viewed_what_is_forgotten_with_the_site_and_with_numbers_that_change(
-    engine: Engine,
+def test_many_places_are_forgotten_some_at_a_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone, mended = views(LIMIT, site_id="gone"), views(LIMIT, site_id="mended")
-    more = views(1, 20, site_id="mended", user_id="other")
-    commit_batch(engine, make_batch("b1", *gone, *mended, *more), NOW, RULE)
+    monkeypatch.setattr(retention, "CHUNK_PLACES", 3)
+    for number in range(7):
+        commit_batch(engine, make_batch(f"b{number}", *views(2, 10 * number)), NOW + number, RULE)
+    assert forget_places(engine, NOW + BURST_MS + 5) == 10
+    assert forget_places(engine, NOW + BURST_MS + 5) == 0
+    assert forget_places(engine, NOW + BURST_MS + 9) == 0  # the limit is ten
+
+
+def test_a_burst_is_recognised_whatever_numbers_its_user_had(engine: Engine) -> None:
+    commit_batch(engine, make_batch("b1", *views(LIMIT)), NOW, RULE)
     with engine.begin() as connection:
-        connection.execute(delete(events).where(events.c.site_id == "gone"))
-        connection.execute(update(users).values(number=0))
+        connection.execute(update(users).values(number=2**40))
     rebuild_all(engine)
-    with engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(views_by_second)) == 0
+    counts = commit_batch(engine, make_batch("b2", *views(1, 20)), NOW, RULE)
+    assert counts == Counts({BURST: 1})
 
 
 # A view: whose, when, and whether its id is the caller's. Few of each, so that they meet.

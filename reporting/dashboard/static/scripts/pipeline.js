@@ -5,6 +5,8 @@ import { byId, h } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 
 const SLOW_SECONDS = 30;
+// As `/ready` has it.
+const LONG_UNMERGED_SECONDS = 120;
 
 export async function loadPipeline() {
   show(await ask("pipeline/status"));
@@ -48,6 +50,11 @@ function show(status) {
         "Lag",
         status.oldest_queued_seconds == null ? "none" : duration(status.oldest_queued_seconds),
       ),
+      fact(
+        "Not merged yet",
+        count(status.unmerged_events),
+        isLongUnmerged(status) ? "trouble" : "",
+      ),
       fact("Workers", count(status.workers), status.workers ? "" : "trouble"),
     ),
   );
@@ -87,6 +94,11 @@ function verdictsOn(status) {
     `Kept on ingestion's disk, for ${duration(status.oldest_spooled_seconds ?? 0)}, until Redis takes them: ${plural(status.spooled, "event")}.`,
   );
   add(
+    isLongUnmerged(status),
+    "warn",
+    `Not merged into the rollups for ${duration(status.oldest_unmerged_seconds ?? 0)}: ${plural(status.unmerged_events, "event")}. Numbers are right, and come more slowly; does the periodic process run?`,
+  );
+  add(
     (status.replica_lag_seconds ?? 0) > SLOW_SECONDS,
     "warn",
     `The database's replica is behind by ${duration(status.replica_lag_seconds ?? 0)}: numbers lack what came since.`,
@@ -102,6 +114,9 @@ function verdictsOn(status) {
         },
       ];
 }
+
+const isLongUnmerged = (status) =>
+  (status.oldest_unmerged_seconds ?? 0) > LONG_UNMERGED_SECONDS;
 
 const verdict = ({ kind, text }) => h("p", { class: `verdict ${kind}` }, text);
 

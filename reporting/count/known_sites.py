@@ -1,0 +1,51 @@
+"""The sites that have an event, merged or not."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from reporting.count.pending_statements import select_pending_sites
+from reporting.count.statements import select_site_totals, select_sites
+
+
+class KnownSite(NamedTuple):
+    """Moments are in ms."""
+
+    site_id: str
+    first_event: int
+    last_event: int
+    events: int
+    views: int
+
+    def plus(self, other: "KnownSite") -> "KnownSite":
+        return KnownSite(
+            self.site_id,
+            min(self.first_event, other.first_event),
+            max(self.last_event, other.last_event),
+            self.events + other.events,
+            self.views + other.views,
+        )
+
+
+def fetch_known_sites(connection: Connection) -> list[KnownSite]:
+    """In the order of their names' UTF-8, which is that of the database."""
+    known: dict[str, KnownSite] = {}
+    for site in chain(fetch_merged(connection), fetch_pending(connection)):
+        before = known.get(site.site_id)
+        known[site.site_id] = site if before is None else before.plus(site)
+    return [site for _, site in sorted(known.items())]
+
+
+def fetch_merged(connection: Connection) -> Iterator[KnownSite]:
+    totals = {row.site_id: row for row in connection.execute(select_site_totals())}
+    for row in connection.execute(select_sites()):
+        its = totals.get(row.site_id)
+        counted = (0, 0) if its is None else (int(its.events), int(its.views))
+        yield KnownSite(row.site_id, row.first_event, row.last_event, *counted)
+
+
+def fetch_pending(connection: Connection) -> Iterator[KnownSite]:
+    for site_id, first, last, events, views in connection.execute(select_pending_sites()):
+        yield KnownSite(site_id, first, last, int(events), int(views))

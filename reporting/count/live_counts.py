@@ -1,0 +1,67 @@
+"""Events by the minute and by the day for the live routes: what the rollups know of them, and what
+is not merged yet."""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+
+import numpy as np
+from sqlalchemy import Connection
+
+from reporting.ask.live_query import Window
+from reporting.count.live_statements import SiteIds, select_days, select_minute_counts
+from reporting.count.matching import has_text
+from reporting.count.pending_rows import Head, fetch_heads, fetch_rows
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from shared.counts.pending import Pending
+from shared.counts.rollups import bucket_start
+from shared.counts.segments import TIME
+from shared.event import PAGE_VIEW
+from shared.fields import EVENT_TYPE
+
+# Later than any event.
+FOR_EVER = 2**63 - 1
+
+
+def fetch_minutes(
+    connection: Connection, window: Window, event_type: str, site_ids: SiteIds
+) -> Counter[int]:
+    """How many events of a type each minute (ms) of a window has, which is of whole minutes."""
+    counted = connection.execute(select_minute_counts(window, event_type, site_ids))
+    minutes = Counter({row.minute: int(row.events) for row in counted})
+    hours = (bucket_start(window.start, HOUR_MS), window.end)
+    heads = fetch_heads(connection, site_ids, hours)
+    keys = [head.key for head in heads if head.views or event_type != PAGE_VIEW]
+    for row in fetch_rows(connection, keys):
+        for minute, number in minutes_of(row, event_type).items():
+            if window.start <= minute < window.end:
+                minutes[minute] += number
+    return minutes
+
+
+def minutes_of(row: Pending, event_type: str) -> dict[int, int]:
+    times = row.column(TIME).numbers[has_text(row.column(EVENT_TYPE), event_type)]
+    numbers = np.bincount(times.astype(np.int64) // MINUTE_MS).tolist()
+    return {row.bucket + n * MINUTE_MS: number for n, number in enumerate(numbers) if number}
+
+
+def fetch_days(
+    connection: Connection, since: int, site_ids: SiteIds
+) -> list[tuple[date, str, int]]:
+    """Whole UTC days from `since` on, the types of events in each, and how many; in order."""
+    days: Counter[tuple[int, str]] = Counter()
+    for row in connection.execute(select_days(since, site_ids)):
+        days[row.day, row.event_type] += int(row.events)
+    mixed: list[Head] = []
+    for head in fetch_heads(connection, site_ids, (since, FOR_EVER)):
+        if head.views == head.events:  # as of most rows; their data need not be read
+            days[bucket_start(head.bucket, DAY_MS), PAGE_VIEW] += head.events
+        else:
+            mixed.append(head)
+    for pending in fetch_rows(connection, [head.key for head in mixed]):
+        texts, numbers = pending.column(EVENT_TYPE)
+        for place, number in enumerate(np.bincount(numbers.astype(np.int64)).tolist()):
+            days[bucket_start(pending.bucket, DAY_MS), str(texts[place])] += number
+    return [
+        (datetime.fromtimestamp(day / 1000, UTC).date(), event_type, number)
+        for (day, event_type), number in sorted(days.items())
+    ]

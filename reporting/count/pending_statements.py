@@ -1,0 +1,80 @@
+"""The SELECTs on `pending_counts`: pure functions, labelled for the slow log.
+
+`data` is read by the key alone. What only asks how many there are is answered from an index.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, and_, func, select
+
+from reporting.count.cover import Span
+from reporting.count.statements import Rows
+from shared.db.tables import pending_counts
+
+of = pending_counts.c
+
+
+def select_pending(site_id: str, span: Span) -> Rows:
+    """The key of each row of hours that begin in a span."""
+    return (
+        select(of.site_id, of.bucket, of.batch_id)
+        .where(of.site_id == site_id, within(span))
+        .prefix_with("/* reporting.pending */")
+    )
+
+
+def select_pending_heads(site_ids: Collection[str], span: Span) -> Rows:
+    """The same of many sites, with events and views."""
+    return (
+        select(of.site_id, of.bucket, of.batch_id, of.events, of.views)
+        .where(of.site_id.in_(site_ids), within(span))
+        .prefix_with("/* reporting.pending_heads */")
+    )
+
+
+def select_pending_hours(site_id: str, span: Span) -> Rows:
+    """bucket and events of each hour that begins in a span and has any."""
+    return (
+        select(of.bucket, func.sum(of.events).label("events"))
+        .where(of.site_id == site_id, within(span))
+        .group_by(of.bucket)
+        .prefix_with("/* reporting.pending_hours */")
+    )
+
+
+def within(span: Span) -> ColumnElement[bool]:
+    start, end = span
+    return and_(of.bucket >= start, of.bucket < end)
+
+
+def select_pending_sites() -> Rows:
+    """Each site that has any: its first and last moment (ms), events and page views."""
+    return (
+        select(
+            of.site_id,
+            func.min(of.first_event).label("first_event"),
+            func.max(of.last_event).label("last_event"),
+            func.sum(of.events).label("events"),
+            func.sum(of.views).label("views"),
+        )
+        .group_by(of.site_id)
+        .prefix_with("/* reporting.pending_sites */")
+    )
+
+
+def select_pending_site_ids(since: int) -> Rows:
+    """The sites of which any has an event at `since` or later."""
+    return (
+        select(of.site_id)
+        .where(of.last_event >= since)
+        .distinct()
+        .prefix_with("/* reporting.pending_site_ids */")
+    )
+
+
+def select_unmerged() -> Rows:
+    """events of all sites, and when the oldest were stored (ms of a worker's clock); one row, of
+    nulls where there are none."""
+    return select(
+        func.sum(of.events).label("events"), func.min(of.stored_at).label("oldest")
+    ).prefix_with("/* reporting.unmerged */")
