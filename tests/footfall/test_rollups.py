@@ -128,6 +128,16 @@ def test_what_makes_no_sense_is_refused(counted: Engine, run: Run, command: str)
     assert run(command, "--from", "yesterday")[0] == 2
 
 
+def test_sql_is_printed_for_a_site_and_days(counted: Engine, run: Run) -> None:
+    days = ("--from", "2025-11-14", "--to", "2025-11-15")
+    status, output, errors = run("verify", "--sql", "--site", "a", *days)
+    assert (status, errors) == (0, [])
+    assert output.startswith("-- /stats?site_id=a&from=2025-11-14&to=2025-11-15\n\n")
+    assert output.count("SELECT ") == output.count(";\n") == 3
+    refused = ["footfall: --sql needs --site, --from and --to"]
+    assert run("verify", "--sql", *days) == (2, "", refused)
+
+
 def test_a_database_without_tables_is_refused(run: Run) -> None:
     message = "footfall: DATABASE_URL: the database has no tables yet; run `make migrate`"
     for command in ("verify", "rebuild-rollups"):

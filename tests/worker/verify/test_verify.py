@@ -270,7 +270,6 @@ def test_whatever_is_wrong_is_found_and_mended(engine: Engine, database_settings
     store(engine, "a", 1)
     for number, (name, (table, tamper)) in enumerate(TAMPERS.items()):
         store_more(engine, number + 3, 20, sites="a", days=1)
-        assert differences(database_settings) == [], name
         with engine.begin() as connection:
             tamper(connection)
         found = differences(database_settings)
