@@ -95,6 +95,11 @@ def forget() -> None:
     log.info("forgot %d old rows", pruned)
 
 
+def forget_places() -> None:
+    """Periodic: delete the places of page views that took them some minutes ago."""
+    retention.forget_places(runtime().engine, now_ms())
+
+
 def compact() -> None:
     """Periodic: move recent users into their hours and days, and cut the database's log back."""
     compaction.compact(runtime().engine, faults(compaction.WORK))

@@ -16,7 +16,16 @@ from rq.job import Job
 from shared.errors import BadSetting
 from shared.process import refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
-from worker.jobs import build_segments, compact, forget, is_idle, merger, prune_events, runtime
+from worker.jobs import (
+    build_segments,
+    compact,
+    forget,
+    forget_places,
+    is_idle,
+    merger,
+    prune_events,
+    runtime,
+)
 from worker.run.rq_worker import begin, start_thread, stop_on_signals, work
 from worker.upkeep.merging import merge_for_ever
 
@@ -25,6 +34,8 @@ log = logging.getLogger("periodic")
 # How long queries add up what batches left, each a few kB: at most this many seconds of batches.
 COMPACT_SECONDS = 10
 FORGET_SECONDS = 3600
+# How much longer than it must a place is kept.
+PLACES_SECONDS = 300
 PRUNE_SECONDS = 3600
 # How long an hour that is over, or one that a late event came to, is counted from its events.
 SEGMENTS_SECONDS = 300
@@ -58,6 +69,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
     for function, seconds in (
         (compact, COMPACT_SECONDS),
         (forget, FORGET_SECONDS),
+        (forget_places, PLACES_SECONDS),
         (prune_events, PRUNE_SECONDS),
         (build_segments, SEGMENTS_SECONDS),
     ):

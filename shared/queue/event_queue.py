@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_JOB = "worker.jobs.drain"
 FORGET_JOB = "worker.jobs.forget"
+FORGET_PLACES_JOB = "worker.jobs.forget_places"
 COMPACT_JOB = "worker.jobs.compact"
 PRUNE_JOB = "worker.jobs.prune_events"
 SEGMENTS_JOB = "worker.jobs.build_segments"

@@ -26,6 +26,7 @@ from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
     FORGET_JOB,
+    FORGET_PLACES_JOB,
     PRUNE_JOB,
     SEGMENTS_JOB,
     rq_queue,
@@ -43,7 +44,9 @@ RECONNECT_SECONDS = 1.0
 # has gone without a word is noticed after 20 s.
 RQ_TTL_SECONDS = 25
 # Whoever can write to Redis can enqueue any function there is, `os.system` included.
-KNOWN_JOBS = frozenset({DRAIN_JOB, FORGET_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB})
+KNOWN_JOBS = frozenset(
+    {DRAIN_JOB, FORGET_JOB, FORGET_PLACES_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB}
+)
 
 
 class QuietWorker(SimpleWorker):

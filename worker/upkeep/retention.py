@@ -58,7 +58,6 @@ def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -
     """
     seconds = views_by_second
     pruned = prune_older(engine, seconds, seconds.c.seen_at, now - BURST_MS, ())
-    pruned += forget_places(engine, now)
     last = min(now, last_commit(engine, now))
     pruned += prune_older(engine, dedupe, dedupe.c.seen_at, last - dedupe_days * DAY_MS, ())
     before = last - LEDGER_DAYS * DAY_MS
