@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from shared.clock import DAY_MS
 from shared.event import PAGE_VIEW, Event
-from worker.batch.commit import Opened, count_rows, users_of
+from worker.batch.commit import Opened, count_rows, number_users
 from worker.batch.insert import insert_rows, row_from
 from worker.counting.users import UserNumbers
 from worker.stopping import StopFlag
@@ -90,7 +90,7 @@ def write_history(engine: Engine, reader: Engine, history: History) -> None:
     for day, events in enumerate(make_days(history)):
         for first in range(0, len(events), BATCH_ROWS):
             batch = events[first : first + BATCH_ROWS]
-            opened = Opened(f"{day}-{first}", batch, 0, [], numbers.of(users_of(batch)))
+            opened = Opened(f"{day}-{first}", batch, 0, [], number_users(numbers, batch))
             rows = [row_from(event) for event in batch]
             with engine.begin() as connection:
                 insert_rows(connection, rows)

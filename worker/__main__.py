@@ -3,7 +3,7 @@
 import logging
 
 from shared.errors import BadSetting
-from shared.process import refuse, start
+from shared.process import collect_seldom, refuse, start
 from worker.jobs import drain, runtime
 from worker.run.rq_worker import begin, start_thread, stop_on_signals, sweep_for_ever, work
 
@@ -19,6 +19,7 @@ def main() -> None:
         refuse(error)
     queue = runtime().queue
     start_thread(lambda: sweep_for_ever(runtime()))
+    collect_seldom()
     log.info("working on the queue %s", queue.rq.name)
     work(configured, queue.rq.name, runtime().stopping, when_full=drain)
 

@@ -14,7 +14,7 @@ from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 
 from shared.errors import BadSetting
-from shared.process import refuse, start
+from shared.process import collect_seldom, refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
 from worker.jobs import (
     build_segments,
@@ -104,6 +104,7 @@ def main() -> None:
         refuse(error)
     queue_name = periodic_queue_name(configured)
     scheduler = make_scheduler(runtime().queue.redis, queue_name)
+    collect_seldom()
     start_thread(lambda: schedule_for_ever(scheduler))
     start_thread(lambda: merge_for_ever(merger(), is_idle))
     work(configured, queue_name, runtime().stopping)

@@ -73,8 +73,9 @@ def commit_batch(
     """
     readable, unreadable = decoded(batch.payloads)
     arrived = without_crawlers(readable, rule)
-    numbered = (numbers or UserNumbers(engine)).of(users_of(arrived))
-    opened = Opened(batch.id, arrived, len(readable) - len(arrived), unreadable, numbered)
+    crawled = len(readable) - len(arrived)
+    known = number_users(numbers or UserNumbers(engine), arrived)
+    opened = Opened(batch.id, arrived, crawled, unreadable, known)
     try:
         return write_batch(engine, opened, now, rule, insert_all)
     except (KnownKey, PoisonEvent):
@@ -129,16 +130,19 @@ def write_batch(
     return counts
 
 
+def number_users(numbers: UserNumbers, arrived: list[Event]) -> Numbers:
+    """The numbers of those whose events these are. Raises Unavailable."""
+    wanted = users_of(arrived)
+    # Among many, a name that is too long would be cut without a word.
+    misfits = {user for user in wanted if max(map(len, user)) > MAX_NAME}
+    known = numbers.of(wanted - misfits)
+    for user in misfits:
+        known |= numbers.of_misfit(user)
+    return known
+
+
 def users_of(arrived: list[Event]) -> set[User]:
-    """Whose events these are. One whose name is too long for its column would be cut without a
-    word; left alone, it makes its event a dead letter."""
-    return {
-        (event.site_id, event.user_id)
-        for event in arrived
-        if event.user_id is not None
-        and len(event.user_id) <= MAX_NAME
-        and len(event.site_id) <= MAX_NAME
-    }
+    return {(event.site_id, event.user_id) for event in arrived if event.user_id is not None}
 
 
 def count_rows(

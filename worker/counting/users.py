@@ -8,16 +8,17 @@ one is first, and the other's number stays nobody's: gaps do no harm, and bitmap
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, update
 
 from shared.db.database import translated_errors
 from shared.db.dialects import insert_adding, insert_ignoring_known
 from shared.db.driver_rows import fetch_by_keys, insert_tuples
 from shared.db.tables import sites, users
-from shared.errors import Unavailable
-from worker.stored.site_rows import FIRST_OF_NONE, LAST_OF_NONE
+from shared.errors import PoisonEvent, Unavailable
+from worker.stored.site_rows import FIRST_OF_NONE, LAST_OF_NONE, first_free
 
 User = tuple[str, str]  # site_id, user_id
 Numbers = dict[User, int]
@@ -60,6 +61,18 @@ class UserNumbers:
             known |= numbered
             missing = [user for user in missing if user not in numbered]
         raise Unavailable("no_numbers", "the numbers of users are being made anew; try again")
+
+    def of_misfit(self, user: User) -> Numbers:
+        """The number of a user whose name, or whose site's, is longer than its column. None is given
+        where the database refuses it, for then it refuses the event as well."""
+        with suppress(PoisonEvent), translated_errors(), self.engine.begin() as connection:
+            known = fetch_numbers(connection, [user])
+            if known:
+                return known
+            given = [(*user, take_numbers(connection, {user[0]: 1})[user[0]].start)]
+            insert_tuples(connection, users.insert().prefix_with(LABEL), given)
+            return {user: given[0][2]}
+        return {}
 
     def number(self, new: list[User]) -> Numbers:
         """Numbers for users who had none a moment ago; not for those of a site whose numbers begin
@@ -155,13 +168,11 @@ def take_numbers(connection: Connection, needed: dict[str, int]) -> dict[str, ra
 
 def above_all(connection: Connection, site_id: str) -> int:
     """The first number that is above all of a site's users, which its new row knows from now on."""
-    numbers = select(func.max(users.c.number)).where(users.c.site_id == site_id)
-    highest: int | None = connection.scalar(numbers)
-    if highest is None:
-        return 0
-    row = update(sites).prefix_with(LABEL).where(sites.c.site_id == site_id)
-    connection.execute(row.values(users=sites.c.users + highest + 1))
-    return highest + 1
+    free = first_free(connection, site_id)
+    if free:
+        row = update(sites).prefix_with(LABEL).where(sites.c.site_id == site_id)
+        connection.execute(row.values(users=sites.c.users + free))
+    return free
 
 
 def fetch_taken(connection: Connection, site_ids: Collection[str]) -> dict[str, int]:

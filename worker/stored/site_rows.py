@@ -46,9 +46,14 @@ def lock_site(connection: Connection, site_id: str) -> None:
     take_locks(connection, [site_id])
     widen_site(connection, site_id, FIRST_OF_NONE, LAST_OF_NONE)
     if connection.scalar(select(sites.c.site_id).where(is_of_none(site_id))) is not None:
-        taken = select(func.max(users.c.number)).where(users.c.site_id == site_id)
-        highest = connection.scalar(taken)
-        raise_taken(connection, site_id, 0 if highest is None else highest + 1)
+        raise_taken(connection, site_id, first_free(connection, site_id))
+
+
+def first_free(connection: Connection, site_id: str) -> int:
+    """The first number that is above all of the site's users, save those that no bitmap can hold."""
+    of_site = (users.c.site_id == site_id, users.c.number <= MAX_NUMBER)
+    highest: int | None = connection.scalar(select(func.max(users.c.number)).where(*of_site))
+    return 0 if highest is None else highest + 1
 
 
 def widen_site(connection: Connection, site_id: str, first: int, last: int) -> None:

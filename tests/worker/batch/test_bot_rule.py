@@ -25,6 +25,7 @@ from shared.queue.event_queue import Batch, EventQueue
 from shared.settings import Settings
 from tests.counted import differences, rebuild_all
 from tests.events import NOW, make_batch, make_event
+from tests.merged import merge
 from worker.batch.commit import AlreadyCommitted, Counts, commit_batch
 from worker.enrich.bots import BotRule, rule_from
 from worker.run.drain import Runtime, drain
@@ -68,6 +69,7 @@ def test_they_leave_ten_in_batches_of_one_too(engine: Engine, database_settings:
         counts += commit_batch(engine, make_batch(f"b{number}", view), NOW, RULE)
     assert counts == Counts({STORED: 10, BURST: 5})
     assert differences(database_settings) == []
+    merge(engine)
     with engine.connect() as connection:  # of what was dropped, nothing is left
         assert connection.scalar(select(sites.c.last_event)) == NOW + 9
 
