@@ -50,7 +50,7 @@ def lock_site(connection: Connection, site_id: str) -> None:
 
 
 def first_free(connection: Connection, site_id: str) -> int:
-    """The first number that is above all of the site's users, save those that no bitmap can hold."""
+    """The first number that is above those of all the site's users that a bitmap can hold."""
     of_site = (users.c.site_id == site_id, users.c.number <= MAX_NUMBER)
     highest: int | None = connection.scalar(select(func.max(users.c.number)).where(*of_site))
     return 0 if highest is None else highest + 1
