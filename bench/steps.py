@@ -1,4 +1,4 @@
-"""The worker's rate with all rollups on batches whose users are mostly new, and where it goes."""
+"""The worker's rate, without merging, on batches whose users are mostly new, and where it goes."""
 
 import random
 import re
@@ -26,13 +26,10 @@ LABEL = re.compile(r"/\* worker\.(\w+) \*/")
 NAMES = {
     "ledger": "batch ledger",
     "events": "insert events",
-    "sites": "lock sites",
     "users": "dictionary of users",
-    "values": "dictionary of values",
-    "rollups": "counts by minute, hour, day",
-    "recent_users": "recent users",
+    "pending": "what is to be merged",
     "outcomes": "outcome counters",
-    "bursts": "views of users by second",
+    "bursts": "places of views",
 }
 
 # Step -> its share of the time.

@@ -63,8 +63,8 @@ class UserNumbers:
         raise Unavailable("no_numbers", "the numbers of users are being made anew; try again")
 
     def of_misfit(self, user: User) -> Numbers:
-        """The number of a user whose name, or whose site's, is longer than its column. There is none
-        where the database refuses it, for then it refuses the event as well."""
+        """The number of a user whose name, or whose site's, is longer than its column; of none
+        whom the database refuses, for then it refuses the event as well."""
         with suppress(PoisonEvent), translated_errors(), self.engine.begin() as connection:
             known = fetch_numbers(connection, [user])
             if known:
