@@ -6,7 +6,7 @@ and mysql.py, and a line in dialects.py.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, ClassVar
 
@@ -137,6 +137,10 @@ class Dialect(ABC):
     def cut_log(self, engine: Engine) -> None:
         """Give back the room of a log that has grown large, unless somebody still reads it; keep
         nobody waiting for that."""
+
+    def find_too_small(self, _connection: Connection) -> Iterator[str]:
+        """What of the server's is so small that it holds writing up: a sentence each."""
+        yield from ()
 
     @abstractmethod
     def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:

@@ -4,7 +4,7 @@ Whatever one of them lacks is asked of the server itself; its name is for people
 """
 
 import ssl
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,7 @@ from shared.db.mysql_packets import (
     BoundCursor,
     refuse_small_packets,
 )
+from shared.db.mysql_sizes import too_small
 from shared.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -256,6 +257,9 @@ class MySQL(Dialect):
 
     def cut_log(self, engine: Engine) -> None:
         """The server does."""
+
+    def find_too_small(self, connection: Connection) -> Iterator[str]:
+        return too_small(connection)
 
     def fetch_columns(self, connection: Connection) -> set[tuple[str, str]]:
         return {(table, column) for table, column in connection.execute(COLUMNS)}

@@ -20,6 +20,7 @@ from shared.clock import iso_from_ms, now_ms
 from shared.counts.pending import TEXTS, Pending, read_pending
 from shared.counts.segments import TIME, USER
 from shared.db.database import translated_errors
+from shared.db.dialects import dialect_of
 from shared.db.driver_rows import delete_by_keys, fetch_by_keys
 from shared.db.tables import pending_counts, recent_users
 from shared.errors import Unavailable
@@ -250,9 +251,19 @@ def columns_of(rows: Sequence[tuple[Key, Pending]]) -> tuple[Columns, list[int |
 def merge_for_ever(merger: Merger, is_idle: Callable[[], bool]) -> None:
     """The lane of its own in which the periodic process merges, beside all else that it does."""
     reminder = Reminder()
+    has_told = False
     while not merger.stopping.is_set():
         try:
+            has_told = has_told or tell_too_small(merger.engine)
             merger.merge_due(now_ms(), is_idle=is_idle())
         except Unavailable as error:
             reminder.say(f"not merged yet: {error}")
         merger.stopping.wait(LOOK_SECONDS)
+
+
+def tell_too_small(engine: Engine) -> bool:
+    """Log what of the database server's holds writing up."""
+    with translated_errors(), engine.begin() as connection:
+        for sentence in dialect_of(connection).find_too_small(connection):
+            log.warning("the database's %s", sentence)
+    return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pymysql
@@ -10,8 +11,8 @@ from sqlalchemy import String, create_engine, make_url
 from sqlalchemy.dialects import mysql as core
 from sqlalchemy.exc import DBAPIError
 
-from shared.db.database import translated_errors
-from shared.db.dialects import remember
+from shared.db.database import translated_errors, writing_engine
+from shared.db.dialects import dialect_of, remember
 from shared.db.driver_rows import reader_of
 from shared.db.mysql import MySQL, forbid_writing
 from shared.db.tables import users
@@ -181,3 +182,28 @@ def test_a_server_that_knows_no_read_only_sessions_is_read_all_the_same() -> Non
     assert server.told == [("SET SESSION TRANSACTION READ ONLY", ())]
     with pytest.raises(pymysql.err.OperationalError):
         forbid_writing(RefusingServer(pymysql.err.OperationalError(2006, "gone away")), None)
+
+
+def test_a_server_with_a_small_log_or_pool_is_told_of_it(
+    settings: Settings, mariadb_url: str
+) -> None:
+    """The server of the tests has 64 MiB of the one and MariaDB's default of the other."""
+    engine = writing_engine(replace(settings, database_url=mariadb_url))
+    with engine.begin() as connection:
+        sentences = list(dialect_of(connection).find_too_small(connection))
+    engine.dispose()
+    assert [sentence.partition(" is ")[0] for sentence in sentences] == [
+        "innodb_buffer_pool_size",
+        "innodb_log_file_size",
+    ]
+    assert "64 MiB" in sentences[0]
+
+
+@pytest.mark.parametrize("url", ["sqlite_url", "oceanbase_url"])
+def test_who_has_no_innodb_is_told_nothing(
+    settings: Settings, request: pytest.FixtureRequest, url: str
+) -> None:
+    engine = writing_engine(replace(settings, database_url=request.getfixturevalue(url)))
+    with engine.begin() as connection:
+        assert list(dialect_of(connection).find_too_small(connection)) == []
+    engine.dispose()
