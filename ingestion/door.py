@@ -18,7 +18,7 @@ from ingestion.reading.fetched_ahead import PREFETCH, is_fetched_ahead
 from ingestion.reading.request import Request, check_query, utf8_text
 from ingestion.reading.schema import EventIds, Visit, event_from
 from ingestion.reading.values import holds_nul
-from ingestion.telemetry import count_answer, count_dropped, count_events
+from ingestion.telemetry import count_answers, count_dropped
 from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.senders import Senders
@@ -37,6 +37,8 @@ class Door:
     def __init__(self, settings: Settings, queue: EventQueue, clock: Callable[[], int]) -> None:
         self.queue = queue
         self.clock = clock
+        # Told of each answer: its status, and how many events are kept now.
+        self.count: Callable[[int, int], None] = count_answers
         self.make_id = EventIds()
         self.salts = Salts(queue, settings.data_dir / "salts.json")
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
@@ -129,16 +131,14 @@ class Door:
 
     def answer(self, protocol: Protocol, request: Request, outcome: Outcome) -> Answer:
         """The answer to a request whose events, if any, are kept."""
-        if outcome.encoded:
-            count_events(len(outcome.encoded))
         if outcome.dropped:
             count_dropped(outcome.dropped, PREFETCH)
-        count_answer(outcome.status)
+        self.count(outcome.status, len(outcome.encoded))
         return self.whole(protocol.answer(outcome), request)
 
     def refuse(self, protocol: Protocol, request: Request, error: Refusal) -> Answer:
         """The answer to a request of which nothing is kept."""
-        count_answer(error.status)
+        self.count(error.status, 0)
         return self.whole(protocol.refuse(error), request)
 
     def close(self) -> None:

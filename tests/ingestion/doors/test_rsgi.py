@@ -8,7 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -223,17 +225,32 @@ def test_a_path_of_any_bytes_is_answered(service: ServiceProcess) -> None:
     assert "Traceback" not in service.log()
 
 
+def test_what_stands_on_several_lines_is_one_list_unless_its_first_line_decides() -> None:
+    lines = [("x-a", "1"), ("user-agent", "one"), ("x-a", "2"), ("user-agent", "two"), ("x-a", "")]
+    assert rsgi.headers_from(lines) == {"x-a": "1, 2, ", "user-agent": "one"}
+    assert rsgi.headers_from(lines[:2]) == {"x-a": "1", "user-agent": "one"}
+
+
+def test_what_a_turn_answers_is_counted_once(service: ServiceProcess) -> None:
+    names = [
+        'footfall_ingestion_answers_total{status="202"}',
+        'footfall_ingestion_answers_total{status="400"}',
+        "footfall_ingestion_events_total",
+    ]
+    before = [metric(service, name) for name in names]
+    with ThreadPoolExecutor(8) as pool:
+        for body in (GOOD, json.dumps([ONE, ONE, {}]).encode(), b"{}"):
+            list(pool.map(partial(post, service), [body] * 40))
+    after = [metric(service, name) for name in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [80, 40, 120]
+
+
 def test_names_of_headers_are_not_gathered() -> None:
     before = dict(ENVIRON_KEYS)
     headers = {f"X-{n}": "1" for n in range(10)}
     scope = FakeScope(headers)
     assert rsgi.environ_from(scope)["HTTP_X_9"] == "1"  # type: ignore[arg-type]
     assert dict(ENVIRON_KEYS) == before
-
-
-class FakeHeaders(dict[str, str]):
-    def get_all(self, name: str) -> list[str]:
-        return [self[name]]
 
 
 class FakeScope:
@@ -243,7 +260,7 @@ class FakeScope:
     def __init__(
         self, headers: dict[str, str], method: str = "GET", path: str = "/", query: str = ""
     ) -> None:
-        self.headers = FakeHeaders(headers)
+        self.headers = headers
         self.method, self.path, self.query_string = method, path, query
 
 

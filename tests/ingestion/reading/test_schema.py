@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -244,3 +246,14 @@ def test_a_hostname_that_is_none_is_a_property_as_it_was_before_there_was_the_fi
 def test_other_faults_are_named_beside_a_hostname_that_is_none() -> None:
     assert refusal({**ONE, "hostname": 42, "user_id": 42}) == ("bad_type", "user_id")
     assert refusal({**ONE, "hostname": 42, "properties": 42}) == ("bad_type", "properties")
+
+
+def test_two_threads_that_read_first_find_the_type_known() -> None:
+    """Where msgspec still has to find out what it holds, the second may end the process: too rarely
+    to wait for it here."""
+    ask = (
+        "import gc; from ingestion.reading.fields import Fields;"
+        "print(*(type(held).__name__ for held in gc.get_referents(Fields)))"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert "StructInfo" in done.stdout

@@ -125,6 +125,26 @@ def test_each_request_of_a_call_is_answered_by_itself(make_queue: MakeQueue) -> 
     assert (taken.waiting, taken.is_job_wanted) == (3, True)
 
 
+def test_of_a_call_that_is_there_in_part_the_rest_comes_in_order(make_queue: MakeQueue) -> None:
+    queue = make_queue(max_backlog=4)
+    stream = new_stream()
+    requests = [[b"%d.%d" % (n, m) for m in range(2)] for n in range(6)]
+    # The first two fill it, the next two are refused.
+    first = queue._push.again(requests[:4], Place(stream, 1))
+    assert first.outcomes == [TAKEN, TAKEN, FULL, FULL]
+    queue.redis.delete(queue.buffer)
+    # One of those that were refused comes by itself, and then all of them again.
+    assert queue.push_again([requests[3]], Place(stream, 4))
+    second = queue._push.again(requests, Place(stream, 1))
+    assert second.outcomes == [TAKEN, TAKEN, TAKEN, TAKEN, FULL, FULL]
+    assert waiting(queue) == [*requests[3], *requests[2]]
+    queue.redis.delete(queue.buffer)
+    assert queue.push_again(requests, Place(stream, 1))
+    assert waiting(queue) == [*requests[4], *requests[5]]
+    backlog = queue.snapshot()
+    assert (backlog.accepted, backlog.queued_bytes) == (12, 12)
+
+
 def test_the_backlog_has_a_bound_in_bytes(make_queue: MakeQueue) -> None:
     queue = make_queue(max_backlog_bytes=1000, batch_size=2)
     queue.push([b"x" * 400, b"y" * 500])
