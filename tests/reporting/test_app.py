@@ -13,6 +13,7 @@ from reporting import app as reporting_app
 from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
 from shared.event import encode_event
+from shared.http.methods import READING
 from shared.queue.event_queue import Backlog, EventQueue, Spooled
 from shared.settings import Settings
 from tests.conftest import MakeQueue
@@ -178,6 +179,11 @@ def test_unknown_routes_and_methods_are_answered_in_json(reports: FlaskClient) -
     answer = reports.delete("/stats")
     assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")
     assert "GET" in answer.headers["Allow"]
+
+
+def test_no_route_takes_a_method_that_is_refused_to_all(reports: FlaskClient) -> None:
+    taken = {m for rule in reports.application.url_map.iter_rules() for m in rule.methods or ()}
+    assert taken == set(READING)
 
 
 @pytest.mark.parametrize("path", ["/stats/", "//stats", "//stats/aggregated//"])
