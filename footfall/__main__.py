@@ -21,10 +21,11 @@ from footfall.run import launch
 from footfall.run.child import CannotRun
 from footfall.run.services import base_url
 from footfall.run.signals import Signals
+from footfall.settings_table import as_markdown_table
 from shared.errors import FootfallError
 from shared.event import PAGE_VIEW
 from shared.process import BAD_SETTING_STATUS, configure_logging
-from shared.settings import Settings, as_markdown_table
+from shared.settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

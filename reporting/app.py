@@ -18,6 +18,7 @@ from shared.db.database import reading_engine, replica_engine
 from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.auth import is_authorised
+from shared.http.methods import only_reading
 from shared.http.web import add_common_routes
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
@@ -49,6 +50,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
     add_routes(app, app.sources, clock, app.seats)
+    app.wsgi_app = only_reading(app.wsgi_app)  # type: ignore[assignment, method-assign]
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 

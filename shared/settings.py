@@ -13,17 +13,29 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
 from shared.errors import BadSetting
-from shared.fields import MAX_NAME
+from shared.setting_parsers import (
+    boolean,
+    directory,
+    header_name,
+    header_safe,
+    host,
+    integer,
+    key_name,
+    names,
+    one_of,
+    site_name,
+    text,
+    url,
+    web_address,
+)
 
 # A Unix socket's path has 108 bytes on Linux, 104 on macOS, terminator included.
 MAX_SOCKET_PATH_BYTES = 100
-# Control characters, and what is left of bytes that are not UTF-8.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 # Of one transaction: what is asked of the database for a batch is tried with so many.
 MAX_BATCH_EVENTS = 10_000
 # The services that listen, and may take `PORT`.
@@ -33,120 +45,6 @@ SERVED = ("ingestion", "reporting")
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
     """A dataclass field that knows how it is read and what the docs say of it."""
     return dataclasses.field(default=default, metadata={"description": description, "parse": parse})
-
-
-def text(value: str) -> str:
-    """Of one line, in UTF-8: what else there is breaks paths, headers and logs."""
-    if UNPRINTABLE.search(value):
-        raise ValueError("must be one line of text, without control characters")
-    return value
-
-
-def directory(value: str) -> Path:
-    if "?" in text(value):  # the rest would be options of the SQLite file's address
-        raise ValueError("must be a path without ?")
-    return Path(value)
-
-
-def host(value: str) -> str:
-    try:
-        text(value).encode("idna")
-    except UnicodeError:  # which the look-up of names raises as well
-        raise ValueError("must have the name or the address of a machine") from None
-    return value
-
-
-def site_name(value: str) -> str:
-    if len(text(value)) > MAX_NAME:
-        raise ValueError(f"must have at most {MAX_NAME} characters")
-    return value
-
-
-def integer(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `low` to `high`, both included."""
-
-    def parse(value: str) -> int:
-        try:
-            number = int(value)
-        except ValueError:
-            raise ValueError(f"must be a whole number from {low} to {high}") from None
-        if not low <= number <= high:
-            raise ValueError(f"must be from {low} to {high}")
-        return number
-
-    return parse
-
-
-def boolean(value: str) -> bool:
-    lowered = value.lower()
-    if lowered in {"1", "true", "yes", "on"}:
-        return True
-    if lowered in {"", "0", "false", "no", "off"}:
-        return False
-    raise ValueError("must be true or false")
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        lowered = value.lower()
-        if lowered not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return lowered
-
-    return parse
-
-
-def url(*schemes: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if text(value).partition("://")[0] not in schemes:
-            raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}://")
-        try:
-            parts = urlsplit(value)
-            parts.port  # noqa: B018  # it is read to be checked
-        except ValueError:  # its own message would show a part of the password
-            raise ValueError(
-                "must be a URL with a port from 0 to 65535; write / ? # @ : in a password as "
-                "%2F %3F %23 %40 %3A"
-            ) from None
-        host(parts.hostname or "")
-        return value
-
-    return parse
-
-
-def web_address(value: str) -> str:
-    # It becomes part of a header and of HTML.
-    if not re.fullmatch(
-        r"https?://(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?(/[\w./~-]*)?", value
-    ):
-        raise ValueError(
-            "must be a URL that begins with http:// or https://, without query or user"
-        )
-    return value
-
-
-def names(value: str) -> tuple[str, ...]:
-    return tuple(text(part.strip()) for part in value.split(",") if part.strip())
-
-
-def header_safe(value: str) -> str:
-    # Servers drop a header with other bytes, or each reads them in its own way.
-    if not all("!" <= c <= "~" for c in value):
-        raise ValueError("must be ASCII letters, digits and signs, without spaces")
-    return value
-
-
-def header_name(value: str) -> str:
-    # A name with an underscore is never read as the one with a hyphen, and most servers drop it.
-    if not re.fullmatch(r"[A-Za-z0-9-]*", value):
-        raise ValueError("must be the name of a header, in ASCII letters, digits and hyphens")
-    return value
-
-
-def key_name(value: str) -> str:
-    if not value or len(value) > 64 or not all(c.isalnum() or c in "-_.:" for c in value):
-        raise ValueError("must be 1 to 64 letters, digits or - _ . :")
-    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -435,19 +333,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def as_markdown_table() -> str:
-    """The table of docs/settings.md."""
-    lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
-    for field in dataclasses.fields(Settings):
-        default = shown(field.default)
-        lines.append(f"| `{field.name.upper()}` | {default} | {field.metadata['description']} |")
-    return "\n".join(lines)
-
-
-def shown(default: object) -> str:
-    """A default as somebody would write it; nothing where it is empty."""
-    if default in ("", (), None):
-        return ""
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from footfall.settings_table import as_markdown_table
 from reporting.app import create_app
 from shared.clock import now_ms
 from shared.fields import dimensions_as_markdown, fields_as_markdown
-from shared.settings import Settings, as_markdown_table
+from shared.settings import Settings
 from tests.drained import store_all
 
 ROOT = Path(__file__).parent.parent

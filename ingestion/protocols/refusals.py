@@ -7,6 +7,7 @@ from ingestion.protocols.json_answers import Refused, Rejected, refused
 from ingestion.protocols.protocol import Refusal
 from ingestion.reading import body
 from ingestion.reading.faults import too_long, wrong_type
+from ingestion.reading.numbers import MAX_HARD, too_many_numbers
 from ingestion.reading.request import MAX_PARAMETERS, query_too_long
 from ingestion.reading.schema import missing
 from ingestion.reading.timestamps import bad_timestamp
@@ -70,6 +71,7 @@ TOO_LARGE = by_code(
     shown(f"More than {body.MAX_BODY_BYTES:,} bytes, once decompressed", body.too_large()),
     shown(f"More than {body.MAX_EVENTS:,} events", body.too_many()),
     shown(f"More than {MAX_VALUES:,} JSON values", too_many_values()),
+    shown(f"More than {MAX_HARD:,} numbers that are hard to read", too_many_numbers()),
     shown(f"More than {body.MAX_GZIP_MEMBERS} members of gzip", body.too_many_members()),
     gzip_too_large=shown(f"More than {body.MAX_GZIP_BYTES:,} bytes of gzip", body.gzip_too_large()),
     event_too_large=shown(f"An event over {body.MAX_EVENT_BYTES:,} bytes", body.event_too_large()),

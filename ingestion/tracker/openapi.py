@@ -1,7 +1,7 @@
 """The script for websites described."""
 
 from ingestion.protocols.described import TEXT, operation
-from ingestion.tracker.routes import NEWEST, NEWEST_CACHING, VERSION_CACHING
+from ingestion.tracker.routes import NEWEST_CACHING, VERSION_CACHING, VERSIONS
 from shared.http.openapi import Json, header
 
 
@@ -25,8 +25,11 @@ NEWEST_ONE = (
     '`footfall("signup", {plan: "pro"})`. It is the newest version.'
 )
 THIS_ONE = "Never changes: for pages that name its digest in `integrity`."
-NUMBERED = script(f"Version {NEWEST} of the script", THIS_ONE, VERSION_CACHING)
 TRACKER_PATHS: Json = {
     "/tracker.js": {"get": script("The script for websites", NEWEST_ONE, NEWEST_CACHING)},
-    f"/tracker.v{NEWEST}.js": {"get": NUMBERED},
+} | {
+    f"/tracker.v{version}.js": {
+        "get": script(f"Version {version} of the script", THIS_ONE, VERSION_CACHING)
+    }
+    for version in VERSIONS
 }

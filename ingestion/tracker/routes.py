@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-VERSIONS = (1,)
+VERSIONS = (1, 2)
 NEWEST = VERSIONS[-1]
 DIRECTORY = Path(__file__).parent
 # A page need not ask again within the hour; a day later every browser has a new version.

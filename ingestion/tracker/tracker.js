@@ -113,7 +113,8 @@
     }
     fetch(url, { method: "POST", body: body, keepalive: true, credentials: "omit" }).then(
       function (answer) {
-        done(answer.status < 500 && answer.status != 429);
+        // What was too slow or too much may be neither the next time.
+        done(answer.status < 500 && answer.status != 408 && answer.status != 429);
       },
       function () {
         done(false);

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import URL
 
 from shared.errors import BadSetting
-from shared.settings import Settings, boolean
+from shared.setting_parsers import boolean
+from shared.settings import Settings
 
 # Passed on to the driver as they are.
 DRIVER_OPTIONS = frozenset(

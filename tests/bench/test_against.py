@@ -131,7 +131,7 @@ def test_an_earlier_version_without_its_dependency_is_named_and_no_obstacle(
         (package / "__init__.py").touch()
         (package / "__main__.py").write_text("import something_it_had\n")
     old = Version("old", tmp_path)
-    measures = door_measures(valkey, ("granian-1",), seconds=1)
+    measures = door_measures(valkey, ("granian-4",), seconds=1)
     figures = measure(measures, THIS, old, rounds=1)
     reason = "ModuleNotFoundError: No module named 'something_it_had'"
     assert [f.missing for f in figures] == [f"ingestion: {reason}"] * 2

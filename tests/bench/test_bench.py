@@ -6,7 +6,7 @@ from tests.servers import OceanBaseServer
 
 RATIOS = {
     "door on granian-4 / one RQ job per event on gunicorn-4",
-    "door on granian-1 / no-op Flask view there",
+    "door on granian-4 / no-op Flask view there",
     "door on gunicorn-4, p99 in ms",
     "worker to MariaDB / LOAD DATA LOCAL INFILE",
     "worker to SQLite / executemany",

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from shared.queue.event_queue import EventQueue
-from tests.browser.test_tracker import Website
+from tests.browser.test_tracker import tracked_website
 from tests.ingestion.wsgi import number, queued
 from tests.servers import ServiceProcess, ValkeyServer, wait_until
 
@@ -50,7 +50,7 @@ def ingestion(request: pytest.FixtureRequest, valkey: ValkeyServer) -> Iterator[
 @pytest.fixture
 def other_origin(ingestion: ServiceProcess, page: Page) -> Iterator[Page]:
     """A page that is not ingestion's. It has the tracker, which leaves a driven browser out."""
-    website = Website(ingestion.url)
+    website = tracked_website(ingestion.url)
     page.goto(website.url)
     yield page
     website.close()

@@ -6,15 +6,14 @@ Chromium is started as a person does: one that a program drives gives a prerende
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.queue.event_queue import EventQueue
 from tests.browser.chromium import NO_CHROMIUM, OPTIONS, chromium_program
 from tests.browser.test_other_origins import dropped
+from tests.browser.websites import Website
 from tests.conftest import require
 from tests.ingestion.wsgi import queued
 from tests.servers import PATIENCE_SECONDS, ServiceProcess, ValkeyServer, wait_until
@@ -29,41 +28,22 @@ AHEAD = """<!doctype html><link rel=icon href=data:,>
 <img src="%(url)s/pixel.gif?site_id=s&event_type=shown" alt="">"""
 
 
-class Website:
+class GatedWebsite(Website):
     """Two pages; the first leads to the other once the gate is open."""
 
     def __init__(self, ingestion_url: str) -> None:
-        gate = self.gate = threading.Event()
-        pages = {"/": FIRST, "/ahead": AHEAD % {"url": ingestion_url}}
+        self.gate = threading.Event()
+        self.pages = {"/": FIRST, "/ahead": AHEAD % {"url": ingestion_url}}
+        super().__init__(self.page_at)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path == "/gate":
-                    gate.wait(PATIENCE_SECONDS)
-                body = pages.get(self.path, "").encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.server.server_port}/"
+    def page_at(self, path: str) -> str:
+        if path == "/gate":
+            self.gate.wait(PATIENCE_SECONDS)
+        return self.pages.get(path, "")
 
     def close(self) -> None:
         self.gate.set()
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        super().close()
 
 
 @pytest.fixture
@@ -73,16 +53,16 @@ def ingestion(valkey: ValkeyServer) -> Iterator[ServiceProcess]:
 
 
 @pytest.fixture
-def website(ingestion: ServiceProcess, tmp_path: Path) -> Iterator[Website]:
+def website(ingestion: ServiceProcess, tmp_path: Path) -> Iterator[GatedWebsite]:
     """The site, and a browser that looks at its first page."""
     program = chromium_program()
     require(program, NO_CHROMIUM)
-    website = Website(ingestion.url)
+    website = GatedWebsite(ingestion.url)
     command = [program or "", "--headless=new", *OPTIONS, f"--user-data-dir={tmp_path}/profile"]
     # Without the port, a Chromium without a window ends once the page is there; with it, the page
     # would say that a program drives it, and the tracker count nothing.
     command += ["--remote-debugging-port=0", "--disable-blink-features=AutomationControlled"]
-    command.append(website.url)
+    command.append(f"{website.url}/")
     browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield website
     browser.terminate()
@@ -91,7 +71,7 @@ def website(ingestion: ServiceProcess, tmp_path: Path) -> Iterator[Website]:
 
 
 def test_it_is_counted_once_it_is_looked_at(
-    website: Website, ingestion: ServiceProcess, queue: EventQueue
+    website: GatedWebsite, ingestion: ServiceProcess, queue: EventQueue
 ) -> None:
     wait_until(lambda: dropped(ingestion) == 1)  # its image
     assert queued(queue) == []

@@ -1,11 +1,9 @@
 """The tracker in a real browser, on a page of another origin than Footfall's."""
 
 import dataclasses
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from shared.event import Event
 from shared.queue.event_queue import EventQueue
 from shared.queue.turn_push import REOPEN_SECONDS
 from shared.settings import Settings
+from tests.browser.websites import Website
 from tests.ingestion.wsgi import queued
 from tests.servers import ServiceProcess, ValkeyServer, wait_until
 from tests.stack import Stack
@@ -40,41 +39,15 @@ STUB = (
 QUEUE = "localStorage.getItem('footfall_queue')"
 
 
-class Website:
+def tracked_website(ingestion_url: str, head: str = "", attributes: str = "") -> Website:
     """A site with the tracker on each of its pages, whatever their path."""
-
-    def __init__(self, ingestion_url: str, head: str = "", attributes: str = "") -> None:
-        page = (
-            f"<!doctype html><meta charset=utf-8><title>Page</title><link rel=icon href=data:,>"
-            f"<script>{head}</script>"
-            f'<script defer src="{ingestion_url}/tracker.js" data-site="{SITE}" {attributes}>'
-            "</script>"
-        ).encode()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.send_header("Content-Length", str(len(page)))
-                self.end_headers()
-                self.wfile.write(page)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.server.server_port}"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    page = (
+        f"<!doctype html><meta charset=utf-8><title>Page</title><link rel=icon href=data:,>"
+        f"<script>{head}</script>"
+        f'<script defer src="{ingestion_url}/tracker.js" data-site="{SITE}" {attributes}>'
+        "</script>"
+    )
+    return Website(lambda _: page)
 
 
 MakeWebsite = Callable[..., Website]
@@ -85,7 +58,7 @@ def make_website() -> Iterator[MakeWebsite]:
     made: list[Website] = []
 
     def make(*args: str, **more: str) -> Website:
-        made.append(Website(*args, **more))
+        made.append(tracked_website(*args, **more))
         return made[-1]
 
     yield make
@@ -250,6 +223,20 @@ def waiting(page: Page) -> int:
     """How many events wait in the browser."""
     found: int = page.evaluate(f"JSON.parse({QUEUE} || '[]').length")
     return found
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_what_may_be_accepted_another_time_is_sent_once_more(
+    website: Website, queue: EventQueue, page: Page, status: int
+) -> None:
+    cors = {"Access-Control-Allow-Origin": "*"}
+    page.route("**/event?*", lambda route: route.fulfill(status=status, headers=cors))
+    page.goto(f"{website.url}/a")
+    wait_until(lambda: waiting(page) == 1)
+    page.unroute("**/event?*")
+    navigate(page, "pushState({}, '', '/b')")
+    wait_until(lambda: waiting(page) == 0)
+    assert {event.path for event in wait_for(queue, 2)} == {"/a", "/b"}
 
 
 def test_what_fails_twice_is_gone_and_little_is_kept(

@@ -13,7 +13,9 @@ from reporting import app as reporting_app
 from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
 from shared.event import encode_event
-from shared.queue.event_queue import Backlog, EventQueue, Spooled
+from shared.http.methods import READING
+from shared.queue.event_queue import Backlog, EventQueue
+from shared.queue.spooled import SILENT_MS, Spooled
 from shared.settings import Settings
 from tests.conftest import MakeQueue
 from tests.events import NOW, make_event
@@ -180,6 +182,11 @@ def test_unknown_routes_and_methods_are_answered_in_json(reports: FlaskClient) -
     assert "GET" in answer.headers["Allow"]
 
 
+def test_no_route_takes_a_method_that_is_refused_to_all(reports: FlaskClient) -> None:
+    taken = {m for rule in reports.application.url_map.iter_rules() for m in rule.methods or ()}
+    assert taken == set(READING)
+
+
 @pytest.mark.parametrize("path", ["/stats/", "//stats", "//stats/aggregated//"])
 def test_a_path_with_slashes_too_many_is_the_same_route(reports: FlaskClient, path: str) -> None:
     query = "site_id=site-a&date=2025-11-15"
@@ -257,6 +264,10 @@ def test_what_spools_have_told_is_accepted_and_balanced(
     assert (told["accepted"], told["spooled"], told["balanced"]) == (8, 7, True)
     assert told["oldest_spooled_seconds"] == 9
     assert told["queued_bytes"] == len(encode_event(make_event(1)))
+    assert told["silent_spooled"] == 0
+    queue.report_spool("b", Spooled(4, 400, NOW - 2 * SILENT_MS, NOW - SILENT_MS - 1))
+    silent = reports.get("/pipeline/status").get_json()
+    assert (silent["spooled"], silent["silent_spooled"], silent["balanced"]) == (7, 4, True)
     queue.report_spool("a", None)
     queue.report_spool("b", None)
     over = reports.get("/pipeline/status").get_json()

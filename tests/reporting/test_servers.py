@@ -74,6 +74,12 @@ def test_clients_that_stall_do_not_stop_the_others(address: Settings, half: str)
             assert get(service, path)[0] == 200
 
 
+def test_a_body_that_no_route_takes_is_not_waited_for(service: ServiceProcess) -> None:
+    with stalled(service, HALVES["body"], 20) as connections:
+        for connection in connections:
+            assert connection.recv(1000).startswith(b"HTTP/1.1 405 ")
+
+
 @pytest.mark.parametrize("half", HALVES)
 def test_on_gunicorn_some_clients_may_stall(address: Settings, half: str) -> None:
     with start(address, "gunicorn") as service, stalled(service, HALVES[half], 100):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from footfall.settings_table import as_markdown_table
 from shared.errors import BadSetting
 from shared.settings import (
     MAX_SOCKET_PATH_BYTES,
     Settings,
-    as_markdown_table,
     is_loopback,
     masked,
 )

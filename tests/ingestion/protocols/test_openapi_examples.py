@@ -42,6 +42,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "too_many_events": {"body": [ONE] * (MAX_EVENTS + 1)},
     "too_many_values": {"body": b"[" + b"0," * MAX_VALUES + b"0]"},
+    "too_many_numbers": {"body": b"[[" + b"1e-400," * 3000 + b"0]]"},
     "too_many_members": {"body": EMPTY * (MAX_GZIP_MEMBERS + 1), "headers": ZIP},
     "gzip_too_large": {"body": EMPTY.ljust(MAX_GZIP_BYTES + 1), "headers": ZIP},
     "query_too_long": {"body": ONE, "query": {f"p{n}": "1" for n in range(MAX_PARAMETERS + 1)}},

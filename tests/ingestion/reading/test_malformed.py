@@ -22,6 +22,7 @@ CODES = {
     "bad_length",
     "bad_timestamp",
     "bad_type",
+    "bad_users",
     "incomplete_body",
     "invalid_json",
     "invalid_utf8",
@@ -34,6 +35,7 @@ CODES = {
     "too_long",
     "too_many_events",
     "too_many_members",
+    "too_many_numbers",
     "too_many_values",
     "unsupported_encoding",
 }

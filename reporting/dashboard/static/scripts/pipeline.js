@@ -99,6 +99,11 @@ function verdictsOn(status) {
     `Not merged into the rollups for ${duration(status.oldest_unmerged_seconds ?? 0)}: ${plural(status.unmerged_events, "event")}. Numbers are right, and come more slowly; does the periodic process run?`,
   );
   add(
+    status.silent_spooled > 0,
+    "bad",
+    `On the disk of an ingestion that has said nothing for a day: ${plural(status.silent_spooled, "event")}. Is its machine gone?`,
+  );
+  add(
     (status.replica_lag_seconds ?? 0) > SLOW_SECONDS,
     "warn",
     `The database's replica is behind by ${duration(status.replica_lag_seconds ?? 0)}: numbers lack what came since.`,
