@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import redis
 
+from ingestion.delivery.home import Home
 from ingestion.delivery.replay import replay
-from ingestion.delivery.spool import Home, Spool
+from ingestion.delivery.spool import Spool
 from ingestion.visitor.visitors import Salts
 from shared.errors import Unavailable
-from shared.queue.event_queue import EventQueue, Spooled
+from shared.queue.event_queue import EventQueue
+from shared.queue.spooled import Spooled
 from shared.waiting import Reminder
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Keeper:
             self.looked_at = time.monotonic()
             self.take_over()
             self.salts.look_ahead(self.clock())
+            self.forget_spools()
         if not self.abandoned and self.spool.own is None and not self.reported:
             return
         self.queue.redis.ping()  # or files would be closed for nothing, twice a second
@@ -87,12 +90,20 @@ class Keeper:
             self.abandoned.append(home)
             self.reported.add(home.directory.name)
 
+    def forget_spools(self) -> None:
+        """Give up what machines that are gone have told."""
+        for name, spooled in self.queue.forget_spools(self.clock()).items():
+            log.warning("gave up %d events in the spool %s: it is gone", spooled.events, name)
+
     def replay(self, home: Home) -> None:
         events = sum(kept.events for kept in home.closed)
         try:
             is_done = replay(home, self.queue, self.stopping.is_set)
         except OSError as error:  # of this one; the others are replayed all the same
             log.error("the spool in %s cannot be read: %s", home.directory, error)
+            if home in self.abandoned and not home.is_there():
+                self.abandoned.remove(home)
+                home.give_up()
             return
         if not is_done:
             if not self.stopping.is_set():

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from ingestion.delivery.home import Home, Kept
 from ingestion.delivery.records import Record, records_from
-from ingestion.delivery.spool import Home, Kept
 from shared.queue.event_queue import EventQueue
 
 # Of one call: Redis does nothing else meanwhile.

@@ -26,6 +26,7 @@ from shared.db.database import translated_errors
 from shared.errors import Unavailable
 from shared.outcomes import Outcome
 from shared.queue.event_queue import Backlog
+from shared.queue.spooled import silent_events
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class Pipeline(Struct, kw_only=True):
     processing: Annotated[int, count("Events a worker holds.")]
     spooled: Annotated[
         int, count("Events that ingestion keeps on disk until Redis takes them, as it last told.")
+    ]
+    silent_spooled: Annotated[
+        int,
+        count(
+            "Of these, in spools of which nothing was heard for a day: their ingestion is away, or "
+            "its machine. After 30 days they are given up."
+        ),
     ]
     oldest_spooled_seconds: Annotated[
         Annotated[float, Meta(ge=0)] | None,
@@ -116,6 +124,7 @@ def status_of(
         queued=backlog.queued,
         processing=backlog.processing,
         spooled=spooled,
+        silent_spooled=silent_events(backlog.spools, now),
         oldest_spooled_seconds=seconds_since(oldest_spooled, now),
         queued_bytes=backlog.queued_bytes,
         oldest_queued_seconds=seconds_since(backlog.oldest_received_at, now),

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
 import redis
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
@@ -25,6 +24,7 @@ from shared.queue.connections import Script, Server, connect
 from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
+from shared.queue.spooled import SPOOLED, SPOOLED_ENCODER, Spooled, forget_spools
 from shared.settings import Settings, masked
 
 log = logging.getLogger(__name__)
@@ -54,19 +54,6 @@ class Batch(NamedTuple):
 
     id: str
     payloads: list[bytes]
-
-
-class Spooled(msgspec.Struct, frozen=True):
-    """What an ingestion process keeps until Redis takes it; the times are in ms."""
-
-    events: int
-    bytes: int
-    oldest_received_at: int
-    reported_at: int
-
-
-SPOOLED = msgspec.json.Decoder(Spooled)
-SPOOLED_ENCODER = msgspec.json.Encoder()
 
 
 class Backlog(NamedTuple):
@@ -317,13 +304,18 @@ class EventQueue:
             [SPOOLED.decode(report) for report in spools],
         )
 
-    def report_spool(self, name: str, spooled: "Spooled | None") -> None:
+    def report_spool(self, name: str, spooled: Spooled | None) -> None:
         """Say what waits in a spool, to be repeated; None where nothing does any more. Raises
         redis.RedisError."""
         if spooled is None:
             self.redis.hdel(self.spools, name)
         else:
             self.redis.hset(self.spools, name, SPOOLED_ENCODER.encode(spooled))
+
+    def forget_spools(self, now: int) -> dict[str, Spooled]:
+        """Those of which nothing was heard for so long that they are given up, by name; `now` is
+        in ms. Raises redis.RedisError."""
+        return forget_spools(self.redis, self.spools, now)
 
 
 def arrival(payload: bytes) -> int | None:

@@ -14,7 +14,8 @@ from reporting.answers.ledger import Settled, is_balanced
 from reporting.app import create_app
 from shared.event import encode_event
 from shared.http.methods import READING
-from shared.queue.event_queue import Backlog, EventQueue, Spooled
+from shared.queue.event_queue import Backlog, EventQueue
+from shared.queue.spooled import SILENT_MS, Spooled
 from shared.settings import Settings
 from tests.conftest import MakeQueue
 from tests.events import NOW, make_event
@@ -263,6 +264,10 @@ def test_what_spools_have_told_is_accepted_and_balanced(
     assert (told["accepted"], told["spooled"], told["balanced"]) == (8, 7, True)
     assert told["oldest_spooled_seconds"] == 9
     assert told["queued_bytes"] == len(encode_event(make_event(1)))
+    assert told["silent_spooled"] == 0
+    queue.report_spool("b", Spooled(4, 400, NOW - 2 * SILENT_MS, NOW - SILENT_MS - 1))
+    silent = reports.get("/pipeline/status").get_json()
+    assert (silent["spooled"], silent["silent_spooled"], silent["balanced"]) == (7, 4, True)
     queue.report_spool("a", None)
     queue.report_spool("b", None)
     over = reports.get("/pipeline/status").get_json()

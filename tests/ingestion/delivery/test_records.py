@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.delivery.records import HEAD, Record, packed, records_from
-from shared.queue.push_command import Place
+from ingestion.delivery.records import HEAD, Record, most_packed_bytes, packed, records_from
+from shared.queue.push_command import Place, new_stream
 
 PLACES = st.builds(Place, st.text(max_size=30), st.integers(1, 2**63))
 RECORDS = st.builds(Record, PLACES, st.lists(st.binary(max_size=300), min_size=1, max_size=5))
@@ -53,3 +53,10 @@ def test_zeros_that_a_power_cut_left_are_a_torn_end(zeros: int) -> None:
 def test_a_length_that_is_nonsense_is_a_torn_end() -> None:
     data = packed(ONE) + struct.pack("<III", 0xFFFFFFFF, 1, 1) + b"x" * 50
     assert [record for _, record in records_from(data)] == [ONE]
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [31] * 20, [255], [70_000], [1, 300, 70_000] * 3])
+def test_how_large_a_record_will_be_is_known_before(sizes: list[int]) -> None:
+    events = [b"x" * size for size in sizes]
+    size = len(packed(Record(Place(new_stream(), 2**62), events)))
+    assert size <= most_packed_bytes(events) <= size + 40 + 5 * len(events)

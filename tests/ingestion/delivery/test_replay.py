@@ -1,20 +1,23 @@
 """From the spool to Redis: in order, and once, however often it is begun."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import redis
 
 from ingestion.delivery import replay as replay_module
+from ingestion.delivery.home import Home
 from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.records import Record
 from ingestion.delivery.replay import calls_of, replay
-from ingestion.delivery.spool import Home, Spool
+from ingestion.delivery.spool import Spool
 from ingestion.visitor.visitors import Salts
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.queue.push_command import NotTaken, Place, new_stream
+from shared.queue.spooled import FORGOTTEN_MS, Spooled, silent_events
 from tests.conftest import MakeQueue
 from tests.ingestion.delivery.kept import LARGE, event, files_in, keep, keep_at_once
 from tests.ingestion.wsgi import payloads
@@ -270,6 +273,51 @@ def test_a_file_that_cannot_be_read_stops_no_other(
     hidden.rename(path)
     keeper.work()
     assert payloads(queue) == [event("1"), event("unreadable")]
+
+
+def test_what_was_left_and_then_taken_away_is_given_up(
+    spool: Spool, root: Path, queue: EventQueue
+) -> None:
+    dead = Spool(root, LARGE)
+    keep(dead, [event("gone")])
+    assert dead.own is not None
+    os.close(dead.own.lock)
+    keeper = keeper_of(spool, queue)
+    keeper.take_over()
+    shutil.rmtree(dead.own.directory)
+    keeper.work()
+    assert keeper.abandoned == []
+    keeper.work()
+    assert queue.snapshot().spools == []
+
+
+def test_a_spool_that_is_taken_away_is_not_reported_any_more(
+    spool: Spool, root: Path, make_queue: MakeQueue
+) -> None:
+    queue = make_queue(max_backlog=1, batch_size=1)
+    keeper = keeper_of(spool, queue)
+    queue.push(names(0, 1))
+    keep(spool, [event("lost")])
+    keeper.work()
+    assert len(queue.snapshot().spools) == 1
+    shutil.rmtree(root)
+    keeper.work()
+    assert queue.snapshot().spools == []
+    keep(spool, [event("kept")])
+    keeper.work()
+    assert [told.events for told in queue.snapshot().spools] == [1]
+
+
+def test_what_a_machine_told_that_is_gone_is_seen_for_a_month(
+    spool: Spool, queue: EventQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = now_ms()
+    queue.report_spool("gone", Spooled(5, 500, now - 2 * FORGOTTEN_MS, now - FORGOTTEN_MS - 60_000))
+    queue.report_spool("away", Spooled(7, 700, now - 2 * FORGOTTEN_MS, now - FORGOTTEN_MS + 60_000))
+    assert silent_events(queue.snapshot().spools, now) == 12
+    keeper_of(spool, queue).work()
+    assert [told.events for told in queue.snapshot().spools] == [7]
+    assert "gave up 5 events in the spool gone" in caplog.text
 
 
 def test_a_keeper_ends_when_it_is_told(spool: Spool, queue: EventQueue) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from ingestion.delivery import home as home_module
 from ingestion.delivery import spool as spool_module
+from ingestion.delivery.home import Home
 from ingestion.delivery.records import Record, packed
-from ingestion.delivery.spool import Home, Spool
+from ingestion.delivery.spool import Keep, Spool
 from ingestion.telemetry import TORN
 from shared.errors import Unavailable
 from shared.queue.push_command import Place
@@ -102,7 +105,7 @@ def test_requests_keep_their_places_and_others_get_one(root: Path) -> None:
 def test_a_full_file_is_closed_and_another_begun(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_module, "FILE_BYTES", 1000)
+    monkeypatch.setattr(home_module, "FILE_BYTES", 1000)
     spool = Spool(root, LARGE)
     for number in range(20):
         keep(spool, [event(f"{number}") + b" " * 200])
@@ -116,13 +119,35 @@ def test_a_full_file_is_closed_and_another_begun(
 
 def test_a_full_spool_takes_nothing_and_says_why(root: Path) -> None:
     spool = Spool(root, 1000)
-    keep(spool, [b"x" * 1200])
+    keep(spool, [b"x" * 800])
     before = files_in(root)[0].read_bytes()
     with pytest.raises(Unavailable, match="SPOOL_MAX_BYTES, 1000") as caught:
-        keep(spool, [b"y"])
+        keep(spool, [b"y" * 200])
     assert caught.value.code == "queue_unavailable"
     assert files_in(root)[0].read_bytes() == before
-    assert not spool.has_room()
+
+
+def test_what_is_written_at_once_counts_before_it_is_there(root: Path) -> None:
+    """The first that fit are kept, the others are told that there is no room."""
+    spool = Spool(root, 3000)
+    told: list[Unavailable | None] = []
+    group = [Keep([(None, [b"%d" % number * 800])], told.append) for number in range(6)]
+    errors = spool.write_group(group)
+    assert [error is None for error in errors] == [True] * 3 + [False] * 3
+    assert events_in(root) == [b"%d" % number * 800 for number in range(3)]
+    assert spool.used_bytes() <= 3000
+    keep(spool, [b"small"])
+
+
+def test_a_spool_without_room_for_any_event_is_of_no_use(root: Path) -> None:
+    spool = Spool(root, 100_000)
+    for _ in range(3):
+        assert spool.is_of_use()
+        keep(spool, [b"x" * 30_000])
+    assert not spool.is_of_use()
+    with pytest.raises(Unavailable):
+        keep(spool, [b"x" * 30_000])
+    keep(spool, [b"small"])
 
 
 def test_the_bound_holds_for_all_processes_together(
@@ -130,12 +155,64 @@ def test_the_bound_holds_for_all_processes_together(
 ) -> None:
     monkeypatch.setattr(spool_module, "MEASURE_SECONDS", 0.0)
     one, other = Spool(root, 2000), Spool(root, 2000)
-    keep(one, [b"x" * 1200])
-    keep(other, [b"x" * 1200])
-    assert one.used_bytes() == other.used_bytes() > 2400
+    keep(one, [b"x" * 800])
+    keep(other, [b"x" * 800])
+    assert one.used_bytes() == other.used_bytes() > 1600
     for spool in (one, other):
         with pytest.raises(Unavailable):
-            keep(spool, [b"y"])
+            keep(spool, [b"y" * 400])
+
+
+def removed(root: Path, home: Home) -> None:
+    shutil.rmtree(home.directory)
+
+
+def all_removed(root: Path, home: Home) -> None:
+    shutil.rmtree(root)
+
+
+def moved(root: Path, home: Home) -> None:
+    home.directory.rename(root.parent / "elsewhere")
+
+
+def file_removed(root: Path, home: Home) -> None:
+    for path in files_in(root):
+        path.unlink()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("take_away", [removed, all_removed, moved, file_removed])
+def test_a_directory_that_is_taken_away_is_made_anew(
+    root: Path,
+    caplog: pytest.LogCaptureFixture,
+    take_away: Callable[[Path, Home], None],
+    is_open: bool,
+) -> None:
+    spool = Spool(root, LARGE)
+    keep(spool, [event("lost")], [event("too")])
+    was = spool.own
+    assert was is not None
+    if not is_open:
+        spool.close_file()
+    take_away(root, was)
+    keep(spool, [event("1")], [event("2")])
+    assert events_in(root) == [event("1"), event("2")]
+    if is_open or take_away is not file_removed:
+        assert spool.own is not was
+        assert f"{was.directory} was taken away, with 2 events in it" in caplog.text
+
+
+def test_what_was_moved_may_come_back(root: Path) -> None:
+    spool = Spool(root, LARGE)
+    keep(spool, [event("moved")])
+    assert spool.own is not None
+    directory = spool.own.directory
+    elsewhere = directory.rename(root.parent / "elsewhere")
+    assert spool.close_file() is None
+    keep(spool, [event("1")])
+    elsewhere.rename(directory)
+    [found] = spool.abandoned()
+    assert (found.directory, found.events) == (directory, 1)
 
 
 def failing(call: Callable[..., Any], fails: list[int]) -> Callable[..., Any]:
@@ -229,7 +306,7 @@ def test_a_fault_of_ours_is_an_answer_and_no_end(
 ) -> None:
     spool = Spool(root, LARGE)
     with monkeypatch.context() as patched:
-        patched.setattr(spool_module, "packed", lambda _: 1 / 0)
+        patched.setattr(home_module, "packed", lambda _: 1 / 0)
         with pytest.raises(Unavailable):
             keep(spool, [event("1")])
     keep(spool, [event("2")])
@@ -321,14 +398,14 @@ def test_what_cannot_be_read_now_is_tried_again_and_stops_no_other(
     paths = sorted(left_behind(root, [b"%d" % n]) for n in range(2))
     spool = Spool(root, LARGE)
     with monkeypatch.context() as patched:
-        real = spool_module.measured
+        real = home_module.measured
 
         def measured(path: Path) -> Any:
             if path == paths[0]:
                 raise OSError(errno.EIO, "input/output error")
             return real(path)
 
-        patched.setattr(spool_module, "measured", measured)
+        patched.setattr(home_module, "measured", measured)
         assert [home.directory for home in spool.abandoned()] == [paths[1].parent]
     assert [home.directory for home in spool.abandoned()] == [paths[0].parent]
 
@@ -339,14 +416,14 @@ def test_a_directory_that_is_being_made_is_not_taken_over(
     """Between its making and its lock, another process looks for what was left."""
     other = Spool(root, LARGE)
     found: list[Home] = []
-    real = spool_module.try_lock
+    real = home_module.try_lock
 
     def try_lock(directory: Path) -> int | None:
-        monkeypatch.setattr(spool_module, "try_lock", real)
+        monkeypatch.setattr(home_module, "try_lock", real)
         found.extend(other.abandoned())
         return real(directory)
 
-    monkeypatch.setattr(spool_module, "try_lock", try_lock)
+    monkeypatch.setattr(home_module, "try_lock", try_lock)
     home = Home.new(root)
     assert found == []
     assert list(other.abandoned()) == []

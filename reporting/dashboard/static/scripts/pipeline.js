@@ -87,6 +87,11 @@ function verdictsOn(status) {
     `Kept on ingestion's disk, for ${duration(status.oldest_spooled_seconds ?? 0)}, until Redis takes them: ${plural(status.spooled, "event")}.`,
   );
   add(
+    status.silent_spooled > 0,
+    "bad",
+    `On the disk of an ingestion that has said nothing for a day: ${plural(status.silent_spooled, "event")}. Is its machine gone?`,
+  );
+  add(
     (status.replica_lag_seconds ?? 0) > SLOW_SECONDS,
     "warn",
     `The database's replica is behind by ${duration(status.replica_lag_seconds ?? 0)}: numbers lack what came since.`,
