@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Written at once, at most; so many requests share one sync.
 GROUP_BYTES = 4 * 1024 * 1024
+# The largest event's record.
+EVENT_BYTES = 33 * 1024
 # How long another process's bytes are believed to be the same.
 MEASURE_SECONDS = 1.0
 # After a write that failed, how long the next one is not believed to do better. Nobody may ask for
@@ -140,7 +142,9 @@ class Spool:
         return time.monotonic() > self.failing_until and self.has_room()
 
     def has_room(self) -> bool:
-        return self.used_bytes() < self.max_bytes
+        """Whether any event fits; several at once may not."""
+        left = self.max_bytes - self.used_bytes()
+        return left > 0 and left >= min(EVENT_BYTES, self.max_bytes // 2)
 
     def used_bytes(self) -> int:
         """Bytes of all spools of this machine; those of other processes as of a second ago."""

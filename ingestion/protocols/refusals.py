@@ -30,7 +30,7 @@ HUGE_BODY = '{"site_id":"site-abc-123","event_type":"sale","amount":1e999}'
 NO_KEY = InvalidInput("unauthorized", "a valid API key is required", status=401)
 AWAY = "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. Connection refused."
 SPOOL_FULL = (
-    "the queue takes no events, and SPOOL_MAX_BYTES, 1073741824, wait in /data/spool already"
+    "the queue takes no events, and SPOOL_MAX_BYTES, 1073741824, leaves no room in /data/spool"
 )
 EVICTS = "Redis evicts keys (allkeys-lru): set `maxmemory-policy noeviction`"
 FULL = "1000000 events wait already, and MAX_BACKLOG is 1000000"

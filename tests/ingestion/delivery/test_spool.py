@@ -136,7 +136,17 @@ def test_what_is_written_at_once_counts_before_it_is_there(root: Path) -> None:
     assert [error is None for error in errors] == [True] * 3 + [False] * 3
     assert events_in(root) == [b"%d" % number * 800 for number in range(3)]
     assert spool.used_bytes() <= 3000
-    assert spool.has_room()
+    keep(spool, [b"small"])
+
+
+def test_a_spool_without_room_for_any_event_is_of_no_use(root: Path) -> None:
+    spool = Spool(root, 100_000)
+    for _ in range(3):
+        assert spool.is_of_use()
+        keep(spool, [b"x" * 30_000])
+    assert not spool.is_of_use()
+    with pytest.raises(Unavailable):
+        keep(spool, [b"x" * 30_000])
     keep(spool, [b"small"])
 
 

@@ -80,7 +80,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key", "ingest_auth": True},
         "queue_unavailable": AWAY | {"spool_max_bytes": 0},
-        "spool_full": AWAY | {"spool_max_bytes": 1},
+        "spool_full": AWAY | {"spool_max_bytes": 300},
         "spooling": AWAY,
         "backlog_full": {"max_backlog": 1},
         "backlog_of_bytes_full": {"max_backlog_bytes": 1},
