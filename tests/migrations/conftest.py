@@ -12,9 +12,9 @@ from pyroaring import BitMap
 from sqlalchemy import Engine, func, select
 
 from shared.clock import DAY_MS
-from shared.db.database import writing_engine
 from shared.counts.rollups import TOTAL_KEY
 from shared.counts.user_sets import encode_sets
+from shared.db.database import writing_engine
 from shared.db.tables import (
     events,
     events_by_week,
@@ -33,7 +33,6 @@ from tests.migrations.weeks import Weeks, weeks_of
 from worker.stopping import StopFlag
 from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events
-
 
 # What a batch of now needs, and that version had not.
 LATER_TABLES = (pending_counts, site_locks, view_places)
