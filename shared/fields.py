@@ -43,8 +43,8 @@ class Dimension:
     """A field by whose values events are broken down and filtered.
 
     `name` is the API's, `label` the dashboard's; `tab` tells it from others in one list of PANELS.
-    With `has_rollup`, its values are counted in each batch's transaction, and asking costs the same
-    however many events there are; without, answers come from segments, and a batch pays nothing.
+    With `has_rollup`, its values are counted as batches are merged, and asking costs the same
+    however many events there are; without, answers come from segments, and merging pays nothing.
     """
 
     name: str

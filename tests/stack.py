@@ -24,6 +24,17 @@ class WorkerProcess(ServiceProcess):
         return "working on" in self.log()
 
 
+class PeriodicProcess(ServiceProcess):
+    """Merges, and what else is done from time to time; nothing tells that it is ready."""
+
+    def __init__(self, settings: Settings) -> None:
+        addresses = {"REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
+        super().__init__("worker.periodic", addresses)
+
+    def is_ready(self) -> bool:
+        return True
+
+
 class Client:
     """A client that keeps its connection and says what it got."""
 

@@ -31,7 +31,8 @@ from worker.upkeep.merging import merge_for_ever
 
 log = logging.getLogger("periodic")
 
-# How long queries add up what batches left, each a few kB: at most this many seconds of batches.
+# How long queries add up what batches of earlier versions left, each a few kB: at most this many
+# seconds of batches.
 COMPACT_SECONDS = 10
 FORGET_SECONDS = 3600
 # How much longer than it must a place is kept.

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from reporting.ask.query import Query
 from reporting.count.cover import Span, bucket_at, joined
 from reporting.count.matching import Matched, Question, Tally, match_columns
-from reporting.count.pending_statements import select_pending_hours
 from reporting.count.rollup_statements import chunks
 from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.totals import Totals, ValueTotals, ranked
@@ -28,6 +27,7 @@ from shared.counts.segments import (
     empty_column,
     in_force,
     select_counts,
+    select_pending_hours,
     select_segments,
 )
 from shared.db.tables import events_by_hour
@@ -66,7 +66,7 @@ def fetch_past(connection: Connection, query: Query) -> Past:
     hours: Counter[int] = Counter()
     for counts in (
         select_counts(events_by_hour, query.site_id, *around).prefix_with(LABEL),
-        select_pending_hours(query.site_id, around),
+        select_pending_hours(query.site_id, *around).prefix_with(LABEL),
     ):
         for hour, number in connection.execute(counts):
             hours[hour] += int(number)

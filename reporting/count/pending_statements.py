@@ -32,16 +32,6 @@ def select_pending_heads(site_ids: Collection[str], span: Span) -> Rows:
     )
 
 
-def select_pending_hours(site_id: str, span: Span) -> Rows:
-    """bucket and events of each hour that begins in a span and has any."""
-    return (
-        select(of.bucket, func.sum(of.events).label("events"))
-        .where(of.site_id == site_id, within(span))
-        .group_by(of.bucket)
-        .prefix_with("/* reporting.pending_hours */")
-    )
-
-
 def within(span: Span) -> ColumnElement[bool]:
     start, end = span
     return and_(of.bucket >= start, of.bucket < end)

@@ -1,9 +1,9 @@
 """The rollups, as data: what is counted, in which buckets, by which dimensions.
 
 A bucket is a whole UTC minute, hour, day or week from Monday, and is named by its first
-millisecond. Every count is written in the transaction that inserts its events; users reach
-`recent_users` in that transaction and are moved on from there by compaction. So events, counts, and
-users (recent, by hour, day and week) always tell the same.
+millisecond. What a batch stores waits in `pending_counts` (shared/counts/pending.py) from the same
+transaction on, and leaves it in the one in which the rollups count it. So events, and the rollups
+with what waits, always tell the same.
 """
 
 import hashlib

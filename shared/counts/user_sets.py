@@ -20,18 +20,6 @@ def encode_sets(sets: UserSets) -> bytes:
     return encode([(dimension, key, users.serialize()) for (dimension, key), users in sets.items()])
 
 
-def encode_parts(sets: UserSets, most_bytes: int | None) -> Iterator[bytes]:
-    """The same in as many parts as it takes for each to be no longer; None: in one."""
-    encoded = encode_sets(sets)
-    if most_bytes is None or len(encoded) <= most_bytes or len(sets) == 1:
-        yield encoded
-        return
-    each = list(sets.items())
-    middle = len(each) // 2
-    for half in (each[:middle], each[middle:]):
-        yield from encode_parts(dict(half), most_bytes)
-
-
 def packed(users: BitMap) -> bytes:
     """What the columns `bitmap` hold. Users who came first together have numbers in a row: that
     makes runs, which take next to nothing."""

@@ -185,8 +185,8 @@ class MySQL(Dialect):
 
     def let_write(self, engine: Engine) -> None:
         """Locks are taken row by row. READ COMMITTED shows each statement what is committed when it
-        begins: behind the lock on a site, that is all there is. It also locks fewer gaps between
-        rows, where batches would meet."""
+        begins: behind a lock, that is all that others have done under it. It also locks fewer gaps
+        between rows, where batches would meet."""
         event.listen(engine, "connect", read_committed)
 
     def only_read(self, engine: Engine, seconds: int) -> None:

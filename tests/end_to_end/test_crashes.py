@@ -14,25 +14,14 @@ import pytest
 from shared.settings import Settings
 from tests.counted import differences
 from tests.promises import within_a_second
-from tests.servers import PATIENCE_SECONDS, ServiceProcess, SqlServer, ValkeyServer, wait_until
-from tests.stack import Client, Stack
+from tests.servers import PATIENCE_SECONDS, SqlServer, ValkeyServer, wait_until
+from tests.stack import Client, PeriodicProcess, Stack
 
 CLIENTS = 4
 SECONDS = 6.0
 # Accepted events, for a machine on which that takes longer.
 ENOUGH = 1000
 CHAOS_SECONDS = 60.0
-
-
-class PeriodicProcess(ServiceProcess):
-    """Compacts when it starts and every ten seconds; nothing tells that it is ready."""
-
-    def __init__(self, settings: Settings) -> None:
-        addresses = {"REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
-        super().__init__("worker.periodic", addresses)
-
-    def is_ready(self) -> bool:
-        return True
 
 
 class Poster(threading.Thread):

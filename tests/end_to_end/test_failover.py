@@ -11,23 +11,12 @@ from shared.settings import Settings
 from tests.counted import differences
 from tests.failover import Pair
 from tests.redis_faults import FAULTS
-from tests.servers import ServiceProcess, ValkeyServer, wait_until
-from tests.stack import Stack
+from tests.servers import ValkeyServer, wait_until
+from tests.stack import PeriodicProcess, Stack
 
 # What is promised of every process.
 GO_ON_SECONDS = 30
 EVENT = {"site_id": "s", "event_type": "page_view"}
-
-
-class PeriodicProcess(ServiceProcess):
-    """Compacts when it starts and every ten seconds; nothing tells that it is ready."""
-
-    def __init__(self, settings: Settings) -> None:
-        addresses = {"REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
-        super().__init__("worker.periodic", addresses)
-
-    def is_ready(self) -> bool:
-        return True
 
 
 class Poster(threading.Thread):

@@ -7,14 +7,20 @@ from datetime import timedelta
 import pytest
 from rq.utils import now
 
+from shared.db.database import writing_engine
 from shared.queue.connections import connect
 from shared.queue.event_queue import COMPACT_JOB, EventQueue, rq_queue
 from shared.settings import Settings
-from tests.servers import free_port
+from tests.counted import commit, differences, varied_events
+from tests.merged import unmerged
+from tests.migration import migrate
+from tests.servers import free_port, wait_until
+from tests.stack import PeriodicProcess
 from worker import jobs, periodic
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import QuietWorker
 from worker.stopping import StopFlag
+from worker.upkeep.merging import Merger
 
 NAME = "periodic"
 
@@ -65,3 +71,21 @@ def test_a_clock_that_is_set_back_delays_no_job(
         job.next_enqueue_time = now() + timedelta(hours=1)
     monkeypatch.setattr(time, "monotonic", lambda: passed)
     assert [job.func_name for job in scheduler.enqueue_jobs()] == [COMPACT_JOB]
+
+
+def test_the_process_merges_beside_its_jobs(settings: Settings) -> None:
+    engine = writing_engine(settings)
+    migrate(engine)
+    commit(engine, "b", varied_events(1, 50))
+    assert sum(unmerged(engine).values()) == 50
+    with PeriodicProcess(settings):
+        wait_until(lambda: not unmerged(engine))
+    assert differences(settings) == []
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("_without_database")
+def test_a_worker_merges_where_too_much_waits() -> None:
+    """What that does is told in tests/worker/upkeep/test_merging.py."""
+    relieve = jobs.runtime().relieve
+    assert relieve.__func__ is Merger.relieve  # type: ignore[attr-defined]

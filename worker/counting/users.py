@@ -56,11 +56,13 @@ class UserNumbers:
         missing = sorted(set(wanted).difference(known))
         for _ in range(ATTEMPTS):
             if not missing:
-                return known
+                break
             numbered = self.number(missing)
             known |= numbered
             missing = [user for user in missing if user not in numbered]
-        raise Unavailable("no_numbers", "the numbers of users are being made anew; try again")
+        if missing:
+            raise Unavailable("no_numbers", "the numbers of users are being made anew; try again")
+        return known
 
     def of_misfit(self, user: User) -> Numbers:
         """The number of a user whose name, or whose site's, is longer than its column; of none
@@ -78,20 +80,14 @@ class UserNumbers:
         """Numbers for users who had none a moment ago; not for those of a site whose numbers begin
         anew, because it was deleted since they were taken. `new` come sorted: two workers must lock
         rows in the same order."""
-        of_site: dict[str, list[str]] = defaultdict(list)
-        for site_id, user_id in new:
-            of_site[site_id].append(user_id)
+        of_site = by_site(new)
         self.take({site_id: len(user_ids) for site_id, user_ids in of_site.items()})
         with translated_errors(), self.engine.begin() as connection:
             for site_id, taken in fetch_taken(connection, of_site).items():
                 if taken < self.held[site_id].left.stop:
                     del self.held[site_id], of_site[site_id]
-            given = [
-                (site_id, user_id, number)
-                for site_id, user_ids in of_site.items()
-                for user_id, number in zip(user_ids, self.give(site_id, len(user_ids)), strict=True)
-            ]
-            numbers = insert_new(connection, given)
+            free = {site_id: self.give(site_id, len(new)) for site_id, new in of_site.items()}
+            numbers = insert_new(connection, of_site, free)
         self.forget()
         return numbers
 
@@ -110,8 +106,9 @@ class UserNumbers:
             self.held[site_id] = held
         if more:
             with translated_errors(), self.engine.begin() as connection:
-                for site_id, taken in take_numbers(connection, more).items():
-                    self.held[site_id] = Block(taken, len(taken))
+                taken = take_numbers(connection, more)
+            # Not before they are committed: they would be another's as well.
+            self.held |= {site_id: Block(free, len(free)) for site_id, free in taken.items()}
 
     def forget(self) -> None:
         while len(self.held) > MOST_SITES:
@@ -121,20 +118,20 @@ class UserNumbers:
 def numbers_of(connection: Connection, wanted: Iterable[User]) -> Numbers:
     """The number of each user, given to those who have none yet, for one who holds the rows of
     their sites."""
-    missing = set(wanted)
-    numbers = fetch_numbers(connection, sorted(missing))
-    of_site: dict[str, list[str]] = defaultdict(list)
-    for site_id, user_id in sorted(missing.difference(numbers)):
-        of_site[site_id].append(user_id)
+    wanted = set(wanted)
+    numbers = fetch_numbers(connection, sorted(wanted))
+    of_site = by_site(sorted(wanted.difference(numbers)))
     if not of_site:
         return numbers
-    taken = take_numbers(connection, {site_id: len(new) for site_id, new in of_site.items()})
-    given = [
-        (site_id, user_id, number)
-        for site_id, user_ids in of_site.items()
-        for user_id, number in zip(user_ids, taken[site_id], strict=True)
-    ]
-    return numbers | insert_new(connection, given)
+    free = take_numbers(connection, {site_id: len(new) for site_id, new in of_site.items()})
+    return numbers | insert_new(connection, of_site, free)
+
+
+def by_site(of: Iterable[User]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for site_id, user_id in of:
+        found[site_id].append(user_id)
+    return found
 
 
 def fetch_numbers(connection: Connection, wanted: list[User]) -> Numbers:
@@ -184,8 +181,16 @@ def fetch_taken(connection: Connection, site_ids: Collection[str]) -> dict[str, 
     return taken
 
 
-def insert_new(connection: Connection, given: list[tuple[str, str, int]]) -> Numbers:
-    """Enter users; returns their numbers, another's where another was first."""
+def insert_new(
+    connection: Connection, of_site: dict[str, list[str]], free: dict[str, range]
+) -> Numbers:
+    """Enter users with the free numbers of their sites; returns their numbers, those of somebody
+    else who was first."""
+    given = [
+        (site_id, user_id, number)
+        for site_id, user_ids in of_site.items()
+        for user_id, number in zip(user_ids, free[site_id], strict=True)
+    ]
     statement = insert_ignoring_known(connection, users).prefix_with(LABEL)
     entered = insert_tuples(connection, statement, given)
     if entered == len(given):

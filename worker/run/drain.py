@@ -8,6 +8,7 @@ that to the next sweep.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import redis
@@ -64,8 +65,8 @@ def drain(runtime: Runtime) -> None:
     deadline = time.monotonic() + BUDGET_SECONDS
     idle_rounds = 0
     while not runtime.stopping.is_set() and time.monotonic() < deadline:
-        if not is_relieved(runtime):
-            break
+        with suppress(Unavailable):  # for what the database is away, the batch waits
+            runtime.relieve()
         batch = queue.claim(runtime.pace.most)
         if batch is not None:
             idle_rounds = 0
@@ -90,17 +91,6 @@ def drain(runtime: Runtime) -> None:
         runtime.stopping.wait(PAUSE_SECONDS)
     if not queue.leave():
         queue.wake()
-
-
-def is_relieved(runtime: Runtime) -> bool:
-    """False where the database is away, or has no time for it."""
-    try:
-        runtime.relieve()
-    except Unavailable as error:
-        log.warning("waiting before the next batch: %s", error)
-        runtime.stopping.wait(PAUSE_SECONDS)
-        return False
-    return True
 
 
 def settle(runtime: Runtime, batch: Batch, deadline: float) -> bool:

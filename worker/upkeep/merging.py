@@ -27,6 +27,7 @@ from shared.errors import Unavailable
 from shared.fields import EVENT_TYPE
 from shared.waiting import Reminder
 from worker.counting.columns import Columns
+from worker.counting.pending import KEY_COLUMNS, Key
 from worker.counting.rollups import raise_rollups
 from worker.stopping import StopFlag
 from worker.stored.site_locks import CHUNK_SITES, lock_rows, take_locks
@@ -51,8 +52,6 @@ log = logging.getLogger(__name__)
 LABEL = "/* worker.merge */"
 WORK = "merging"
 
-Key = tuple[Any, ...]
-KEY_COLUMNS = tuple(pending_counts.primary_key)
 ROW_COLUMNS = (*KEY_COLUMNS, pending_counts.c.events, pending_counts.c.data)
 
 
@@ -95,7 +94,7 @@ class Merger:
             for site in waiting
             if is_quiet or site.events >= SITE_EVENTS or now - site.oldest >= WAIT_MS
         ]
-        return self.merge_sites(due)
+        return self.merge_sites(due, still={site.site_id for site in waiting}.difference(due))
 
     def merge_all(self) -> int:
         """Merge what there is."""
@@ -106,7 +105,9 @@ class Merger:
         Raises Unavailable."""
         if self.clock() - self.looked_at < RELIEF_SECONDS:
             return
+        self.looked_at = self.clock()  # also where it fails
         if count_rows(self.engine, MOST_ROWS + 1) > MOST_ROWS:
+            self.look_for_older()
             deadline = self.clock() + RELIEF_SECONDS
             waiting = list(portions(fetch_keys(self.engine)))
             # Whoever else does the same begins elsewhere.
@@ -114,21 +115,22 @@ class Merger:
             for keys in waiting:
                 if self.clock() >= deadline or self.stopping.is_set():
                     break
-                self.merge_rows(keys)
-        self.looked_at = self.clock()
+                with own_fault(self.engine, to_be_narrowed):  # the periodic process tells whose
+                    self.merge_rows(keys)
+            self.looked_at = self.clock()
 
-    def merge_sites(self, site_ids: Sequence[str]) -> int:
+    def merge_sites(self, site_ids: Sequence[str], still: Collection[str] = ()) -> int:
         """Merge what these sites have now. Where that fails for what one site has, each is merged
-        by itself."""
+        by itself. Of those that wait `still`, nothing is known."""
         merged = 0
         with own_fault(self.engine, to_be_narrowed):
-            merged = self.merge_together(site_ids)
-            self.faults.end()
+            merged = self.merge_together(site_ids) if site_ids else 0
+            self.faults.end(still)
             return merged
         for site_id in site_ids:
             with own_fault(self.engine, partial(self.faults.note, site_id)):
                 merged += self.merge_together([site_id])
-        self.faults.end()
+        self.faults.end(still)
         return merged
 
     def merge_together(self, site_ids: Sequence[str]) -> int:

@@ -39,7 +39,7 @@ BURST_MS = 10 * MINUTE_MS
 CHUNK_ROWS = 1000
 CHUNK_PLACES = 5000
 CHUNK_SEGMENTS = 10
-# A run that deletes events ends after this, so that compaction gets its turn; another goes on.
+# A run that deletes events ends after this, so that other work gets its turn; another goes on.
 BUDGET_SECONDS = 20.0
 # Batches get their turn between two chunks, for at least as long as a chunk took.
 PAUSE_SECONDS = 0.02

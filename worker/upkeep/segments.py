@@ -59,7 +59,7 @@ FULL_EVENTS = 100_000
 MOST_EVENTS = 5_000_000
 # For so long after an hour, events of it may be under way.
 GRACE_MS = 2 * MINUTE_MS
-# A run ends after this, so that compaction gets its turn; another goes on.
+# A run ends after this, so that other work gets its turn; another goes on.
 BUDGET_SECONDS = 5.0
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 CHUNK_SITES = 500

@@ -5,16 +5,17 @@ import pytest
 from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.dialects import mysql, sqlite
 
+from reporting.count.from_segments import LABEL
 from reporting.count.pending_statements import (
     select_pending,
     select_pending_heads,
-    select_pending_hours,
     select_pending_site_ids,
     select_pending_sites,
     select_unmerged,
 )
 from reporting.count.statements import Rows
 from shared.clock import HOUR_MS
+from shared.counts.segments import select_pending_hours
 from shared.db.tables import pending_counts
 from tests.oceanbase import is_oceanbase
 from tests.reporting.plans import check_oceanbase, literal, rows_read
@@ -25,7 +26,7 @@ SPAN = (50 * HOUR_MS, 52 * HOUR_MS)
 OF_A_SPAN: dict[str, Rows] = {
     "pending": select_pending("site-3", SPAN),
     "heads": select_pending_heads(["site-3", "site-5"], SPAN),
-    "hours": select_pending_hours("site-3", SPAN),
+    "hours": select_pending_hours("site-3", *SPAN).prefix_with(LABEL),
 }
 OF_ALL: dict[str, Rows] = {
     "sites": select_pending_sites(),

@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, event, select, update
+from sqlalchemy.exc import OperationalError
 
 from shared.db.database import writing_engine
 from shared.db.tables import sites, users
+from shared.errors import Unavailable
 from shared.settings import Settings
 from tests.segmented import once
 from worker.counting import users as counting_users
@@ -147,6 +150,24 @@ def test_numbers_that_were_left_without_a_site_are_not_given_again(engine: Engin
         connection.execute(delete(sites))
     assert UserNumbers(engine).of(some(3, 2)) == {("s", "user-3"): 3, ("s", "user-4"): 4}
     assert taken(engine) == 5
+
+
+def test_numbers_whose_commit_failed_are_given_to_nobody(engine: Engine, other: Engine) -> None:
+    """The next who takes some gets the same."""
+    numbers = UserNumbers(engine)
+
+    def fail(_: object) -> None:
+        raise OperationalError("COMMIT", {}, Exception("gone away"))
+
+    begin_to_fail = partial(event.listen, engine, "commit", fail)
+    with once(engine, "before", "INTO sites", begin_to_fail), pytest.raises(Unavailable):
+        numbers.of(some(0, 3))
+    event.remove(engine, "commit", fail)
+    assert taken(engine) is None
+    UserNumbers(other).of(some(10, 5))
+    numbers.of(some(0, 3))
+    its = list(stored(engine).values())
+    assert len(set(its)) == len(its) == 8
 
 
 def test_a_worker_of_an_earlier_version_takes_others(engine: Engine) -> None:

@@ -11,6 +11,7 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import create_engine, func, select
 
 from shared.db.tables import events
+from shared.errors import Unavailable
 from shared.event import encode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
@@ -46,6 +47,22 @@ def test_all_that_waits_is_stored_and_nothing_is_left_in_redis(
     backlog = queue.snapshot()
     assert (backlog.accepted, backlog.queued, backlog.processing) == (100, 0, 0)
     assert not queue.redis.exists(queue.awake)
+
+
+def test_before_each_batch_a_worker_relieves_and_stores_also_where_it_cannot(
+    runtime: Runtime, settings: Settings
+) -> None:
+    queue = EventQueue(dataclasses.replace(settings, batch_size=30))
+    push(queue, range(60))
+    seen: list[int] = []
+
+    def relieve() -> None:
+        seen.append(queue.snapshot().queued)
+        raise Unavailable("database_unavailable", "it is away")
+
+    drain(Runtime(queue, runtime.engine, StopFlag(), relieve=relieve))
+    assert seen[:3] == [60, 30, 0]
+    assert stored(runtime) == 60
 
 
 def test_a_batch_committed_before_its_worker_died_is_only_forgotten(runtime: Runtime) -> None:

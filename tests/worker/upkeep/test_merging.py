@@ -20,6 +20,7 @@ from shared.db.tables import (
     sites,
     users_by_day,
 )
+from shared.errors import Unavailable
 from shared.settings import Settings
 from tests.counted import commit, differences, insist, varied_events
 from tests.events import NOW, make_event
@@ -240,6 +241,22 @@ def test_a_stop_is_heard_between_two_portions(
     assert sum(unmerged(engine).values()) == 30 - merged
 
 
+def test_a_site_that_is_not_due_is_not_said_to_fail_no_more(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse(engine, "events_by_day", "INSERT", "a")
+    commit(engine, "b", [make_event(1, site_id="a")])
+    merger = merger_of(engine)
+    merger.merge_due(NOW + WAIT_MS, is_idle=False)
+    assert "merging of site a" in caplog.text
+    merger.merge_due(NOW, is_idle=False)
+    assert "fails no more" not in caplog.text
+    with engine.begin() as connection:
+        connection.execute(pending_counts.delete())
+    merger.merge_due(NOW, is_idle=False)
+    assert "fails no more" in caplog.text
+
+
 # --- workers that help
 
 
@@ -261,6 +278,27 @@ def test_a_worker_merges_where_too_much_waits(
     merger.relieve()
     assert unmerged(engine) == {}
     assert differences(database_settings) == []
+
+
+def test_a_site_that_fails_stops_no_worker(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "MERGE_EVENTS", 1)
+    commit(engine, "b", [make_event(n, site_id=site) for n, site in enumerate("ab")])
+    refuse(engine, "events_by_day", "INSERT", "a")
+    merger = merger_of(engine)
+    monkeypatch.setattr(merging, "MOST_ROWS", 0)
+    merger.looked_at -= merging.RELIEF_SECONDS
+    merger.relieve()
+    assert unmerged(engine) == {"a": 1}
+
+
+def test_a_look_that_fails_is_not_repeated_at_once(engine: Engine) -> None:
+    merger = merger_of(engine)
+    merger.looked_at -= merging.RELIEF_SECONDS
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE pending_counts RENAME TO elsewhere")
+    with pytest.raises(Unavailable):
+        merger.relieve()
+    merger.relieve()
 
 
 # --- beside processes of an earlier version
@@ -322,6 +360,21 @@ def test_rows_of_an_earlier_version_make_it_take_theirs(engine: Engine) -> None:
     merger.merge_all()
     assert sum(statement.startswith(locks) for statement in seen) == 2
     event.remove(engine, "before_cursor_execute", look)
+
+
+def test_a_worker_that_helps_takes_their_lock_as_well(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "MOST_ROWS", 0)
+    commit(engine, "b", [make_event(1, site_id="a")])
+    with engine.begin() as connection:
+        row = {"site_id": "a", "bucket": 0, "batch_id": "old", "sets": encode_sets({})}
+        connection.execute(recent_users.insert(), row)
+    merger = merger_of(engine)
+    merger.looked_at -= merging.RELIEF_SECONDS
+    with once(engine, "before", "SELECT /* worker.site_locks */ sites.site_id", lambda: None):
+        merger.relieve()
+    assert unmerged(engine) == {}
 
 
 def test_a_site_spans_its_events_once_they_are_merged(engine: Engine) -> None:
