@@ -2,7 +2,9 @@
 Python's, so that a client that stalls costs its connection and nothing else."""
 
 import logging
+import os
 import resource
+import signal
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -20,6 +22,7 @@ MOST_CONNECTIONS = 32_768
 WAITING_CONNECTIONS = 4096
 # Of a process, for its log, its libraries, its database and Redis.
 OTHER_FILES = 128
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(
@@ -35,6 +38,7 @@ def serve(
     """Serve the application that `factory` (`module:function`) makes, until SIGTERM or SIGINT;
     requests under way get GRACE_SECONDS to end."""
     logging.getLogger(GRANIANS_LOG).addFilter(is_of_use)
+    let_starting_workers_end()
     Granian(
         factory,
         factory=True,
@@ -55,6 +59,25 @@ def serve(
         workers_kill_timeout=GRACE_SECONDS,
         log_level=LogLevels(level),
     ).serve()
+
+
+def let_starting_workers_end() -> None:
+    """Have a worker that is told to stop before it serves end at once.
+
+    It is forked with the handlers of its parent, which only wake the parent's loop: a signal that
+    came before it set its own was lost, and the worker killed GRACE_SECONDS later.
+    """
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING),
+        after_in_child=end_when_told,
+    )
+
+
+def end_when_told() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def is_of_use(record: logging.LogRecord) -> bool:
