@@ -267,8 +267,13 @@ TAMPERS: dict[str, tuple[Table, Tamper]] = {
 
 
 def test_whatever_is_wrong_is_found_and_mended(engine: Engine, database_settings: Settings) -> None:
+    """What is compared is the same everywhere; that it is read and mended, each server shows for
+    each table."""
     store(engine, "a", 1)
-    for number, (name, (table, tamper)) in enumerate(TAMPERS.items()):
+    one_a_table = {table: name for name, (table, _) in TAMPERS.items()}.values()
+    names = TAMPERS if engine.dialect.name == "sqlite" else one_a_table
+    for number, name in enumerate(names):
+        table, tamper = TAMPERS[name]
         store_more(engine, number + 3, 20, sites="a", days=1)
         with engine.begin() as connection:
             tamper(connection)
