@@ -59,8 +59,13 @@ class Client:
         return status, json.loads(answer)
 
     def get(self, path: str, **parameters: object) -> Any:
+        """Asked once more on a new connection where the one that was kept has been idle for so long
+        that the service closed it."""
         query = f"?{urlencode(parameters)}" if parameters else ""
-        status, answer = self.request("GET", path + query, None, {})
+        try:
+            status, answer = self.request("GET", path + query, None, {})
+        except http.client.RemoteDisconnected:
+            status, answer = self.request("GET", path + query, None, {})
         return status, json.loads(answer)
 
 
