@@ -28,8 +28,7 @@ def fetch_each(
     connection: Connection, select: Callable[[Any], Rows], site_id: str, spans: Sequence[Span]
 ) -> Iterator[tuple[Any, ...]]:
     """What `select` answers of each span of a site: when the span starts, then the row."""
-    if len(spans) >= MANY_SPANS:
-        spans = with_events(connection, site_id, spans)
+    spans = with_events(connection, site_id, spans)
     if not spans:
         return
     statement = select((START, END)).add_columns(NUMBER.label("number"))
@@ -48,8 +47,10 @@ def fetch_each(
             yield (some[number][0], *row)
 
 
-def with_events(connection: Connection, site_id: str, spans: Sequence[Span]) -> list[Span]:
-    """Those between the site's first event and its last one."""
+def with_events(connection: Connection, site_id: str, spans: Sequence[Span]) -> Sequence[Span]:
+    """Of many spans, those between the site's first event and its last one."""
+    if len(spans) < MANY_SPANS:
+        return spans
     moments = [
         moment
         for statement in (select_extent(site_id), select_pending_extent(site_id))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 
 from reporting.ask.query import Query
 from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, cover_of, is_within
-from reporting.count.each_span import fetch_each
+from reporting.count.each_span import fetch_each, with_events
 from reporting.count.matching import Question
 from reporting.count.rollup_statements import (
     chunks,
@@ -76,7 +76,10 @@ def fetch_buckets(
         if query.filters:
             ((dimension, value),) = query.filters
             key = value_key(value)
-            for buckets in chunks([at for span in spans for at in range(*span, level.bucket_ms)]):
+            step = level.bucket_ms
+            whole = [(at, at + step) for span in spans for at in range(*span, step)]
+            wanted = with_events(connection, query.site_id, whole)
+            for buckets in chunks([at for at, _ in wanted]):
                 yield from connection.execute(
                     select_value_buckets(level.events, query.site_id, dimension, key, buckets)
                 )
