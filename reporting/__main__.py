@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from shared.db.database import reading_engine, replica_engine
+from shared.db.database import of_replica, reading_engine
 from shared.db.schema import require_connection
 from shared.errors import BadSetting
 from shared.process import refuse, resolve, share_metrics, start, warn_if_open
@@ -23,7 +23,7 @@ def load_app() -> object:
 
 def check_addresses(settings: Settings) -> None:
     """Raises BadSetting for one without sense, before any server process meets it."""
-    for engine in filter(None, (reading_engine(settings), replica_engine(settings))):
+    for engine in filter(None, (reading_engine(settings), of_replica(reading_engine, settings))):
         engine.dispose()
 
 

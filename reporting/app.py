@@ -14,7 +14,7 @@ from reporting.http.seats import Seats
 from reporting.http.telemetry import LedgerCollector
 from reporting.route import Sources
 from shared.clock import now_ms
-from shared.db.database import reading_engine, replica_engine
+from shared.db.database import at_once, of_replica, prompt_engine, reading_engine
 from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.auth import is_authorised
@@ -24,7 +24,9 @@ from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 
 OPEN_ROUTES = frozenset({"/health", "/ready"})
-QUEUE_TIMEOUT_SECONDS = 2.0
+QUEUE_TIMEOUT_SECONDS = 1.0
+# Who asks how things stand gives up soon.
+STATUS_PATIENCE_SECONDS, STATUS_LINE = 0.5, 20
 # Nothing here writes, so that no error tells of a Redis that has become a replica.
 CONNECTION_SECONDS = 10.0
 
@@ -34,6 +36,7 @@ class Reporting(Flask):
 
     sources: Sources
     seats: Seats
+    status_seats: Seats
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -45,35 +48,38 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app = Reporting("reporting", static_folder=None)
     app.sources = make_sources(settings)
     app.seats = Seats(settings.query_seconds)
+    app.status_seats = Seats(STATUS_PATIENCE_SECONDS, longest_line=STATUS_LINE)
     ask_for_key(app, settings.api_auth)
     collector = LedgerCollector(app.sources, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
-    add_routes(app, app.sources, clock, app.seats)
+    add_routes(app, app.sources, clock, app.seats, app.status_seats)
     app.wsgi_app = only_reading(app.wsgi_app)  # type: ignore[assignment, method-assign]
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 
 
 def make_sources(settings: Settings) -> Sources:
-    written = reading_engine(settings)
-    replica = replica_engine(settings)
+    replica = of_replica(prompt_engine, settings)
     queue = EventQueue(
         settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS, max_age_seconds=CONNECTION_SECONDS
     )
-    return Sources(replica or written, queue, primary=written if replica else None)
+    questions = of_replica(reading_engine, settings) or reading_engine(settings)
+    return Sources(questions, queue, prompt_engine(settings), replica)
 
 
 def check_ready(sources: Sources, now: int) -> Sequence[str]:
     """What an operator should know; `now` is in ms. Raises Unavailable where what most answers need
     does not answer, or the database that they are read from is not migrated."""
-    check_schema(sources.engine)
+    with at_once():
+        check_schema(sources.status)
     queue = sources.queue
     try:
         queue.redis.ping()
     except redis.RedisError as error:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
-    return fetch_unmerged(sources.engine, now).warnings
+    with at_once():
+        return fetch_unmerged(sources.status, now).warnings
 
 
 def ask_for_key(app: Flask, api_auth: str) -> None:

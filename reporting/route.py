@@ -65,22 +65,26 @@ def failure(
 
 @dataclass(frozen=True)
 class Sources:
-    """What answers are made from."""
+    """What answers are made from.
+
+    `ledger` and `replica` are for what is answered at once, or not at all: the one where all that
+    is committed is seen at once, the other, if `engine` reads a replica, the same as that.
+    """
 
     engine: Engine
     queue: EventQueue
+    ledger: Engine
+    replica: Engine | None = None
     started_at: float = field(default_factory=time.monotonic)
-    # What is written to, where `engine` reads a replica of it.
-    primary: Engine | None = None
 
     @property
-    def ledger(self) -> Engine:
-        """Where all that is committed is seen at once."""
-        return self.primary or self.engine
+    def status(self) -> Engine:
+        """What `engine` reads, for what is answered at once."""
+        return self.replica or self.ledger
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
-        for engine in filter(None, (self.engine, self.primary)):
+        for engine in filter(None, (self.engine, self.ledger, self.replica)):
             engine.dispose()
         self.queue.close()
 
@@ -131,6 +135,8 @@ class Route(Generic[Q]):
     wrong: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusals: tuple[Example, ...] = ()
     faults: tuple[Example, ...] = DATABASE_FAULTS
+    # It tells how things stand, and waits behind no question.
+    is_status: bool = False
 
 
 def from_database(fetch: Callable[[Connection, Q], A]) -> Callable[[Sources, Q], A]:

@@ -180,6 +180,7 @@ PIPELINE = Route(
     description="What became of every accepted event, or that it is still on its way.",
     answer=fetch_status,
     kept=Kept.UNSAID,
+    is_status=True,
     examples=(Example("quiet", "Nothing waits", QUIET),),
     faults=(*DATABASE_FAULTS, NO_REDIS),
 )

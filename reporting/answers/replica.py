@@ -19,13 +19,13 @@ LABEL = "/* reporting.replica */"
 def fetch_lag(sources: Sources, now: int) -> float | None:
     """How many seconds ago the oldest batch was stored that the replica lacks, 0 where it lacks
     none; None where there is no replica. `now` is in ms. Raises Unavailable."""
-    if sources.primary is None:
+    if sources.replica is None:
         return None
     # The replica first: what arrives there between the two looks must not look older than it is.
-    with translated_errors(), sources.engine.begin() as connection:
+    with translated_errors(), sources.replica.begin() as connection:
         since = (connection.scalar(select_newest()) or 0) - DISORDER_MS
         held = {batch_id for batch_id, _ in connection.execute(select_batches(since))}
-    with translated_errors(), sources.primary.begin() as connection:
+    with translated_errors(), sources.ledger.begin() as connection:
         # Among one more than the replica has is one that it lacks.
         for batch_id, stored_at in connection.execute(select_batches(since).limit(len(held) + 1)):
             if batch_id not in held:

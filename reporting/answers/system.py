@@ -59,7 +59,7 @@ def fetch_system(sources: Sources, _now: int) -> System:
         Memory(memory.total, memory.available),
         Process(psutil.Process().memory_info().rss),
         fetch_redis(sources.queue),
-        fetch_database(sources.engine),
+        fetch_database(sources.status),
     )
 
 
@@ -92,6 +92,7 @@ SYSTEM = Route(
     description="How long this service runs, and what it, Redis and the database take up.",
     answer=fetch_system,
     kept=Kept.UNSAID,
+    is_status=True,
     examples=(Example("now", "A small installation", SMALL),),
     faults=(NO_DATABASE, NO_REDIS),
 )

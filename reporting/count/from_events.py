@@ -1,12 +1,15 @@
 """Answers counted from `events`: exact for any query, at the cost of every event in its range."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from sqlalchemy import Connection
 
 from reporting.ask.periods import FIXED_MS
 from reporting.ask.query import Query
+from reporting.count.cover import bucket_at
+from reporting.count.each_span import fetch_each
 from reporting.count.statements import select_steps, select_totals, select_values
 from reporting.count.totals import Totals, ValueTotals
 
@@ -15,10 +18,13 @@ def fetch_totals(connection: Connection, query: Query, boundaries: Sequence[int]
     """Each bucket's totals."""
     if query.interval in FIXED_MS:
         return fetch_steps(connection, query, FIXED_MS[query.interval], len(boundaries) - 1)
-    return [
-        Totals(*connection.execute(select_totals(query, span)).one())
-        for span in pairwise(boundaries)
-    ]
+    spans = list(pairwise(boundaries))
+    totals = [Totals()] * len(spans)
+    for start, *counted in fetch_each(
+        connection, partial(select_totals, query), query.site_id, spans
+    ):
+        totals[bucket_at(boundaries, start)] = Totals(*counted)
+    return totals
 
 
 def fetch_steps(connection: Connection, query: Query, step_ms: int, steps: int) -> list[Totals]:

@@ -3,12 +3,14 @@ ragged edges from `events`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from reporting.ask.query import Query
-from reporting.count.cover import Cover, bucket_at, cover_of
+from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, cover_of, is_within
+from reporting.count.each_span import fetch_each, with_events
 from reporting.count.matching import Question
 from reporting.count.rollup_statements import (
     chunks,
@@ -17,7 +19,7 @@ from reporting.count.rollup_statements import (
     select_value_buckets,
     select_value_views,
 )
-from reporting.count.statements import select_edge_values, select_totals
+from reporting.count.statements import select_edge_totals, select_edge_values
 from reporting.count.totals import Totals, ValueTotals, ranked
 from reporting.count.unmerged import Counted, Unmerged
 from reporting.count.user_counts import Part, fetch_unique_users
@@ -39,11 +41,11 @@ def fetch_totals(
         events[bucket] += row.events
         if query.views_type in (None, row.event_type):
             views[bucket] += row.events
-    for span in cover.edges:
-        edge = connection.execute(select_totals(query, span)).one()
-        bucket = bucket_at(boundaries, span[0])
-        events[bucket] += edge.events
-        views[bucket] += edge.views
+    edges = partial(select_edge_totals, query)
+    for start, *counted in fetch_each(connection, edges, query.site_id, cover.edges):
+        bucket = bucket_at(boundaries, start)
+        events[bucket] += counted[0]
+        views[bucket] += counted[1]
     unmerged = unmerged or unmerged_of(connection, query)
     more = unmerged.count(Question(query, boundaries, with_users=True), cover.whole).tally
     for bucket, number in more.events.items():
@@ -74,15 +76,19 @@ def fetch_buckets(
         if query.filters:
             ((dimension, value),) = query.filters
             key = value_key(value)
-            for buckets in chunks([at for span in spans for at in range(*span, level.bucket_ms)]):
+            step = level.bucket_ms
+            whole = [(at, at + step) for span in spans for at in range(*span, step)]
+            wanted = with_events(connection, query.site_id, whole)
+            for buckets in chunks([at for at, _ in wanted]):
                 yield from connection.execute(
                     select_value_buckets(level.events, query.site_id, dimension, key, buckets)
                 )
         else:
-            for some in chunks(spans):
-                yield from connection.execute(
-                    select_buckets(level.events, query.site_id, TOTAL, some)
-                )
+            for some in chunks(bridged(spans, FEW_BUCKETS * level.bucket_ms)):
+                statement = select_buckets(level.events, query.site_id, TOTAL, some)
+                for row in connection.execute(statement):
+                    if is_within(spans, row.bucket):
+                        yield row
 
 
 def unmerged_of(connection: Connection, query: Query) -> Unmerged:

@@ -52,6 +52,15 @@ def select_pending_sites() -> Rows:
     )
 
 
+def select_pending_extent(site_id: str) -> Rows:
+    """The first and last moment (ms) of a site; one row, of nulls where it has none."""
+    return (
+        select(func.min(of.first_event), func.max(of.last_event))
+        .where(of.site_id == site_id)
+        .prefix_with("/* reporting.pending_extent */")
+    )
+
+
 def select_pending_site_ids(since: int) -> Rows:
     """The sites of which any has an event at `since` or later."""
     return (

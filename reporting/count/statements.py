@@ -88,6 +88,16 @@ def select_values(query: Query, dimension: str, span: Span, *, with_users: bool)
     )
 
 
+def select_edge_totals(query: Query, span: Span) -> Rows:
+    """events and views of a span; one row."""
+    return (
+        select(func.count().label("events"), counted_views(query).label("views"))
+        .select_from(events)
+        .where(matching(query, span))
+        .prefix_with("/* reporting.edge_totals */")
+    )
+
+
 def select_edge_values(query: Query, dimension: str, span: Span) -> Rows:
     """value and views of a span, every value."""
     value = VALUE_COLUMNS[dimension]
@@ -131,6 +141,16 @@ def select_sites() -> Rows:
         # The others have a row because numbers were taken for their users.
         .where(sites.c.first_event <= sites.c.last_event)
         .prefix_with("/* reporting.sites */")
+    )
+
+
+def select_extent(site_id: str) -> Rows:
+    """When the first and last event of a site were, as far as they are merged (ms); no row where
+    none is."""
+    return (
+        select_sites()
+        .where(sites.c.site_id == site_id)
+        .with_only_columns(sites.c.first_event, sites.c.last_event)
     )
 
 

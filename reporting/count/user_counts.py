@@ -3,15 +3,18 @@ not merged into these yet, and of the users of the ragged edges."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from pyroaring import BitMap
 from sqlalchemy import Connection
 
 from reporting.ask.query import Query
-from reporting.count.cover import Cover, bucket_at, cover_of
+from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, cover_of, is_within
+from reporting.count.each_span import fetch_each
 from reporting.count.rollup_statements import chunks, select_bitmaps, select_recent_users
 from reporting.count.statements import select_edge_users
+from shared.clock import HOUR_MS
 from shared.counts.rollups import LEVELS, TOTAL, TOTAL_KEY, value_key
 from shared.counts.user_sets import sets_of
 
@@ -52,10 +55,11 @@ def compacted(
 ) -> Iterator[Part]:
     for level, spans in zip(LEVELS, cover.levels, strict=True):
         for some_keys in chunks(keys):
-            for some_spans in chunks(spans):
+            for some_spans in chunks(bridged(spans, FEW_BUCKETS * level.bucket_ms)):
                 statement = select_bitmaps(level.users, site_id, dimension, some_keys, some_spans)
                 for row in connection.execute(statement):
-                    yield row.bucket, row.value_key, BitMap.deserialize(row.bitmap)
+                    if is_within(spans, row.bucket):
+                        yield row.bucket, row.value_key, BitMap.deserialize(row.bitmap)
 
 
 def recent(
@@ -63,21 +67,21 @@ def recent(
 ) -> Iterator[Part]:
     """What batches of earlier versions brought."""
     wanted = frozenset(keys)
-    for spans in chunks(cover.whole):
+    whole = cover.whole
+    for spans in chunks(bridged(whole, FEW_BUCKETS * HOUR_MS)):
         for row in connection.execute(select_recent_users(site_id, spans)):
-            for key, users in sets_of(row.sets, dimension, wanted):
-                yield row.bucket, key, users
+            if is_within(whole, row.bucket):
+                for key, users in sets_of(row.sets, dimension, wanted):
+                    yield row.bucket, key, users
 
 
 def at_edges(
     connection: Connection, query: Query, dimension: str, values: Sequence[str], cover: Cover
 ) -> Iterator[Part]:
-    for span in cover.edges:
-        for some in chunks(values):
-            numbers: dict[bytes, list[int]] = defaultdict(list)
-            for value, number in connection.execute(
-                select_edge_users(query, dimension, some, span)
-            ):
-                numbers[TOTAL_KEY if dimension == TOTAL else value_key(value)].append(number)
-            for key, members in numbers.items():
-                yield span[0], key, BitMap(members)
+    for some in chunks(values):
+        of_edge = partial(select_edge_users, query, dimension, some)
+        numbers: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for start, value, number in fetch_each(connection, of_edge, query.site_id, cover.edges):
+            numbers[start, TOTAL if dimension == TOTAL else value].append(number)
+        for (start, value), members in numbers.items():
+            yield start, TOTAL_KEY if dimension == TOTAL else value_key(value), BitMap(members)

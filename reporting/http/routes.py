@@ -1,6 +1,7 @@
 """All routes, by what they are about, and how Flask serves them."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from flask import Flask, Response, request
@@ -19,6 +20,7 @@ from reporting.ask.parameter import asked_from
 from reporting.http.delivery import finished, response_of
 from reporting.http.seats import Seats
 from reporting.route import Route, Sources
+from shared.db.database import at_once
 
 ROUTES: dict[str, tuple[Route[Any], ...]] = {
     "numbers": (STATS, TIMESERIES, BREAKDOWN, SITES),
@@ -43,11 +45,13 @@ class NameConverter(BaseConverter):
     regex = "(?s:.+?)"
 
 
-def add_routes(app: Flask, sources: Sources, clock: Callable[[], int], seats: Seats) -> None:
+def add_routes(
+    app: Flask, sources: Sources, clock: Callable[[], int], seats: Seats, status_seats: Seats
+) -> None:
     app.url_map.converters["name"] = NameConverter
     for routes in ROUTES.values():
         for route in routes:
-            view = view_of(route, sources, clock, seats)
+            view = view_of(route, sources, clock, status_seats if route.is_status else seats)
             for path in route.paths:
                 rule = path.replace("{", "<name:").replace("}", ">")
                 app.add_url_rule(rule, endpoint=path, view_func=view)
@@ -60,7 +64,7 @@ def view_of(
         now = clock()
         asked = asked_from(route.parameters, request.args.to_dict(flat=False), path)
         query = route.query(asked, now)
-        with seats.taken():
+        with seats.taken(), at_once() if route.is_status else nullcontext():
             response = response_of(route, asked, route.answer(sources, query))
         return finished(response, route.kept, query, now)
 

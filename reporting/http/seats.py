@@ -19,10 +19,11 @@ BUSY_SENTENCE = "too many questions are asked at a time; ask again in a moment"
 
 
 class Seats:
-    """`patience_seconds` is how long a question may stand in line."""
+    """`patience_seconds` is how long a question may stand in line, behind at most so many."""
 
-    def __init__(self, patience_seconds: float) -> None:
+    def __init__(self, patience_seconds: float, longest_line: int = LONGEST_LINE) -> None:
         self.patience_seconds = patience_seconds
+        self.longest_line = longest_line
         self.free = threading.Semaphore(SEATS)
         self.lock = threading.Lock()
         self.waiting = 0
@@ -39,7 +40,7 @@ class Seats:
 
     def stand_in_line(self) -> None:
         with self.lock:
-            if self.waiting >= LONGEST_LINE:
+            if self.waiting >= self.longest_line:
                 raise busy()
             self.waiting += 1
         try:

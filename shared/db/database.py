@@ -3,12 +3,13 @@
 What differs between databases is asked of an engine's dialect; see shared/db/dialect.py.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Dialect, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -19,18 +20,23 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from shared.db.dialect import Fault
+from shared.db.dialect import Fault, TimeIsUp
 from shared.db.dialects import VALUE_ERRORS, dialect_for, dialect_of, fault_of, remember
 from shared.errors import BadSetting, PoisonEvent, Unavailable
 from shared.settings import Settings, masked
 
 # A statement that takes longer is given up; the batch is tried again.
 STATEMENT_TIMEOUT_SECONDS = 20
+# What tells how things stand has to say within two seconds that it cannot.
+PROMPT_SECONDS = 1.5
 # To copy a large table, or to add up its rows, takes a server as long as it takes.
 MIGRATION_SECONDS = 86_400
 RETRY_AFTER_SECONDS = 5
+# Where a connection keeps when its transaction is over.
+DEADLINE = "deadline"
 # The code of what is answered where a table or a column is missing.
 NOT_MIGRATED = "not_migrated"
+TOO_SLOW = "too_slow"
 
 
 class Refused(Unavailable):
@@ -51,26 +57,49 @@ def writing_engine(
 
 
 def reading_engine(settings: Settings) -> Engine:
-    """The engine of reporting. Its connections cannot write, whatever a statement says, and give up
-    what takes too long."""
+    """The engine of reporting. Its connections cannot write, whatever a statement says, and a
+    transaction has QUERY_SECONDS for all it does."""
     seconds = settings.query_seconds
-    engine = make_engine(settings, statement_seconds=seconds, pool_size=4, max_overflow=4)
-    dialect_of(engine).only_read(engine, seconds)
+    return let_read(make_engine(settings, seconds, pool_size=4, max_overflow=4), seconds)
+
+
+def prompt_engine(settings: Settings) -> Engine:
+    """The same for what has PROMPT_SECONDS. It keeps no connection: of one that leads to a server
+    which is frozen, it would find that out first, and then try another."""
+    return let_read(make_engine(settings, PROMPT_SECONDS, poolclass=NullPool), PROMPT_SECONDS)
+
+
+def let_read(engine: Engine, seconds: float) -> Engine:
+    """Let each transaction of an engine only read, and for so long."""
+    dialect = dialect_of(engine)
+
+    def begin(connection: Connection) -> None:
+        connection.info[DEADLINE] = time.monotonic() + seconds
+
+    def check_time(connection: Connection, *_: object) -> None:
+        left = connection.info[DEADLINE] - time.monotonic()
+        if left <= 0:
+            raise TimeIsUp
+        dialect.limit_time(connection, left)
+
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "before_cursor_execute", check_time)
+    dialect.only_read(engine)
     return engine
 
 
-def replica_engine(settings: Settings) -> Engine | None:
-    """The same, of the replica that REPORTING_DATABASE_URL names; None where it names none."""
+def of_replica(make: Callable[[Settings], Engine], settings: Settings) -> Engine | None:
+    """The engine of the replica that REPORTING_DATABASE_URL names; None where it names none."""
     if not settings.reporting_database_url:
         return None
     try:
-        return reading_engine(replace(settings, database_url=settings.reporting_database_url))
+        return make(replace(settings, database_url=settings.reporting_database_url))
     except BadSetting as error:  # it names the other setting
         raise BadSetting(f"REPORTING_{error}") from error
 
 
 def make_engine(
-    settings: Settings, statement_seconds: int = STATEMENT_TIMEOUT_SECONDS, **options: Any
+    settings: Settings, statement_seconds: float = STATEMENT_TIMEOUT_SECONDS, **options: Any
 ) -> Engine:
     """An engine that connects at first use. Raises BadSetting for an address without sense."""
     try:
@@ -119,6 +148,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise meaning_of(error) from error
+    except TimeIsUp as error:
+        raise too_slow() from error
     except VALUE_ERRORS as error:
         raise PoisonEvent(str(error)) from error
     except PoolTimeoutError as error:
@@ -128,12 +159,7 @@ def translated_errors() -> Iterator[None]:
 def meaning_of(error: DBAPIError) -> Exception:
     match fault_of(error) or fault_of_kind(error):
         case Fault.TIME_IS_UP:
-            return Unavailable(
-                "too_slow",
-                "the answer takes longer than QUERY_SECONDS: "
-                "ask for a shorter range or fewer filters",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
+            return too_slow()
         case Fault.NOT_MIGRATED:
             return Unavailable(
                 NOT_MIGRATED, f"the database is not up to date: {error.orig}; run `make migrate`"
@@ -158,6 +184,25 @@ def fault_of_kind(error: DBAPIError) -> Fault | None:
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return Fault.UNAVAILABLE
     return None
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Take a database that lets what a prompt engine asks wait for one that is away."""
+    try:
+        yield
+    except Unavailable as error:
+        if error.code != TOO_SLOW:
+            raise
+        raise unavailable(TimeoutError(f"no answer within {PROMPT_SECONDS} s")) from error
+
+
+def too_slow() -> Unavailable:
+    return Unavailable(
+        TOO_SLOW,
+        "the answer takes longer than QUERY_SECONDS: ask for a shorter range or fewer filters",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
 
 
 def unavailable(error: BaseException, kind: type[Unavailable] = Unavailable) -> Unavailable:

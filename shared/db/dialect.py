@@ -32,6 +32,10 @@ class Fault(Enum):
     UNAVAILABLE = auto()  # no fault of the statement: try again
 
 
+class TimeIsUp(Exception):
+    """A transaction has gone on for as long as it may."""
+
+
 class Dialect(ABC):
     """One kind of database. Its methods say what is wanted, not how."""
 
@@ -54,7 +58,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def engine_options(
-        self, url: URL, settings: Settings, statement_seconds: int
+        self, url: URL, settings: Settings, statement_seconds: float
     ) -> dict[str, Any]:
         """What `create_engine` is given. A statement that takes longer than `statement_seconds` may
         be given up. Raises BadSetting, and ValueError for what the address says."""
@@ -69,9 +73,14 @@ class Dialect(ABC):
         all that is committed when it begins."""
 
     @abstractmethod
-    def only_read(self, engine: Engine, seconds: int) -> None:
-        """Let no statement of an engine write or go on for longer than `seconds`, and all those of
-        a transaction see the same moment."""
+    def only_read(self, engine: Engine) -> None:
+        """Let no statement of an engine write, and all those of a transaction see the same
+        moment."""
+
+    @abstractmethod
+    def limit_time(self, connection: Connection, seconds: float) -> None:
+        """Let no statement that comes now go on for longer than `seconds`, or little more; called
+        before each."""
 
     # --- statements
 

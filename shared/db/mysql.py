@@ -3,6 +3,7 @@
 Whatever one of them lacks is asked of the server itself; its name is for people only.
 """
 
+import math
 import ssl
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -44,8 +45,13 @@ from shared.db.mysql_sizes import too_small
 from shared.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
-# What the server gets beyond a statement's time to say by itself that it is up.
-ANSWER_SECONDS = 5
+# What the server gets beyond a statement's time to say by itself that it is up: a part of that, and
+# never more than this.
+ANSWER_PART, ANSWER_SECONDS = 0.2, 5
+# By how much a session may give a SELECT up later than asked for, rather than be told each time.
+SLACK_SECONDS = 0.5
+# Where a connection keeps what it was told last.
+LIMIT = "time_limit"
 RECYCLE_SECONDS = 1800
 
 # What the server says of a row, not of itself: value too long, out of range, of the wrong type or
@@ -99,6 +105,11 @@ class TimeLimit(NamedTuple):
     # Also what writes is given up, and after ten seconds if nobody says otherwise.
     is_for_all: bool = False
 
+    def amount(self, seconds: float) -> float:
+        """Never 0, which would be no limit."""
+        amount = seconds * self.units_a_second
+        return max(0.001, round(amount, 3)) if self.units_a_second == 1 else max(1, round(amount))
+
 
 # By the variable that a server has for it: OceanBase's, which also knows the last one and does not
 # heed it, MariaDB's, and that of MySQL and TiDB.
@@ -150,7 +161,7 @@ class MySQL(Dialect):
 
     def __init__(self) -> None:
         self.abilities = NOT_ASKED
-        self.statement_seconds = 0
+        self.statement_seconds = 0.0
 
     @property
     def kind(self) -> str:
@@ -161,7 +172,7 @@ class MySQL(Dialect):
         return url.set(drivername=driver, query=dict(options_of(url).driver))
 
     def engine_options(
-        self, url: URL, settings: Settings, statement_seconds: int
+        self, url: URL, settings: Settings, statement_seconds: float
     ) -> dict[str, Any]:
         self.statement_seconds = statement_seconds
         arguments = connect_arguments(url, statement_seconds)
@@ -181,7 +192,7 @@ class MySQL(Dialect):
         refuse_small_packets(self.abilities.max_packet_bytes)
         limit = self.abilities.time_limit
         if limit is not None and limit.is_for_all and self.statement_seconds:
-            self.limit_time(self.statement_seconds, connection, None)
+            run(connection, limit.statement, (limit.amount(self.statement_seconds),))
 
     def let_write(self, engine: Engine) -> None:
         """Locks are taken row by row. READ COMMITTED shows each statement what is committed when it
@@ -189,17 +200,20 @@ class MySQL(Dialect):
         between rows, where batches would meet."""
         event.listen(engine, "connect", read_committed)
 
-    def only_read(self, engine: Engine, seconds: int) -> None:
+    def only_read(self, engine: Engine) -> None:
         """REPEATABLE READ shows a transaction one moment. It is not the default everywhere."""
         event.listen(engine, "connect", repeatable_read)
         event.listen(engine, "connect", forbid_writing)
-        event.listen(engine, "connect", partial(self.limit_time, seconds))
 
-    def limit_time(self, seconds: int, connection: Any, _record: object) -> None:
+    def limit_time(self, connection: Connection, seconds: float) -> None:
         """Let the server end a SELECT: one that nobody waits for any more would go on there."""
         limit = self.abilities.time_limit
-        if limit is not None:
-            run(connection, limit.statement, (seconds * limit.units_a_second,))
+        if limit is None:
+            return
+        told = connection.info.get(LIMIT, math.inf)
+        if not seconds <= told <= seconds + SLACK_SECONDS:
+            run(connection.connection, limit.statement, (limit.amount(seconds),))
+            connection.info[LIMIT] = seconds
 
     def is_among(
         self, key: Sequence[Column[Any]], wanted: Sequence[Sequence[Any]]
@@ -287,11 +301,11 @@ class MySQL(Dialect):
         return Fault.UNAVAILABLE if isinstance(error.orig, pymysql.err.InternalError) else None
 
 
-def connect_arguments(url: URL, statement_seconds: int) -> dict[str, Any]:
+def connect_arguments(url: URL, statement_seconds: float) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "charset": CHARSET,
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "read_timeout": statement_seconds + ANSWER_SECONDS,
+        "connect_timeout": min(CONNECT_TIMEOUT_SECONDS, statement_seconds),
+        "read_timeout": statement_seconds + min(ANSWER_SECONDS, ANSWER_PART * statement_seconds),
         "write_timeout": statement_seconds,
     }
     if url.password:

@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -73,7 +72,7 @@ class SQLite(Dialect):
         return url
 
     def engine_options(
-        self, url: URL, settings: Settings, statement_seconds: int
+        self, url: URL, settings: Settings, statement_seconds: float
     ) -> dict[str, Any]:
         return {"connect_args": {"timeout": BUSY_SECONDS}}
 
@@ -94,10 +93,15 @@ class SQLite(Dialect):
     def let_write(self, engine: Engine) -> None:
         event.listen(engine, "begin", begin_immediate)
 
-    def only_read(self, engine: Engine, seconds: int) -> None:
+    def only_read(self, engine: Engine) -> None:
         event.listen(engine, "connect", forbid_writing)
         event.listen(engine, "begin", begin_reading)
-        event.listen(engine, "begin", partial(limit_time, seconds))
+
+    def limit_time(self, connection: Connection, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
 
     def is_among(
         self, key: Sequence[Column[Any]], wanted: Sequence[Sequence[Any]]
@@ -189,11 +193,3 @@ def begin_reading(connection: Connection) -> None:
 
 def forbid_writing(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA query_only = ON")
-
-
-def limit_time(seconds: int, connection: Connection) -> None:
-    """Give the statements of a transaction `seconds` from here on."""
-    deadline = time.monotonic() + seconds
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)

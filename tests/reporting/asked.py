@@ -23,7 +23,7 @@ def query_from(route: Route[Q], parameters: Mapping[str, list[str]], now: int) -
 def answer_of(route: Route[Any], engine: Engine, query: object) -> Any:
     """The JSON of a route that asks the database only."""
     no_queue: Any = None
-    return msgspec.to_builtins(route.answer(Sources(engine, no_queue), query))
+    return msgspec.to_builtins(route.answer(Sources(engine, no_queue, engine), query))
 
 
 stats_query_from = partial(query_from, STATS)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reporting.count.cover import Cover, bucket_at, cover_of, joined
+from reporting.count.cover import Cover, bridged, bucket_at, cover_of, is_within, joined
 from shared.clock import DAY_MS, HOUR_MS, WEEK_MS
 from shared.counts.rollups import LEVELS, bucket_start
 
@@ -70,3 +70,18 @@ def test_weeks_begin_on_monday() -> None:
     monday = 1_762_732_800_000  # 2025-11-10
     assert bucket_start(monday, WEEK_MS) == bucket_start(monday + WEEK_MS - 1, WEEK_MS) == monday
     assert bucket_start(0, WEEK_MS) == -3 * DAY_MS
+
+
+@given(ranges, st.sampled_from([1, HOUR_MS, DAY_MS]))
+def test_bridged_spans_hold_the_same_and_no_larger_gaps(boundaries: list[int], gap: int) -> None:
+    spans = list(pairwise(boundaries))[::2]
+    found = bridged(spans, gap)
+    for boundary in boundaries:
+        for moment in (boundary - 1, boundary):
+            lies_in = any(start <= moment < end for start, end in spans)
+            assert is_within(spans, moment) == lies_in
+            assert is_within(found, moment) or not lies_in
+    assert all(later[0] - earlier[1] > gap for earlier, later in pairwise(found))
+    assert sum(end - start for start, end in found) <= sum(
+        end - start for start, end in spans
+    ) + gap * (len(spans) - len(found))

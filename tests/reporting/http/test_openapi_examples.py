@@ -87,11 +87,12 @@ def merge_all(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def running(settings: Settings, taken: int = 0) -> Iterator[Flask]:
-    """So many of its seats are taken."""
+    """So many of its seats are taken, for questions and for what tells how things stand."""
     app = create_app(settings, clock=lambda: NOW)
-    with contextlib.ExitStack() as seats:
+    with contextlib.ExitStack() as held:
         for _ in range(taken):
-            seats.enter_context(app.seats.taken())
+            for seats in (app.seats, app.status_seats):
+                held.enter_context(seats.taken())
         yield app
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pymysql
@@ -51,6 +52,11 @@ class Server:
         return self.rows
 
 
+def connection_to(server: Server) -> Any:
+    """As far as a dialect needs one of SQLAlchemy's."""
+    return SimpleNamespace(connection=server, info={})
+
+
 ADDRESS = make_url("mysql://root@h/d")
 MARIADB = Server("10.11.6-MariaDB", ["utf8mb4_nopad_bin"], ["max_statement_time"])
 NEW_MARIADB = Server(
@@ -92,7 +98,7 @@ def test_a_server_is_told_in_its_own_words(
     assert column.compile(core.dialect()) == (
         f"VARCHAR(16) CHARACTER SET utf8mb4 COLLATE {collation}"
     )
-    dialect.limit_time(3, server, None)
+    dialect.limit_time(connection_to(server), 3)
     assert server.told[-1] == limit
 
 
@@ -110,7 +116,7 @@ def test_a_server_without_a_time_limit_is_told_of_none() -> None:
     dialect = MySQL()
     dialect.prepare(BARE, None)
     asked = len(BARE.told)
-    dialect.limit_time(3, BARE, None)
+    dialect.limit_time(connection_to(BARE), 3)
     assert len(BARE.told) == asked
 
 
@@ -137,8 +143,19 @@ def test_what_ends_writing_too_is_told_how_long_that_may_take() -> None:
     dialect.engine_options(ADDRESS, Settings(), statement_seconds=20)
     dialect.prepare(OCEANBASE, None)
     assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (20_000_000,))
-    dialect.limit_time(3, OCEANBASE, None)
+    dialect.limit_time(connection_to(OCEANBASE), 3)
     assert OCEANBASE.told[-1] == ("SET SESSION ob_query_timeout = %s", (3_000_000,))
+
+
+def test_it_is_told_anew_where_less_time_is_left_and_for_the_next_who_has_more() -> None:
+    dialect = MySQL()
+    dialect.prepare(MARIADB, None)
+    connection = connection_to(MARIADB)
+    told = []
+    for left in (30, 29.9, 29.6, 12.3456, 12.2, 0.0001, 30):
+        dialect.limit_time(connection, left)
+        told.append(MARIADB.told[-1][1])
+    assert told == [(30,), (30,), (30,), (12.346,), (12.346,), (0.001,), (30,)]
 
 
 @pytest.mark.parametrize("code", PASSING)

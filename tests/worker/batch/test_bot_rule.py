@@ -145,7 +145,7 @@ def test_what_was_dropped_is_told_by_its_reason(
     sent = [*views(15), make_event(20, user_agent=GOOGLEBOT)]
     queue.push([encode_event(view) for view in sent])
     drain(Runtime(queue, engine, StopFlag(), RULE))
-    status = fetch_status(Sources(engine, queue), now_ms())
+    status = fetch_status(Sources(engine, queue, engine), now_ms())
     assert status.dropped == {"bot": 1, "burst": 5}
     assert (status.accepted, status.stored, status.balanced) == (16, 10, True)
 
