@@ -4,7 +4,8 @@ Everything is measured in one run on one machine: each round measures every cand
 a slow minute of the machine slows them all, and the medians of the rounds are compared. With
 `--against COMMIT`, the candidates are that commit and this tree (bench/against); with `--database
 NAME`, that database and MariaDB (bench/beside.py). `--door`, with or without a commit, measures
-what the door bears, and prints it in Markdown (bench/loads).
+what the door bears, `--scaling` how much more several workers store than one, and prints it in
+Markdown (bench/loads, bench/scaling).
 """
 
 import argparse
@@ -23,6 +24,7 @@ from bench.beside import DATABASES, measure_beside
 from bench.door import SETUPS
 from bench.loads.run import measure_loads
 from bench.report import note, save
+from bench.scaling.run import measure_scaling
 from bench.wrk import Measured
 from shared.settings import Settings
 from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
@@ -151,6 +153,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
     parser.add_argument("--against", metavar="COMMIT", help="compare this tree with that commit")
     parser.add_argument("--door", action="store_true", help="what the door bears: ten minutes")
+    parser.add_argument("--scaling", action="store_true", help="8 workers against one: 15 minutes")
+    parser.add_argument("--rate", type=int, help="what one of them is to store a second")
     parser.add_argument("--database", choices=DATABASES, help="measure it beside MariaDB")
     parser.add_argument("--bar", type=float, default=BAR, help="what each ratio should reach")
     parser.add_argument("--rounds", type=int, help="to take the medians of, with one of these")
@@ -174,6 +178,8 @@ def main() -> None:
     if arguments.database:
         measure_beside(arguments.database, arguments.rounds, quick=arguments.quick)
         return
+    if arguments.scaling:
+        sys.exit(measure_scaling(arguments.rounds, arguments.rate, quick=arguments.quick))
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; to get it: apt-get install wrk")
     if arguments.door:

@@ -99,6 +99,12 @@ class Dialect(ABC):
     def insert_or_change(self, table: Table, changes: Changes) -> Insert:
         """INSERT that, where the primary key is there already, changes that row instead."""
 
+    @property
+    def can_return(self) -> bool:
+        """Whether an INSERT of many rows can return them as they are then, also those that were
+        there. Known from the first connection on."""
+        return False
+
     @abstractmethod
     def lesser(self, one: Any, other: Any) -> ColumnElement[Any]: ...
 

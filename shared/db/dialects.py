@@ -65,6 +65,12 @@ def insert_adding(connection: Connection, table: Table, column: Column[int]) -> 
     )
 
 
+def insert_keeping(connection: Connection, table: Table, column: Column[Any]) -> Insert:
+    """INSERT that leaves rows as they are whose primary key is there already, and returns them like
+    the others where the server can. `column` is any that is not of the key."""
+    return dialect_of(connection).insert_or_change(table, lambda _: {column.name: column})
+
+
 def insert_replacing(connection: Connection, table: Table, *columns: Column[Any]) -> Insert:
     """INSERT that, where the primary key is there already, replaces these columns instead."""
     names = [column.name for column in columns]

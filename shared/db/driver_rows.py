@@ -39,6 +39,30 @@ def insert_tuples(connection: Connection, statement: Insert, rows: Sequence[Sequ
     return connection.exec_driver_sql(sql, list(rows)).rowcount
 
 
+def insert_returning(
+    connection: Connection,
+    statement: Insert,
+    columns: Columns,
+    rows: Sequence[Sequence[Any]],
+    label: str,
+) -> list[tuple[Any, ...]]:
+    """Execute an INSERT of all columns for rows that begin with their table's key; returns some
+    columns, the key first, of each of these rows as it is then.
+
+    Where the server does not tell that by itself, it is asked next: a lock that the INSERT took is
+    held for that much longer.
+    """
+    if not rows:
+        return []
+    if dialect_of(connection).can_return:
+        sql = driver_sql(connection.dialect, statement.returning(*columns))
+        return list(map(tuple, connection.exec_driver_sql(sql, list(rows))))
+    insert_tuples(connection, statement, rows)
+    key = columns[: len(tuple(statement.table.primary_key))]
+    wanted = [tuple(row[: len(key)]) for row in rows]
+    return list(fetch_by_keys(connection, columns, key, wanted, label))
+
+
 def fetch_by_keys(
     connection: Connection,
     columns: Columns,

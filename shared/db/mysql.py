@@ -4,6 +4,7 @@ Whatever one of them lacks is asked of the server itself; its name is for people
 """
 
 import math
+import re
 import ssl
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -82,6 +83,9 @@ SELECT_COLLATIONS = (
 )
 SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s)"
 
+# https://mariadb.com/docs/server/reference/sql-statements/data-manipulation/inserting-loading-data/insertreturning
+RETURNS_SINCE = (10, 5)
+
 # What is left of a packet for all of a statement that is not the one long value in it.
 STATEMENT_BYTES = 8 << 10
 # Of a character in UTF-8.
@@ -131,6 +135,8 @@ class Abilities:
     time_limit: TimeLimit | None
     # Of one statement, as it is sent.
     max_packet_bytes: int = USUAL_PACKET_BYTES
+    # Whether INSERT knows RETURNING.
+    can_return: bool = False
 
 
 # Of a server that nobody has connected to; it is asked before anything depends on it.
@@ -230,6 +236,10 @@ class MySQL(Dialect):
         statement = mysql.insert(table)
         return statement.on_duplicate_key_update(changes(statement.inserted))
 
+    @property
+    def can_return(self) -> bool:
+        return self.abilities.can_return
+
     def lesser(self, one: Any, other: Any) -> ColumnElement[Any]:
         return func.least(one, other)
 
@@ -323,7 +333,14 @@ def ask(connection: Any) -> Abilities:
         exact_collation=first_of(EXACT_COLLATIONS, collations),
         time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
         max_packet_bytes=int(variables.get(MAX_PACKET, USUAL_PACKET_BYTES)),
+        can_return=returns_rows(connection.get_server_info()),
     )
+
+
+def returns_rows(server_info: str) -> bool:
+    """Whether a server of that version can return what it inserts, as MariaDB does since 10.5."""
+    version = re.search(r"(\d+)\.(\d+)\.\d+-MariaDB", server_info)
+    return version is not None and (int(version[1]), int(version[2])) >= RETURNS_SINCE
 
 
 def text_from(stored: bytes | None) -> str | None:

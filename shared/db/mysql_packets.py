@@ -46,7 +46,8 @@ class BoundCursor(Cursor):
         return query % tuple(map(self.literals().one, args))
 
     def executemany(self, query: Any, args: Any) -> int | None:
-        """An INSERT of all rows is as few statements as it can be."""
+        """An INSERT of all rows is as few statements as it can be; what they return is returned as
+        if it were one."""
         insert = INSERT.fullmatch(query.strip())
         if insert is None or not args or not isinstance(args[0], Sequence):
             return super().executemany(query, args)
@@ -54,7 +55,11 @@ class BoundCursor(Cursor):
         most_bytes = min(MOST_BYTES, self.most_bytes() - 1)
         rows = self.literals().rows(args)
         made = statements(before, rows, behind, most_bytes)
-        self.rowcount = affected = sum(map(self.execute, made))
+        affected, returned = 0, list[Any]()
+        for statement in made:
+            affected += self.execute(statement)
+            returned += self.fetchall()
+        self.rowcount, self.rownumber, self._rows = affected, 0, returned
         return affected
 
     def execute(self, query: Any, args: Any = None) -> int:

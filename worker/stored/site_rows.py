@@ -4,6 +4,7 @@ A row of `sites` that spans nothing is no fault: its numbers were taken for user
 not merged yet, or never came. See worker/counting/users.py.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyroaring import BitMap
@@ -32,7 +33,7 @@ from shared.db.tables import (
 from worker.stored.extent import bounds, fetch_pruned_before
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import void_segments
-from worker.stored.site_locks import take_locks
+from worker.stored.site_locks import CHUNK_SITES, take_locks
 
 # What a row says that knows of no event; the first one widens it.
 FIRST_OF_NONE, LAST_OF_NONE = 2**63 - 1, -1
@@ -54,6 +55,20 @@ def first_free(connection: Connection, site_id: str) -> int:
     of_site = (users.c.site_id == site_id, users.c.number <= MAX_NUMBER)
     highest: int | None = connection.scalar(select(func.max(users.c.number)).where(*of_site))
     return 0 if highest is None else highest + 1
+
+
+def first_free_of(connection: Connection, site_ids: Sequence[str]) -> dict[str, int]:
+    """The same of each of these sites that has such a user."""
+    found: dict[str, int] = {}
+    for first in range(0, len(site_ids), CHUNK_SITES):
+        of_sites = (
+            users.c.site_id.in_(site_ids[first : first + CHUNK_SITES]),
+            users.c.number <= MAX_NUMBER,
+        )
+        highest = select(users.c.site_id, func.max(users.c.number)).where(*of_sites)
+        rows = connection.execute(highest.group_by(users.c.site_id))
+        found.update((site_id, number + 1) for site_id, number in rows)
+    return found
 
 
 def widen_site(connection: Connection, site_id: str, first: int, last: int) -> None:

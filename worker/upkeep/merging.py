@@ -151,9 +151,11 @@ class Merger:
             if not readable:
                 return 0
             columns, numbers = columns_of(readable)
-            raise_rollups(connection, columns, numbers)
+            # First: a server may wait here for rows that batches are about to commit, and batches
+            # must not wait for what is locked below.
             merged = [key for key, _ in readable]
             delete_by_keys(connection, pending_counts, KEY_COLUMNS, merged, LABEL)
+            raise_rollups(connection, columns, numbers)
         return len(columns.site_ids)
 
     def readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Key, Pending]]:

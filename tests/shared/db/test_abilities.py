@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.db.database import translated_errors, writing_engine
 from shared.db.dialects import dialect_of, remember
 from shared.db.driver_rows import reader_of
-from shared.db.mysql import MySQL, forbid_writing
+from shared.db.mysql import MySQL, forbid_writing, returns_rows
 from shared.db.tables import users
 from shared.errors import Unavailable
 from shared.settings import Settings
@@ -55,6 +55,22 @@ class Server:
 def connection_to(server: Server) -> Any:
     """As far as a dialect needs one of SQLAlchemy's."""
     return SimpleNamespace(connection=server, info={})
+
+
+@pytest.mark.parametrize(
+    ("version", "returns"),
+    [
+        ("10.4.34-MariaDB", False),
+        ("10.5.0-MariaDB-log", True),
+        ("5.5.5-10.11.6-MariaDB-0+deb12u1", True),
+        ("11.8.1-MariaDB", True),
+        ("8.4.3", False),
+        ("8.0.11-TiDB-v8.5.0", False),
+        ("5.7.25-OceanBase_CE-v4.3.5.0", False),
+    ],
+)
+def test_which_servers_return_what_they_insert(version: str, returns: bool) -> None:
+    assert returns_rows(version) == returns
 
 
 ADDRESS = make_url("mysql://root@h/d")

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, func, select
 
+from shared.db import mysql_packets
 from shared.db.database import writing_engine
+from shared.db.dialects import insert_keeping
 from shared.db.driver_rows import (
     CHUNK_KEYS,
     delete_by_keys,
     delete_sql,
     fetch_by_keys,
+    insert_returning,
     insert_tuples,
     select_sql,
 )
@@ -41,6 +44,20 @@ def test_each_wanted_row_comes_once(engine: Engine, number: int) -> None:
     with engine.begin() as connection:
         found = list(fetch_by_keys(connection, COLUMNS, KEY, wanted + unknown, LABEL))
     assert sorted(found) == sorted(ROWS[:number])
+
+
+def test_an_insert_returns_all_its_rows_as_they_are_then(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_packets, "MOST_BYTES", 200)  # a few rows each
+    mine = [("site-0", f"user-{n}", -1) for n in range(90)]
+    there = [row for row in ROWS[:90] if row[0] == "site-0"]
+    with engine.begin() as connection:
+        statement = insert_keeping(connection, users, users.c.number)
+        found = insert_returning(connection, statement, COLUMNS, mine, LABEL)
+        assert insert_returning(connection, statement, COLUMNS, [], LABEL) == []
+    names = {row[1] for row in there}
+    assert sorted(found) == sorted([*there, *(row for row in mine if row[1] not in names)])
 
 
 def test_only_the_named_rows_are_deleted(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, delete, event, select, update
 from sqlalchemy.exc import OperationalError
 
 from shared.db.database import writing_engine
+from shared.db.dialects import dialect_of
 from shared.db.tables import sites, users
 from shared.errors import Unavailable
 from shared.settings import Settings
@@ -103,6 +104,34 @@ def test_who_is_second_gets_the_number_of_the_first(engine: Engine, other: Engin
     assert {user: found[user] for user in given} == given
     assert stored(engine) == found
     assert len(set(found.values())) == 3
+
+
+def test_what_locks_a_row_is_followed_by_the_commit(engine: Engine, other: Engine) -> None:
+    """Each statement between would have to travel while others wait."""
+    UserNumbers(other).of(some(0, 3))
+    happened: list[str] = []
+    event.listen(
+        engine, "before_cursor_execute", lambda _c, _k, statement, *_: happened.append(statement)
+    )
+    event.listen(engine, "commit", lambda _: happened.append("COMMIT"))
+    numbers = UserNumbers(engine)
+
+    def be_first() -> None:
+        UserNumbers(other).of(some(3, 1))
+
+    if engine.dialect.name == "sqlite":  # one writer at a time
+        numbers.of(some(2, 3))
+    else:
+        with once(engine, "before", "INTO sites", be_first):
+            numbers.of(some(2, 3))
+    entered = [n for n, statement in enumerate(happened) if "INTO users" in statement]
+    taken = [n for n, statement in enumerate(happened) if "INTO sites" in statement]
+    assert entered
+    assert taken
+    can_return = dialect_of(engine).can_return
+    for place in [*entered, *(taken if can_return else [])]:
+        assert happened[place + 1] == "COMMIT"
+    assert numbers.of(some(0, 5)) == stored(engine)
 
 
 def test_many_at_once_number_the_same_users_the_same(

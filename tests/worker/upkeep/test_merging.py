@@ -27,6 +27,7 @@ from tests.events import NOW, make_event
 from tests.merged import merge, unmerged
 from tests.refused import refuse
 from tests.segmented import once
+from worker.counting.users import Numbers, UserNumbers
 from worker.stopping import StopFlag
 from worker.upkeep import merging
 from worker.upkeep.merging import MOST_ROWS, OLDER_SECONDS, SITE_EVENTS, WAIT_MS, Merger
@@ -122,6 +123,25 @@ def statements_of(engine: Engine) -> list[str]:
 
 def die(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_users_are_numbered_while_merging_waits_for_a_batch(
+    engine: Engine, database_settings: Settings
+) -> None:
+    """A server may let the DELETE wait for rows that a batch is about to commit."""
+    if engine.dialect.name == "sqlite":
+        return  # one writer at a time
+    commit(engine, "b", [make_event(site_id="a", user_id="one")])
+    other = writing_engine(database_settings)
+    found: Numbers = {}
+
+    def number() -> None:
+        found.update(UserNumbers(other).of({("a", "two")}))
+
+    with once(engine, "after", "DELETE /* worker.merge */", number):
+        assert merge(engine) == 1
+    assert len(found) == 1
+    other.dispose()
 
 
 def test_killed_at_each_statement_it_counts_all_once(
