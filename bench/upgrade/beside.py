@@ -22,6 +22,7 @@ from bench.against.storing import BATCHES, BUFFER, Environment, Servers
 from bench.against.versions import THIS, Version
 from bench.upgrade.checks import faults_of, is_at_rest
 from bench.upgrade.traffic import SITES, Posted, Traffic, make_traffic
+from footfall.migrate import migrate as migrate_here
 from reporting.app import create_app
 from shared.clock import now_ms
 from shared.db.database import reading_engine
@@ -95,6 +96,7 @@ class Upgrade:
         self.old = Program(earlier, "worker", self.environment)
         self.new = Program(THIS, "worker", self.environment)
         self.periodic = Program(THIS, "worker.periodic", self.environment)
+        self.reader, self.app = reading_engine(self.settings), create_app(self.settings)
         self.random = random.Random(plan.seed)
         self.is_over = threading.Event()
         self.kills = 0
@@ -103,6 +105,8 @@ class Upgrade:
     def run(self) -> Found:
         traffic = make_traffic(self.plan.events, self.plan.seed, now_ms())
         with ExitStack() as stack:
+            stack.callback(self.reader.dispose)
+            stack.callback(self.app.close)
             for program in (self.door, self.old, self.new, self.periodic):
                 stack.callback(program.close)
             migrate(self.earlier, self.environment)
@@ -111,8 +115,9 @@ class Upgrade:
             self.post(traffic)
             # What batches of the earlier version left may wait for ten seconds; answers add it.
             tables = (pending_counts, *((recent_users,) if self.plan.kill_seconds else ()))
-            wait_until(lambda: is_at_rest(self.settings, tables), REST_SECONDS, 0.2)
-            faults = self.faults + faults_of(self.settings, traffic)
+            asking = self.app.test_client()
+            wait_until(lambda: is_at_rest(self.reader, asking, tables), REST_SECONDS, 0.2)
+            faults = self.faults + faults_of(self.settings, asking, traffic)
             earlier_batches, batches = (w.log().count(STORED) for w in (self.old, self.new))
             return Found(faults, earlier_batches, batches, self.kills)
 
@@ -160,7 +165,7 @@ class Upgrade:
         )
         if killed.returncode != -signal.SIGKILL:
             raise RuntimeError(f"the migration was not killed: {killed.returncode}")
-        migrate(THIS, self.environment)
+        migrate_here(self.settings)
 
     def keep_killing(self) -> None:
         """In this thread: what a thread has started ends with it."""
@@ -188,18 +193,15 @@ class Upgrade:
 
     def keep_asking(self) -> None:
         """Whatever is told at any moment is what was stored before it, or after, or between."""
-        reader, app = reading_engine(self.settings), create_app(self.settings)
-        client = app.test_client()
+        client = self.app.test_client()
         while not self.is_over.wait(0.3):
             for site_id in SITES:
                 query = {"site_id": site_id, "from": FIRST_DATE, "to": LAST_DATE}
-                before = count_stored(reader, site_id)
+                before = count_stored(self.reader, site_id)
                 answer: Any = client.get("/stats", query_string=query).get_json()
-                after = count_stored(reader, site_id)
+                after = count_stored(self.reader, site_id)
                 if not before <= answer.get("total_events", -1) <= after:
                     self.faults.append(f"{site_id}: {before} to {after} are stored, told {answer}")
-        app.close()
-        reader.dispose()
 
     def is_drained(self) -> bool:
         with self.servers.valkey.client() as client:

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Engine, Table, func, select
 
 from bench.upgrade.traffic import Day, Traffic
-from reporting.app import create_app
 from shared.clock import DAY_MS, iso_from_ms
 from shared.db.database import writing_engine
 from shared.db.tables import events, users
@@ -22,22 +21,20 @@ Days = dict[tuple[str, int], Day]
 MOST_PATHS = 1000
 
 
-def faults_of(settings: Settings, traffic: Traffic) -> list[str]:
-    """What is wrong once nothing waits any more; nothing, if all is right."""
+def faults_of(settings: Settings, client: Any, traffic: Traffic) -> list[str]:
+    """What is wrong once nothing waits any more, if anything is. `client` asks reporting."""
     engine = writing_engine(settings)
-    app = create_app(settings)
     try:
         stored = days_stored(engine)
         return [
-            *faults_of_ledger(app.test_client().get("/pipeline/status").get_json(), traffic),
+            *faults_of_ledger(client.get("/pipeline/status").get_json(), traffic),
             *faults_of_ids(engine, traffic),
             *faults_of_numbers(engine),
             *(f"verify: {line}" for line in differences(settings)),
             *unlike(traffic.days, stored, "stored"),
-            *unlike(stored, days_told(app.test_client(), stored), "told"),
+            *unlike(stored, days_told(client, stored), "told"),
         ]
     finally:
-        app.close()
         engine.dispose()
 
 
@@ -127,17 +124,12 @@ def counts_of(day: Any) -> tuple[Any, ...]:
     return day["total_events"], day["total_views"], day["unique_users"], paths
 
 
-def is_at_rest(settings: Settings, tables: tuple[Table, ...]) -> bool:
+def is_at_rest(engine: Engine, client: Any, tables: tuple[Table, ...]) -> bool:
     """Whether nothing waits in Redis, nor in these tables."""
-    engine, app = writing_engine(settings), create_app(settings)
-    try:
-        status = app.test_client().get("/pipeline/status").get_json()
-        if any(status.get(name, 1) for name in ("spooled", "queued", "processing")):
-            return False
-        with engine.connect() as connection:
-            return not any(
-                connection.execute(select(table.c.bucket).limit(1)).first() for table in tables
-            )
-    finally:
-        app.close()
-        engine.dispose()
+    status = client.get("/pipeline/status").get_json()
+    if any(status.get(name, 1) for name in ("spooled", "queued", "processing")):
+        return False
+    with engine.begin() as connection:
+        return not any(
+            connection.execute(select(table.c.bucket).limit(1)).first() for table in tables
+        )
