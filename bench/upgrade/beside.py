@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from bench.against.programs import Program, migrate
-from bench.against.storing import BATCHES, BUFFER, Environment, Servers
+from bench.against.storing import BATCHES, BUFFER, LOOK_SECONDS, Environment, Servers
 from bench.against.versions import THIS, Version
 from bench.upgrade.checks import faults_of, is_at_rest
 from bench.upgrade.traffic import SITES, Posted, Traffic, make_traffic
@@ -135,8 +135,8 @@ class Upgrade:
                 self.keep_killing()
         else:
             halves = cut(parts[2], (len(parts[2]) // 2,))
-            self.post_some(halves[0])
-            self.kill_both()
+            with meanwhile(lambda: self.post_some(halves[0])):
+                self.kill_both()
             self.post_some(halves[1])
 
     def post_some(self, posted: Sequence[Posted]) -> None:
@@ -178,8 +178,9 @@ class Upgrade:
             victim.start()
 
     def kill_both(self) -> None:
-        """Stopped first, so that both are killed at one moment, with batches in their hands if the
-        machine lets them."""
+        """Stopped first, so that both are killed at one moment, and one holds a batch."""
+        with self.servers.valkey.client() as client:
+            wait_until(lambda: client.zcard(BATCHES), every=LOOK_SECONDS)
         for worker in (self.old, self.new):
             worker.pause()
         for worker in (self.old, self.new):
