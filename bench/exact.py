@@ -12,7 +12,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from bench.against.storing import Environment, Servers
 from bench.against.versions import THIS, Version, checked_out
 from bench.report import note
 from shared.clock import DAY_MS, HOUR_MS, iso_from_ms, now_ms
-from tests.servers import MariaDbServer, ValkeyServer
+from tests.servers import MariaDbServer, Server, ValkeyServer
 from tests.stack import Client
 
 SITE = "large.example"
@@ -101,10 +101,11 @@ def make_event(random_: random.Random, users: int, paths: int, now: int) -> dict
 
 @dataclass(frozen=True)
 class Run:
-    """How fast a version was, what an event cost all processes but the client, and its mistakes."""
+    """How fast a version was, its mistakes, and the seconds of CPU that an event cost each process
+    but the client."""
 
     per_second: float
-    cpu_seconds: float
+    cpu_seconds: Mapping[str, float]
     faults: list[str]
 
 
@@ -113,15 +114,27 @@ def run(servers: Servers, version: Version, sent: Sent, workers: int) -> Run:
         migrate(version, environment)
         programs = started(version, environment, workers, stack)
         posting, asking = Client(programs[0].url), Client(programs[1].url)
-        everything = (*programs, servers.valkey, servers.mariadb)
-        before, began = cpu_seconds(*everything), time.perf_counter()
+        for client in (posting, asking):
+            stack.callback(client.connection.close)
+        named: list[tuple[str, Server]] = [(program.module, program) for program in programs]
+        named += [("Valkey", servers.valkey), ("MariaDB", servers.mariadb)]
+        before, began = cpu_by_name(named), time.perf_counter()
         post_all(posting, sent)
         note(f"{version.name}: posted after {time.perf_counter() - began:.0f} s")
         while is_waiting(asking):
             time.sleep(LOOK_SECONDS)
         elapsed = time.perf_counter() - began
-        cpu = (cpu_seconds(*everything) - before) / sent.events
+        used = cpu_by_name(named) - before
+        cpu = {name: seconds / sent.events for name, seconds in used.items()}
         return Run(sent.events / elapsed, cpu, list(faults_of(asking, sent)))
+
+
+def cpu_by_name(named: Iterable[tuple[str, Server]]) -> Counter[str]:
+    """In seconds, of all of one name together."""
+    used: Counter[str] = Counter()
+    for name, server in named:
+        used[name] += cpu_seconds(server)  # type: ignore[assignment]  # a Counter of floats
+    return used
 
 
 def started(
@@ -195,8 +208,10 @@ def report(runs: dict[Version, Run]) -> None:
     for version, found in runs.items():
         print(
             f"{version.name}: {found.per_second:,.0f} events a second,"
-            f" {1e6 * found.cpu_seconds:.0f} µs of CPU an event, {len(found.faults)} differences"
+            f" {1e6 * sum(found.cpu_seconds.values()):.0f} µs of CPU an event,"
+            f" {len(found.faults)} differences"
         )
+        print(", ".join(f"{name} {1e6 * cpu:.0f}" for name, cpu in found.cpu_seconds.items()))
         for fault in found.faults[:5]:
             print(fault[:200])
     first, *others = runs.values()
