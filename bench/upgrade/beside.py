@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ BEFORE_APPENDING = "3487c08"
 ALONE, MIGRATING = 0.2, 0.3
 POST_EVENTS = 100
 BATCH_EVENTS = 200
-REST_SECONDS = 100
+# On a busy machine a worker that is killed every few seconds may never come to work.
+KILLING_SECONDS = 60
+REST_SECONDS = 300
 FIRST_DATE, LAST_DATE = "2020-01-01", "2029-12-31"
 STORED = "DEBUG worker.run.drain: stored "
 # Dies in the middle of the migration as by `kill -9`.
@@ -170,7 +173,10 @@ class Upgrade:
     def keep_killing(self) -> None:
         """In this thread: what a thread has started ends with it."""
         victims = (self.old, self.new, self.periodic)
+        deadline = time.monotonic() + KILLING_SECONDS
         while not self.is_over.wait(self.random.uniform(0, self.plan.kill_seconds)):
+            if time.monotonic() > deadline:
+                break
             victim = self.random.choice(victims)
             victim.kill()
             self.kills += 1
