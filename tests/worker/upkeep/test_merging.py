@@ -108,23 +108,6 @@ def test_several_at_once_with_batches_count_all_once(
     assert differences(database_settings) == []
 
 
-def statements_of(engine: Engine) -> list[str]:
-    """The first words of what a merge executes, each once, and the end."""
-    seen: dict[str, None] = {}
-
-    def look(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen[" ".join(statement.split())[:60]] = None
-
-    event.listen(engine, "before_cursor_execute", look)
-    merge(engine)
-    event.remove(engine, "before_cursor_execute", look)
-    return [*seen, "COMMIT"]
-
-
-def die(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def test_users_are_numbered_while_merging_waits_for_a_batch(
     engine: Engine, database_settings: Settings
 ) -> None:
@@ -142,29 +125,6 @@ def test_users_are_numbered_while_merging_waits_for_a_batch(
         assert merge(engine) == 1
     assert len(found) == 1
     other.dispose()
-
-
-def test_killed_at_each_statement_it_counts_all_once(
-    engine: Engine, database_settings: Settings
-) -> None:
-    commit(engine, "first", varied_events(0, 30))
-    merge(engine)
-    commit(engine, "second", varied_events(100, 20))
-    words = statements_of(engine)
-    assert len(words) > 10
-    for number, begin in enumerate(words):
-        commit(engine, f"b{number}", varied_events(number + 1, 20))
-        if begin == "COMMIT":
-            event.listen(engine, "commit", die)
-            with pytest.raises(KeyboardInterrupt):
-                merge(engine)
-            event.remove(engine, "commit", die)
-        else:
-            with once(engine, "before", begin, die), pytest.raises(KeyboardInterrupt):
-                merge(engine)
-    merge(engine)
-    assert counted(engine) + counted(engine, "b") == 50 + 20 * len(words)
-    assert differences(database_settings) == []
 
 
 def test_rows_that_another_has_merged_meanwhile_are_not_merged_again(
