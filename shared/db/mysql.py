@@ -33,6 +33,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.db.dialect import Changes, Dialect, Fault
 from shared.db.mysql_address import CHARSET, options_of, tls_arguments
+from shared.db.mysql_compression import DECIDING, compression_of
 from shared.db.mysql_packets import (
     MAX_PACKET,
     PACKET_TOO_LARGE,
@@ -74,7 +75,7 @@ SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
-SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s)"
+SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s, %s, %s, %s)"
 
 # What is left of a packet for all of a statement that is not the one long value in it.
 STATEMENT_BYTES = 8 << 10
@@ -120,6 +121,8 @@ class Abilities:
     time_limit: TimeLimit | None
     # Of one statement, as it is sent.
     max_packet_bytes: int = USUAL_PACKET_BYTES
+    # See Dialect.compression.
+    compression: str = ""
 
 
 # Of a server that nobody has connected to; it is asked before anything depends on it.
@@ -222,6 +225,10 @@ class MySQL(Dialect):
     def greater(self, one: Any, other: Any) -> ColumnElement[Any]:
         return func.greatest(one, other)
 
+    @property
+    def compression(self) -> str:
+        return self.abilities.compression
+
     def exact_text(self, length: int) -> TypeEngine[Any]:
         collation = self.abilities.exact_collation
         if collation is None:
@@ -303,12 +310,13 @@ def connect_arguments(url: URL, statement_seconds: int) -> dict[str, Any]:
 def ask(connection: Any) -> Abilities:
     """What the server at the other end can do."""
     collations = {name for (name,) in run(connection, SELECT_COLLATIONS, EXACT_COLLATIONS)}
-    variables = dict(run(connection, SHOW_VARIABLES, (*TIME_LIMITS, MAX_PACKET)))
+    variables = dict(run(connection, SHOW_VARIABLES, (*TIME_LIMITS, MAX_PACKET, *DECIDING)))
     return Abilities(
         kind="mariadb" if "MariaDB" in connection.get_server_info() else "mysql",
         exact_collation=first_of(EXACT_COLLATIONS, collations),
         time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
         max_packet_bytes=int(variables.get(MAX_PACKET, USUAL_PACKET_BYTES)),
+        compression=compression_of(variables),
     )
 
 
