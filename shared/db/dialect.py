@@ -113,6 +113,12 @@ class Dialect(ABC):
 
     # --- types
 
+    @property
+    def compression(self) -> str:
+        """What CREATE TABLE ends with, for a table to be kept compressed; empty where the server
+        cannot, or does so by itself. Known from the first connection on."""
+        return ""
+
     @abstractmethod
     def exact_text(self, length: int) -> TypeEngine[Any]:
         """Text that compares byte for byte, trailing spaces included."""

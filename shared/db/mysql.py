@@ -35,6 +35,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.db.dialect import Changes, Dialect, Fault
 from shared.db.mysql_address import CHARSET, options_of, tls_arguments
+from shared.db.mysql_compression import DECIDING, compression_of
 from shared.db.mysql_packets import (
     MAX_PACKET,
     PACKET_TOO_LARGE,
@@ -81,7 +82,7 @@ SELECT_COLLATIONS = (
     "SELECT /* db.abilities */ collation_name FROM information_schema.collations "
     "WHERE collation_name IN (%s, %s)"
 )
-SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s)"
+SHOW_VARIABLES = "SHOW VARIABLES WHERE variable_name IN (%s, %s, %s, %s, %s, %s, %s)"
 
 # https://mariadb.com/docs/server/reference/sql-statements/data-manipulation/inserting-loading-data/insertreturning
 RETURNS_SINCE = (10, 5)
@@ -137,6 +138,8 @@ class Abilities:
     max_packet_bytes: int = USUAL_PACKET_BYTES
     # Whether INSERT knows RETURNING.
     can_return: bool = False
+    # See Dialect.compression.
+    compression: str = ""
 
 
 # Of a server that nobody has connected to; it is asked before anything depends on it.
@@ -246,6 +249,10 @@ class MySQL(Dialect):
     def greater(self, one: Any, other: Any) -> ColumnElement[Any]:
         return func.greatest(one, other)
 
+    @property
+    def compression(self) -> str:
+        return self.abilities.compression
+
     def exact_text(self, length: int) -> TypeEngine[Any]:
         collation = self.abilities.exact_collation
         if collation is None:
@@ -327,13 +334,14 @@ def connect_arguments(url: URL, statement_seconds: float) -> dict[str, Any]:
 def ask(connection: Any) -> Abilities:
     """What the server at the other end can do."""
     collations = {name for (name,) in run(connection, SELECT_COLLATIONS, EXACT_COLLATIONS)}
-    variables = dict(run(connection, SHOW_VARIABLES, (*TIME_LIMITS, MAX_PACKET)))
+    variables = dict(run(connection, SHOW_VARIABLES, (*TIME_LIMITS, MAX_PACKET, *DECIDING)))
     return Abilities(
         kind="mariadb" if "MariaDB" in connection.get_server_info() else "mysql",
         exact_collation=first_of(EXACT_COLLATIONS, collations),
         time_limit=TIME_LIMITS.get(first_of(TIME_LIMITS, variables) or ""),
         max_packet_bytes=int(variables.get(MAX_PACKET, USUAL_PACKET_BYTES)),
         can_return=returns_rows(connection.get_server_info()),
+        compression=compression_of(variables),
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
 )
 
+from shared.db.compressed import COMPRESSED
 from shared.db.types import BigId, ExactText, KeyBytes, LongBytes, LongText
 from shared.fields import MAX_EVENT_ID, MAX_NAME, MAX_TEXT, STORED, Field, Kind
 
@@ -53,7 +54,7 @@ def event_column(field: Field) -> Column[Any]:
 # The primary key is the order in which InnoDB stores the rows: a site's day is one contiguous
 # range, and every range query of /stats reads just that.
 KEY_OF_EVENTS = ("site_id", "timestamp", "event_id")
-events = Table("events", metadata, *map(event_column, STORED))
+events = Table("events", metadata, *map(event_column, STORED), info=COMPRESSED)
 
 # One row a committed batch. Its primary key is what makes a redelivered batch a no-op.
 batch_ledger = Table(
@@ -66,6 +67,7 @@ batch_ledger = Table(
 )
 
 # The idempotency keys of callers; `batch_id` tells who was first when two batches bring the same.
+# Not compressed: each batch writes pages all over the table, and of what is a week old it is empty.
 dedupe = Table(
     "dedupe",
     metadata,
@@ -102,9 +104,9 @@ outcomes = Table(
 )
 
 
-def rollup(name: str, *columns: Column[Any]) -> Table:
+def rollup(name: str, *columns: Column[Any], **options: Any) -> Table:
     """A table of small rows that is read in the order of its key, so it is stored in that order."""
-    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+    return Table(name, metadata, *columns, sqlite_with_rowid=False, **options)
 
 
 def site_key() -> Column[str]:
@@ -142,6 +144,7 @@ users = rollup(
     site_key(),
     Column("user_id", ExactText(MAX_NAME), primary_key=True),
     Column("number", BigInteger, nullable=False),
+    info=COMPRESSED,
 )
 
 # The text behind each `value_key`, which is its digest: a path is too long for a key in MySQL.
@@ -158,6 +161,7 @@ events_by_minute = rollup(
     bucket_key(),
     Column("event_type", ExactText(MAX_NAME), primary_key=True),
     Column("events", BigInteger, nullable=False),
+    info=COMPRESSED,
 )
 
 
@@ -172,6 +176,7 @@ def events_by(bucket: str) -> Table:
         value_key(),
         Column("event_type", ExactText(MAX_NAME), primary_key=True),
         Column("events", BigInteger, nullable=False),
+        info=COMPRESSED,
     )
 
 
@@ -185,6 +190,7 @@ def users_by(bucket: str) -> Table:
         value_key(),
         bucket_key(),
         Column("bitmap", LongBytes, nullable=False),
+        info=COMPRESSED,
     )
 
 
@@ -261,6 +267,7 @@ segment_columns = Table(
     bucket_key(),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("data", LongBytes, nullable=False),
+    info=COMPRESSED,
 )
 
 # Which page views of a user in a second are kept, while more may come: worker/counting/bursts.py.
