@@ -4,7 +4,8 @@ Everything is measured in one run on one machine: each round measures every cand
 a slow minute of the machine slows them all, and the medians of the rounds are compared. With
 `--against COMMIT`, the candidates are that commit and this tree (bench/against); with `--database
 NAME`, that database and MariaDB (bench/beside.py). `--door`, with or without a commit, measures
-what the door bears, and prints it in Markdown (bench/loads).
+what the door bears, and prints it in Markdown (bench/loads); `--pipeline` what events cost from the
+queue to where answers look first (bench/pipeline).
 """
 
 import argparse
@@ -22,6 +23,7 @@ from bench.against.compare import BAR, compare
 from bench.beside import DATABASES, measure_beside
 from bench.door import SETUPS
 from bench.loads.run import measure_loads
+from bench.pipeline.run import PARTS, measure_pipeline, scale_of
 from bench.report import note, save
 from bench.wrk import Measured
 from shared.settings import Settings
@@ -151,6 +153,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round: does it work?")
     parser.add_argument("--against", metavar="COMMIT", help="compare this tree with that commit")
     parser.add_argument("--door", action="store_true", help="what the door bears: ten minutes")
+    parser.add_argument(
+        "--pipeline", action="store_true", help="what stored and counted events cost"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=(), help="of --pipeline")
+    parser.add_argument("--events", type=int, help="of the 90 days of --pipeline")
     parser.add_argument("--database", choices=DATABASES, help="measure it beside MariaDB")
     parser.add_argument("--bar", type=float, default=BAR, help="what each ratio should reach")
     parser.add_argument("--rounds", type=int, help="to take the medians of, with one of these")
@@ -174,6 +181,9 @@ def main() -> None:
     if arguments.database:
         measure_beside(arguments.database, arguments.rounds, quick=arguments.quick)
         return
+    if arguments.pipeline:
+        scale = scale_of(arguments.rounds, arguments.events, arguments.parts, quick=arguments.quick)
+        sys.exit(measure_pipeline(arguments.against, scale, quick=arguments.quick))
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; to get it: apt-get install wrk")
     if arguments.door:
