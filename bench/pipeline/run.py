@@ -49,7 +49,7 @@ QUICK = Scale(
     days=3,
     sites=10,
     pace_seconds=6,
-    parts=("sites-2", QUARTER),
+    parts=("one", QUARTER),
 )
 
 

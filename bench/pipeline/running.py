@@ -27,7 +27,7 @@ from shared.settings import Settings
 from tests.servers import PATIENCE_SECONDS, wait_until
 
 # Less than that is a fault.
-LEAST_PER_SECOND = 500
+LEAST_PER_SECOND = 200
 LOOK_SECONDS = 0.05
 # A periodic process compacts every ten seconds, and what it makes at the end may be much.
 UPKEEP_SECONDS = 600
