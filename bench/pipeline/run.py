@@ -21,7 +21,7 @@ from bench.pipeline.promises import bars
 from bench.pipeline.quarter import DAYS, SITES, measure_quarter, quarter_of
 from bench.pipeline.results import Results
 from bench.pipeline.table import median
-from bench.report import as_json, bars_as_markdown, save
+from bench.report import Bar, as_json, bars_as_markdown, save
 from tests.servers import ROOT, MariaDbServer, ValkeyServer
 
 QUARTER, PACE = "quarter", "pace"
@@ -80,8 +80,15 @@ def measure_pipeline(commit: str | None, scale: Scale, *, quick: bool) -> int:
         **results.as_json(),
         bars=as_json(found),
     )
-    missed = [bar for bar in found if not bar.is_met]
-    return int(bool(results.failed or (missed and not quick)))
+    for name, why in results.failed.items():
+        print(f"FAILED: {name}: {why}")
+    return status(results, found, quick=quick)
+
+
+def status(results: Results, found: Sequence[Bar], *, quick: bool) -> int:
+    """With which this ends."""
+    is_missed = not all(bar.is_met for bar in found)
+    return int(bool(results.failed) or (is_missed and not quick))
 
 
 def measure_parts(servers: Servers, versions: Sequence[Version], scale: Scale) -> Results:

@@ -13,7 +13,7 @@ from bench.pipeline.pace import Moment, growth, pace_table
 from bench.pipeline.promises import bars
 from bench.pipeline.quarter import thirds_of
 from bench.pipeline.results import Results
-from bench.pipeline.run import QUICK, compose_options
+from bench.pipeline.run import QUICK, compose_options, status
 from bench.pipeline.running import Drained
 from bench.pipeline.traffic import Traffic, make_traffic, site_name
 from bench.report import Bar
@@ -74,6 +74,8 @@ def test_bars_are_of_medians_and_what_failed_is_none_of_them() -> None:
         "one site, CPU µs an event": (54.0, True),
         "200 sites, CPU µs an event": (81.0, False),
     }
+    assert (status(results, bars(results), quick=False), status(results, [], quick=False)) == (1, 0)
+    assert status(results, bars(results), quick=True) == 0
     [table] = results.tables()
     assert "| 200 sites | c0ffee | failed | " in table
 
@@ -89,6 +91,7 @@ def test_what_failed_is_said_is_not_tried_again_and_holds_up_nothing() -> None:
     assert [results.take("a", fail), results.take("a", fail)] == [None, None]
     assert (len(tried), results.failed) == (1, {"a": "worker ended: out of memory"})
     assert results.take("b", lambda: 7) == 7
+    assert status(results, [], quick=True) == 1
 
 
 def test_each_third_has_its_own_rate() -> None:
