@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from types import TracebackType
 from typing import Self
 
 from bench.against.programs import Program
@@ -18,7 +17,7 @@ COUNTRY = "DE"
 
 class Asker:
     """A context: within it, a thread asks `reporting` about the DAYS days up to the day in which
-    `newest`, in ms, lies. It asks at least once. An answer that is none ends it: RuntimeError."""
+    `newest`, in ms, lies. It asks at least once."""
 
     def __init__(self, reporting: Program, site_id: str, newest: Callable[[], int]) -> None:
         self.client = Client(reporting.url)
@@ -47,18 +46,19 @@ class Asker:
         if status != 200:
             self.failure = f"/stats: {status} {answer}"
 
+    def require(self) -> None:
+        """RuntimeError where an answer was none; nothing is asked after that."""
+        if self.failure:
+            raise RuntimeError(self.failure)
+
     def __enter__(self) -> Self:
         self.thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: object, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stopping.set()
         self.thread.join()
         self.client.connection.close()
-        if self.failure and kind is None:
-            raise RuntimeError(self.failure)
 
 
 def day_of(moment: int) -> date:

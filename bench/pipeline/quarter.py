@@ -110,8 +110,13 @@ def measure_quarter(servers: Servers, version: Version, traffic: Traffic) -> Qua
         pipeline.hold(payloads(traffic))
         asking = cpu_seconds(reporting)
         with Asker(reporting, site_name(0), progress.newest) as asker:
-            drained = pipeline.drain((), progress.look)
-        progress.look()
+
+            def look() -> None:
+                asker.require()
+                progress.look()
+
+            drained = pipeline.drain((), look)
+        look()
         asking = cpu_seconds(reporting) - asking
         before = pipeline.cost()
         pipeline.make_segments()

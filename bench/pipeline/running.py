@@ -30,7 +30,7 @@ from tests.servers import PATIENCE_SECONDS, wait_until
 LEAST_PER_SECOND = 200
 LOOK_SECONDS = 0.05
 # A periodic process compacts every ten seconds, and what it makes at the end may be much.
-UPKEEP_SECONDS = 600
+UPKEEP_SECONDS = 3600
 PUSH_EVENTS = 5_000
 
 
