@@ -51,14 +51,13 @@ def load_bars(results: Results) -> Iterator[Bar]:
             ratio = ours[load].per_second / ours[of].per_second
             yield Bar(f"{load.name} / {of.name}, events/s", ratio, bar)
     for load, drained in ours.items():
-        cpu = 1e6 * drained.cost.together / drained.events
-        yield Bar(f"{load.name}, CPU µs an event", cpu, CPU_US.get(load, ""))
+        yield Bar(f"{load.name}, CPU µs an event", drained.cpu_us, CPU_US.get(load, ""))
 
 
 def ratios(load: Load, ours: Drained, earlier: str, theirs: Drained) -> Iterator[Bar]:
     rate = ours.per_second / theirs.per_second
     yield Bar(f"{load.name} / {earlier}, events/s", rate, OF_EARLIER.get(load, ""))
-    cpu = ours.cost.together / theirs.cost.together
+    cpu = ours.cpu_us / theirs.cpu_us
     yield Bar(f"{load.name} / {earlier}, CPU an event", cpu, "")
 
 
@@ -67,13 +66,13 @@ def quarter_bars(results: Results) -> Iterator[Bar]:
         if version is THIS:
             yield from bars_of(quarter)
         elif THIS in results.quarters:
-            cpu = results.quarters[THIS].cpu_us / quarter.cpu_us
+            cpu = results.quarters[THIS].drained.cpu_us / quarter.drained.cpu_us
             yield Bar(f"90 days / {version.name}, CPU an event", cpu, "")
 
 
 def bars_of(quarter: Quarter) -> Iterator[Bar]:
     yield Bar("90 days, last third / first, events/s", quarter.evenness, EVENNESS)
-    yield Bar("90 days, CPU µs an event", quarter.cpu_us, QUARTER_US)
+    yield Bar("90 days, CPU µs an event", quarter.drained.cpu_us, QUARTER_US)
     yield Bar("90 days, /stats of 49 days and a country, p95 ms", quarter.p95_ms, P95_MS)
     most = MANY_BYTES if quarter.events >= MANY_EVENTS else FEW_BYTES
     yield Bar("90 days, bytes of tables an event", quarter.bytes_an_event, most)

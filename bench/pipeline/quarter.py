@@ -53,10 +53,6 @@ class Quarter(NamedTuple):
     def bytes_an_event(self) -> float:
         return sum(self.tables.values()) / self.events
 
-    @property
-    def cpu_us(self) -> float:
-        return 1e6 * self.drained.cost.together / self.events
-
 
 def quarter_of(events: int, days: int = DAYS, sites: int = SITES) -> Traffic:
     """It ends now."""

@@ -107,7 +107,7 @@ def as_json(quarter: Quarter) -> dict[str, Any]:
     return quarter._asdict() | {
         "drained": as_dicts([quarter.drained])[0],
         "at_end": quarter.at_end._asdict(),
-        "cpu_us": quarter.cpu_us,
+        "cpu_us": quarter.drained.cpu_us,
         "p95_ms": quarter.p95_ms,
         "bytes_an_event": quarter.bytes_an_event,
     }

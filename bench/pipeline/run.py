@@ -20,8 +20,9 @@ from bench.pipeline.pace import Moment, measure_pace
 from bench.pipeline.promises import bars
 from bench.pipeline.quarter import DAYS, SITES, measure_quarter, quarter_of
 from bench.pipeline.results import Results
+from bench.pipeline.running import Drained
 from bench.pipeline.table import median
-from bench.report import Bar, as_json, bars_as_markdown, save
+from bench.report import Bar, as_json, bars_as_markdown, note, save
 from tests.servers import ROOT, MariaDbServer, ValkeyServer
 
 QUARTER, PACE = "quarter", "pace"
@@ -101,17 +102,25 @@ def measure_parts(servers: Servers, versions: Sequence[Version], scale: Scale) -
         for case in cases if number % 2 == 0 else reversed(cases):
             name = f"{case.load.name}: {case.version.name}"
             drained = results.take(name, partial(measure_load, servers, case, scale.events))
-            results.drained[case] += [drained] if drained else []
+            if drained:
+                tell(drained)
+                results.drained[case].append(drained)
     traffic = quarter_of(scale.quarter, scale.days, scale.sites)
     for version in versions if QUARTER in scale.parts else ():
         name = f"90 days: {version.name}"
         quarter = results.take(name, partial(measure_quarter, servers, version, traffic))
         if quarter:
+            tell(quarter.drained)
             results.quarters[version] = quarter
     if PACE in scale.parts:
         take = partial(keep_pace, servers, scale, results)
         results.moments = results.take("even pace: this tree", take) or []
     return results
+
+
+def tell(drained: Drained) -> None:
+    """What was found, for whoever waits, or does not wait for the end."""
+    note(f"  {drained.per_second:,.0f} events/s, {drained.cpu_us:.1f} µs of CPU an event")
 
 
 def keep_pace(servers: Servers, scale: Scale, results: Results) -> list[Moment]:

@@ -52,6 +52,11 @@ class Drained(NamedTuple):
     def stored_per_second(self) -> float:
         return self.events / self.stored_seconds
 
+    @property
+    def cpu_us(self) -> float:
+        """Of one event."""
+        return 1e6 * self.cost.together / self.events
+
 
 class Pipeline:
     """A context: the workers and the periodic process run in it, and have ended after it.
