@@ -15,7 +15,9 @@ from shared.db.database import make_engine
 from shared.settings import Settings
 
 UNMERGED = "SELECT /* bench.rest */ COUNT(*), COALESCE(SUM(events), 0) FROM pending_counts"
-UNCOMPACTED = "SELECT /* bench.rest */ COUNT(*) FROM recent_users"
+# Asked often, so it must cost next to nothing however much there is.
+IS_UNMERGED = "SELECT /* bench.rest */ EXISTS (SELECT 1 FROM pending_counts)"
+IS_UNCOMPACTED = "SELECT /* bench.rest */ EXISTS (SELECT 1 FROM recent_users)"
 EVENTS = "SELECT /* bench.rest */ COUNT(*) FROM events"
 # Cheap enough to be asked while it runs.
 STORED = "SELECT /* bench.rest */ COALESCE(SUM(events), 0) FROM outcomes WHERE outcome = 'stored'"
@@ -49,15 +51,16 @@ class Rest:
         return "pending_counts" in self.tables
 
     def unmerged(self) -> Unmerged:
-        """What no rollup knows of."""
+        """How much no rollup knows of."""
         return Unmerged(*self.ask(UNMERGED)) if self.merges else Unmerged()
+
+    def is_merged(self) -> bool:
+        return not (self.merges and self.ask(IS_UNMERGED)[0])
 
     def is_counted(self) -> bool:
         """Whether nothing is left that answers have to add up."""
-        return not self.unmerged().rows and not self.uncompacted()
-
-    def uncompacted(self) -> int:
-        return self.ask(UNCOMPACTED)[0] if "recent_users" in self.tables else 0
+        is_behind = "recent_users" in self.tables and self.ask(IS_UNCOMPACTED)[0]
+        return self.is_merged() and not is_behind
 
     def has_jobs(self) -> bool:
         return any(True for _ in self.client.scan_iter(JOBS, count=1000))

@@ -170,7 +170,7 @@ class Pipeline:
 
         wait_until(is_stored, most_seconds, LOOK_SECONDS)
         stored_seconds = perf_counter() - started
-        wait_until(lambda: not self.rest.unmerged().rows, most_seconds, LOOK_SECONDS)
+        wait_until(self.rest.is_merged, most_seconds, LOOK_SECONDS)
         merged_seconds = perf_counter() - started
         return stored_seconds, merged_seconds if self.rest.merges else stored_seconds
 
