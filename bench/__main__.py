@@ -5,7 +5,8 @@ a slow minute of the machine slows them all, and the medians of the rounds are c
 `--against COMMIT`, the candidates are that commit and this tree (bench/against); with `--database
 NAME`, that database and MariaDB (bench/beside.py). `--door`, with or without a commit, measures
 what the door bears, `--scaling` how much more several workers store than one, and prints it in
-Markdown (bench/loads, bench/scaling).
+Markdown (bench/loads, bench/scaling); `--pipeline` what events cost from the queue to where answers
+look first (bench/pipeline).
 """
 
 import argparse
@@ -23,6 +24,7 @@ from bench.against.compare import BAR, compare
 from bench.beside import DATABASES, measure_beside
 from bench.door import SETUPS
 from bench.loads.run import measure_loads
+from bench.pipeline.run import PARTS, measure_pipeline, scale_of
 from bench.report import note, save
 from bench.scaling.run import measure_scaling
 from bench.wrk import Measured
@@ -155,6 +157,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--door", action="store_true", help="what the door bears: ten minutes")
     parser.add_argument("--scaling", action="store_true", help="8 workers against one: 15 minutes")
     parser.add_argument("--rate", type=int, help="what one of them is to store a second")
+    parser.add_argument(
+        "--pipeline", action="store_true", help="what stored and counted events cost"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=(), help="of --pipeline")
+    parser.add_argument("--events", type=int, help="of the 90 days of --pipeline")
     parser.add_argument("--database", choices=DATABASES, help="measure it beside MariaDB")
     parser.add_argument("--bar", type=float, default=BAR, help="what each ratio should reach")
     parser.add_argument("--rounds", type=int, help="to take the medians of, with one of these")
@@ -180,6 +187,9 @@ def main() -> None:
         return
     if arguments.scaling:
         sys.exit(measure_scaling(arguments.rounds, arguments.rate, quick=arguments.quick))
+    if arguments.pipeline:
+        scale = scale_of(arguments.rounds, arguments.events, arguments.parts, quick=arguments.quick)
+        sys.exit(measure_pipeline(arguments.against, scale, quick=arguments.quick))
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; to get it: apt-get install wrk")
     if arguments.door:

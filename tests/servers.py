@@ -234,6 +234,8 @@ class MariaDbServer(SqlServer):
             "datadir": f"{self.directory}/data",
             "socket": f"{self.directory}/s",
             "pid-file": f"{self.directory}/pid",
+            # A server that starts deletes all temporary tables there, another's as well.
+            "tmpdir": str(self.directory),
             "port": str(self.port),
             "bind-address": "127.0.0.1",
             "user": getpass.getuser(),

@@ -5,8 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +19,6 @@ from tests.conftest import require
 from tests.servers import PATIENCE_SECONDS, ROOT, ValkeyServer
 
 EARLIER = Version("earlier", Path("/nowhere"))
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """Where everything temporary is to be put. Not tmp_path, which is too long for sockets."""
-    with tempfile.TemporaryDirectory(prefix="ff-") as directory:
-        yield Path(directory)
 
 
 def assert_nothing_is_left(directory: Path) -> None:
