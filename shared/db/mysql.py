@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pymysql
 from sqlalchemy import (
@@ -44,6 +44,7 @@ from shared.db.mysql_packets import (
     refuse_small_packets,
 )
 from shared.db.mysql_sizes import too_small
+from shared.db.mysql_time_limits import TIME_LIMITS, TimeLimit
 from shared.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -100,29 +101,6 @@ COLUMNS = text(
     "SELECT /* db.columns */ table_name, column_name "
     "FROM information_schema.columns WHERE table_schema = DATABASE()"
 )
-
-
-class TimeLimit(NamedTuple):
-    """How a session is told to give SELECTs up, and in what unit."""
-
-    statement: str
-    units_a_second: int
-    # Also what writes is given up, and after ten seconds if nobody says otherwise.
-    is_for_all: bool = False
-
-    def amount(self, seconds: float) -> float:
-        """Never 0, which would be no limit."""
-        amount = seconds * self.units_a_second
-        return max(0.001, round(amount, 3)) if self.units_a_second == 1 else max(1, round(amount))
-
-
-# By the variable that a server has for it: OceanBase's, which also knows the last one and does not
-# heed it, MariaDB's, and that of MySQL and TiDB.
-TIME_LIMITS = {
-    "ob_query_timeout": TimeLimit("SET SESSION ob_query_timeout = %s", 1_000_000, is_for_all=True),
-    "max_statement_time": TimeLimit("SET SESSION max_statement_time = %s", 1),
-    "max_execution_time": TimeLimit("SET SESSION max_execution_time = %s", 1000),
-}
 
 
 @dataclass(frozen=True)
