@@ -84,7 +84,13 @@ def compare(commit: str, bar: float, rounds: int | None, *, quick: bool) -> int:
 def one_directory() -> Iterator[None]:
     """Everything temporary is put into one directory, and goes with it, after SIGTERM too: a signal
     may come between a directory of its own and whatever would delete that."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_STATUS))  # which cleans up
+    told: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        told.append(number)
+        sys.exit(TERMINATED_STATUS)  # which cleans up
+
+    signal.signal(signal.SIGTERM, end)
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="ff-") as directory:
         tempfile.tempdir = directory
@@ -92,6 +98,8 @@ def one_directory() -> Iterator[None]:
             yield
         finally:
             tempfile.tempdir = before
+    if told:  # where an exception comes to nothing, as in a finalizer
+        sys.exit(TERMINATED_STATUS)
 
 
 @contextmanager

@@ -14,9 +14,12 @@ def allocated(path: Path) -> int:
 
 
 def table_bytes(server: MariaDbServer, url: str) -> dict[str, int]:
-    """By table, with its indexes."""
-    directory = server.directory / "data" / url.rpartition("/")[2]
-    return {path.stem: allocated(path) for path in sorted(directory.glob("*.ibd"))}
+    """By table, with its indexes, once the server has written all their pages."""
+    database = url.rpartition("/")[2]
+    paths = sorted((server.directory / "data" / database).glob("*.ibd"))
+    tables = ", ".join(f"{database}.{path.stem}" for path in paths)
+    server.execute(f"FLUSH TABLES {tables} FOR EXPORT")  # locked only while that connection lives
+    return {path.stem: allocated(path) for path in paths}
 
 
 def shared_bytes(server: MariaDbServer) -> int:

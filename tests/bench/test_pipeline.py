@@ -35,7 +35,8 @@ def test_the_short_form_counts_all_events_and_leaves_no_process(directory: Path)
     for of, events in ((drained, QUICK.events), (quarter["drained"], QUICK.quarter)):
         assert of["events"] == events
         assert 0 < of["stored_seconds"] <= of["seconds"]
-        assert all(part > 0 for part in of["cost"].values())
+        assert min(of["cost"].values()) >= 0  # of hundredths of a second, a part may have none
+        assert sum(of["cost"].values()) > 0
     assert len(quarter["thirds"]) == 3
     assert all(rate > 0 for rate in quarter["thirds"])
     assert quarter["segments"] > 0

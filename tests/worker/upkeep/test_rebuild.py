@@ -246,6 +246,7 @@ STATEMENTS = (
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("words", STATEMENTS)
 def test_killed_in_the_middle_a_day_stays_as_it_was(
     engine: Engine, database_settings: Settings, words: str
@@ -284,6 +285,7 @@ def test_what_is_rebuilt_is_not_merged_again(engine: Engine, database_settings: 
     assert differences(database_settings) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("words", STATEMENTS)
 def test_a_batch_in_the_middle_of_a_rebuild_is_counted_once(
@@ -324,6 +326,7 @@ def beside(settings: Settings, work: Callable[[Engine], object]) -> Iterator[thr
     assert failed == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("work", [merge, merge_as_before, compact])
 @pytest.mark.parametrize("words", STATEMENTS[2:])
 def test_whoever_counts_in_the_middle_of_a_rebuild_waits_for_it(
