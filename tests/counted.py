@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Engine
 
+from footfall.rollups import patient_reader
 from shared.clock import DAY_MS, HOUR_MS
-from shared.db.database import reading_engine, writing_engine
+from shared.db.database import writing_engine
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.settings import Settings
@@ -54,7 +55,7 @@ def commit(engine: Engine, batch_id: str, events: Iterable[Event]) -> None:
 
 def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: B008  # frozen
     """The lines of `footfall verify`."""
-    reader = reading_engine(settings)
+    reader = patient_reader(settings)
     lines: list[str] = []
     verify(reader, find_days(reader, part), are_all=part == Part(), say=lines.append)
     reader.dispose()
@@ -72,7 +73,7 @@ def rebuild_all(engine: Engine, part: Part = Part()) -> Covered:  # noqa: B008  
 
 def reader_beside(engine: Engine) -> Engine:
     """One of the same database."""
-    return reading_engine(Settings(database_url=engine.url.render_as_string(hide_password=False)))
+    return patient_reader(Settings(database_url=engine.url.render_as_string(hide_password=False)))
 
 
 def insist(settings: Settings, work: Callable[[Engine], object]) -> None:
