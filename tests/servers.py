@@ -18,10 +18,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pymysql
 import redis
@@ -199,9 +199,12 @@ class SqlServer(Server):
             return False
         return True
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> Sequence[Any]:
+        """The rows, if there are any."""
         with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
-            connection.cursor().execute(statement)
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            return cursor.fetchall()
 
     def create_database(self) -> str:
         """An empty database, in the character set that this server happens to prefer; its URL."""

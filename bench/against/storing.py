@@ -45,14 +45,16 @@ class Servers:
             client.flushall()
             is_file = database == "sqlite"
             url = f"sqlite:///{directory}/it.db" if is_file else self.mariadb.create_database()
-            yield {
-                "REDIS_URL": self.valkey.url,
-                "DATABASE_URL": url,
-                "MAX_BACKLOG": 1_000_000_000,
-                "COUNTRY_HEADER": COUNTRY_HEADER,
-            }
-            if not is_file:
-                self.mariadb.drop_database(url)
+            try:
+                yield {
+                    "REDIS_URL": self.valkey.url,
+                    "DATABASE_URL": url,
+                    "MAX_BACKLOG": 1_000_000_000,
+                    "COUNTRY_HEADER": COUNTRY_HEADER,
+                }
+            finally:
+                if not is_file:
+                    self.mariadb.drop_database(url)
 
     def drain(self, worker: Program, events: int) -> Measured:
         """Wait for a worker that has just been started to store all that waits.

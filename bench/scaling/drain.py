@@ -4,21 +4,20 @@ All of it waits in Redis, and all workers are there, before the first may claim 
 periodic process merges meanwhile, straight in the database.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
-import pymysql
 
 from bench.against.programs import Program, cpu_seconds, migrate
+from bench.against.storing import Servers
 from bench.against.versions import THIS
 from bench.scaling.proxy import ProxyServer
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
-from tests.servers import MariaDbServer, Server, ValkeyServer, wait_until
+from tests.servers import MariaDbServer, Server, wait_until
 
 PUSH = 1000
 START_SECONDS = 120
@@ -53,74 +52,47 @@ class Drained(NamedTuple):
         return self.events / self.seconds
 
 
-@dataclass(frozen=True)
-class Servers:
-    """What all measurements use in turn."""
-
-    valkey: ValkeyServer
-    mariadb: MariaDbServer
-
-    @contextmanager
-    def empty(self) -> Iterator[str]:
-        """An empty Redis, and the name of a database of its own, with tables."""
-        with self.valkey.client() as client:
-            client.flushall()
-        url = self.mariadb.create_database()
-        migrate(THIS, {"DATABASE_URL": url})
-        try:
-            yield url.rpartition("/")[2]
-        finally:
-            self.mariadb.drop_database(url)
-
-    def fetch(self, statement: str) -> Any:
-        with pymysql.connect(host="127.0.0.1", port=self.mariadb.port, user="root") as connection:
-            cursor = connection.cursor()
-            cursor.execute(statement)
-            return cursor.fetchall()
-
-    def status(self) -> list[int]:
-        found = dict(self.fetch("SHOW GLOBAL STATUS LIKE 'Innodb_%'"))
-        return [int(found[name]) for name in STATUS]
-
-
 def drain(
     servers: Servers, payloads: Sequence[bytes], workers: int, batch: int, delay_ms: float
 ) -> Drained:
     """Let `workers` store the payloads, `batch` at a time. RuntimeError where one is not stored."""
-    with servers.empty() as name, ExitStack() as stack:
+    with servers.empty("mariadb") as environment, ExitStack() as stack:
+        migrate(THIS, environment)
+        address = str(environment["DATABASE_URL"])
         proxy = stack.enter_context(ProxyServer(servers.mariadb.port, delay_ms))
-        queue = EventQueue(settings_of(servers, batch))
+        behind = address.replace(f":{servers.mariadb.port}/", f":{proxy.port}/")
+        queue = EventQueue(Settings(redis_url=servers.valkey.url, max_backlog=10**9))
         stack.callback(queue.close)
         queue.redis.set(queue.halted, "", px=NOBODY_CLAIMS_MS)
         for first in range(0, len(payloads), PUSH):
             queue.push(list(payloads[first : first + PUSH]))
-        periodic = stack.enter_context(program(servers, "worker.periodic", name, batch))
-        crew = [
-            stack.enter_context(program(servers, "worker", name, batch, proxy.port))
-            for _ in range(workers)
-        ]
+        environment |= {"BATCH_SIZE": batch, "MAX_BATCH_SIZE": batch}
+        periodic = stack.enter_context(Program(THIS, "worker.periodic", environment))
+        through_proxy = environment | {"DATABASE_URL": behind}
+        crew = [stack.enter_context(Program(THIS, "worker", through_proxy)) for _ in range(workers)]
         wait_until(lambda: queue.count_workers() == workers, START_SECONDS)
-        drained = measure(servers, queue, [*crew, periodic, proxy], name, len(payloads))
+        drained = measure(servers, queue, [*crew, periodic, proxy], address, len(payloads))
         for worker in crew:
             worker.stop()
         return drained._replace(commands=proxy.commands())
 
 
 def measure(
-    servers: Servers, queue: EventQueue, programs: Sequence[Server], name: str, events: int
+    servers: Servers, queue: EventQueue, programs: Sequence[Server], address: str, events: int
 ) -> Drained:
     """From the first claim until nothing waits and no batch is held."""
+    fetch, name = servers.mariadb.execute, address.rpartition("/")[2]
     working = [*programs, servers.valkey, servers.mariadb]
     queue.redis.delete(queue.halted)
     wait_until(lambda: queue.redis.zcard(queue.batches), START_SECONDS, LOOK_SECONDS)
-    started, cpu, before = perf_counter(), cpu_seconds(*working), servers.status()
+    started, cpu, before = perf_counter(), cpu_seconds(*working), status_of(servers.mariadb)
     unused = psutil.cpu_times().idle
     wait_until(lambda: is_drained(queue), DRAIN_SECONDS, LOOK_SECONDS)
     seconds, used = perf_counter() - started, cpu_seconds(*working) - cpu
     idle = (psutil.cpu_times().idle - unused) / seconds
-    [[unmerged]] = servers.fetch(f"SELECT COALESCE(SUM(events), 0) FROM {name}.pending_counts")
-    locks = [after - then for after, then in zip(servers.status(), before, strict=True)]
-    [[stored]] = servers.fetch(f"SELECT COUNT(*) FROM {name}.events")
+    [[unmerged]] = fetch(f"SELECT COALESCE(SUM(events), 0) FROM {name}.pending_counts")
+    locks = [after - then for after, then in zip(status_of(servers.mariadb), before, strict=True)]
+    [[stored]] = fetch(f"SELECT COUNT(*) FROM {name}.events")
     if stored != events:
         raise RuntimeError(f"{stored} of {events} events stored")
     cores = used / seconds
@@ -134,19 +106,6 @@ def is_drained(queue: EventQueue) -> bool:
         return not any(pipeline.execute())
 
 
-def settings_of(servers: Servers, batch: int) -> Settings:
-    return Settings(redis_url=servers.valkey.url, batch_size=batch, max_backlog=10**9)
-
-
-def program(
-    servers: Servers, module: str, database: str, batch: int, port: int | None = None
-) -> Program:
-    """`port` is where it finds the database, if not at its own."""
-    url = f"mysql://root@127.0.0.1:{port or servers.mariadb.port}/{database}"
-    given = {
-        "REDIS_URL": servers.valkey.url,
-        "DATABASE_URL": url,
-        "BATCH_SIZE": batch,
-        "MAX_BATCH_SIZE": batch,
-    }
-    return Program(THIS, module, given)
+def status_of(mariadb: MariaDbServer) -> list[int]:
+    found = dict(mariadb.execute("SHOW GLOBAL STATUS LIKE 'Innodb_%'"))
+    return [int(found[name]) for name in STATUS]

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from bench.against.storing import Servers
 from bench.batches import Traffic, make_batches
 from bench.report import as_markdown, note, save
-from bench.scaling.drain import Drained, Servers, drain
+from bench.scaling.drain import Drained, drain
 from tests.servers import MariaDbServer, ValkeyServer
 
 BAR = 0.85

@@ -36,12 +36,13 @@ def fetch_each(
         dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
     )
     read = reader_of(connection.dialect, tuple(statement.selected_columns))
+    given, names = compiled.params, compiled.positiontup or ()
     for first in range(0, len(spans), MOST_SPANS):
         some = spans[first : first + MOST_SPANS]
         values: list[Any] = []
         for number, (start, end) in enumerate(some):
-            its = {**compiled.params, NUMBER.key: number, START.key: start, END.key: end}
-            values += (its[name] for name in compiled.positiontup or ())
+            its = {**given, NUMBER.key: number, START.key: start, END.key: end}
+            values += (its[name] for name in names)
         sql = " UNION ALL ".join(repeat(compiled.string, len(some)))
         for *row, number in read(connection.exec_driver_sql(sql, tuple(values))):
             yield (some[number][0], *row)

@@ -6,8 +6,9 @@ from time import perf_counter
 
 import pymysql
 
+from bench.against.storing import Servers
 from bench.batches import Traffic, make_batches
-from bench.scaling.drain import Drained, Servers, drain
+from bench.scaling.drain import Drained, drain
 from bench.scaling.proxy import FULL_BYTES, ProxyServer, read_command
 from bench.scaling.run import Case, Scale, as_table, efficiency
 from tests.servers import MariaDbServer, ValkeyServer

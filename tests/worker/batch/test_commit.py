@@ -14,6 +14,7 @@ from shared.outcomes import Outcome
 from shared.queue.event_queue import Batch
 from shared.settings import MAX_BATCH_EVENTS, Settings
 from tests.events import NOW, make_batch, make_event
+from tests.killed import is_killed
 from worker.batch.commit import AlreadyCommitted, Counts, commit_batch
 
 STORED = (Outcome.STORED, "")
@@ -252,32 +253,12 @@ def test_dying_at_any_statement_leaves_nothing_and_a_retry_counts_once(engine: E
         make_event(1),
     )
     deaths = 0
-    while dies_at_statement(engine, batch, deaths + 1):
+    while is_killed(lambda: commit_batch(engine, batch, NOW), deaths + 1):
         deaths += 1
         for table in (events, batch_ledger, dead_letters, dedupe, outcomes):
-            assert count(engine, table) == 0, f"after statement {deaths}"
+            assert count(engine, table) == 0, f"after step {deaths}"
     assert deaths >= 6
     assert outcome_totals(engine) == {"stored": 2, "duplicate": 2, "dead": 1}
-
-
-def dies_at_statement(engine: Engine, batch: Batch, number: int) -> bool:
-    """Commit the batch, dying before statement `number`; False where it got through."""
-    seen = 0
-
-    def die(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number:
-            raise KeyboardInterrupt
-
-    event.listen(engine, "before_cursor_execute", die)
-    try:
-        commit_batch(engine, batch, NOW)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        event.remove(engine, "before_cursor_execute", die)
-    return False
 
 
 def test_the_outcomes_of_a_batch_add_up_to_its_events(engine: Engine) -> None:
