@@ -1,5 +1,6 @@
 """Many spans are asked for at once, and answered as each by itself."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -8,8 +9,9 @@ from sqlalchemy import Engine
 from reporting.count import each_span
 from reporting.count.each_span import MOST_SPANS, fetch_each
 from reporting.count.statements import select_edge_totals, select_edge_users, select_edge_values
-from shared.clock import DAY_MS, HOUR_MS
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.events import NOW, make_event
+from tests.merged import merge
 from tests.reporting.asked import fetch_series, series_query_from, stats_query_from
 from tests.reporting.conftest import Store
 
@@ -97,3 +99,23 @@ def test_of_many_spans_those_without_events_are_not_asked_for(
         select = partial(select_edge_totals, QUERY)
         assert list(fetch_each(connection, select, "a", SPANS)) == [(day, 1, 1)]
         assert list(fetch_each(connection, select, "b", SPANS)) == []
+
+
+def test_an_hour_that_midnight_cuts_is_counted_once_on_each_side(
+    store: Store, writing: Engine, reading: Engine
+) -> None:
+    """The rollups have the hour whole, among those of the days on both sides."""
+    before, behind = (MIDNIGHT - 6 * HOUR_MS + minutes * MINUTE_MS for minutes in (10, 50))
+    hours = [MIDNIGHT - hours * HOUR_MS for hours in (9, 2)]
+    store(
+        *(
+            make_event(n, site_id="a", timestamp=moment, user_id=f"u{n}")
+            for n, moment in enumerate([hours[0], before, behind, hours[1]])
+        )
+    )
+    merge(writing)
+    first = datetime.fromtimestamp(MIDNIGHT / 1000, UTC).date() - timedelta(days=1)
+    asked = {"from": [f"{first}"], "to": [f"{first + timedelta(days=1)}"], "tz": ["Asia/Kolkata"]}
+    query = series_query_from({"site_id": ["a"], "interval": ["day"], **asked}, NOW)
+    points = fetch_series(reading, query)["points"]
+    assert [(point["views"], point["unique_users"]) for point in points] == [(2, 2), (2, 2)]
