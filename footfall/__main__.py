@@ -178,15 +178,20 @@ def part_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @cli.command("rebuild-rollups")
 @part_options
+@click.option(
+    "--in-full",
+    is_flag=True,
+    help="Count the values of days with few events, too: before going back to an earlier version.",
+)
 def rebuild_rollups_command(
-    site: str | None, first: datetime | None, last: datetime | None
+    site: str | None, first: datetime | None, last: datetime | None, in_full: bool
 ) -> None:
     """Count the stored events anew.
 
     A site's day at a time; everything may run meanwhile. Killed, run it again.
     """
     part = rollups.part_from(site, first, last)
-    click.echo(rollups.rebuild_rollups(Settings.from_env(), part))
+    click.echo(rollups.rebuild_rollups(Settings.from_env(), part, in_full=in_full))
 
 
 @cli.command("verify")

@@ -34,12 +34,13 @@ PATIENCE_SECONDS = 86_400
 Say = Callable[[str], None]
 
 
-def rebuild_rollups(settings: Settings, part: Part) -> str:
-    """Rebuild; returns what was done. Raises BadSetting, InvalidInput and Unavailable."""
+def rebuild_rollups(settings: Settings, part: Part, *, in_full: bool = False) -> str:
+    """Rebuild, `in_full` also the values of days with few events; returns what was done. Raises
+    BadSetting, InvalidInput and Unavailable."""
     check_database(settings, migrated=True)
     with opened(patient_reader(settings)) as reader:
         days = days_in(reader, part)
-    rebuilt = run_rebuild(settings, days, say_aside, are_all=part.has_all_days)
+    rebuilt = run_rebuild(settings, days, say_aside, are_all=part.has_all_days, in_full=in_full)
     left_out = pruned(rebuilt)
     if left_out and not rebuilt.days and not part.has_all_days:
         raise InvalidInput("pruned", f"nothing is rebuilt: {left_out}")
@@ -119,13 +120,15 @@ def sites_behind(reader: Engine) -> list[str]:
         return [site_id for site_id in found if is_behind(connection, site_id)]
 
 
-def run_rebuild(settings: Settings, days: Days, say: Say, *, are_all: bool) -> Covered:
+def run_rebuild(
+    settings: Settings, days: Days, say: Say, *, are_all: bool, in_full: bool = False
+) -> Covered:
     with (
         opened(patient_reader(settings)) as reader,
         opened(writing_engine(settings)) as writer,
         progress(days, say) as on_day,
     ):
-        return rebuild(reader, writer, days, are_all=are_all, on_day=on_day)
+        return rebuild(reader, writer, days, are_all=are_all, on_day=on_day, in_full=in_full)
 
 
 @contextmanager

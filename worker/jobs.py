@@ -4,11 +4,12 @@ Wiring only: a job takes this process's runtime and hands it to where the behavi
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from shared.clock import now_ms
 from shared.db.database import reading_engine, writing_engine
@@ -27,7 +28,8 @@ from worker.run import drain as draining
 from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
-from worker.upkeep import compaction, retention, segments
+from worker.stored.sparse_days import Day, fetch_grown, fetch_mixed
+from worker.upkeep import compaction, filling, retention, segments
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
 
@@ -111,11 +113,28 @@ def prune_events() -> None:
     max_age, stopping = settings().max_age, runtime().stopping
     if max_age is None:
         return
-    is_done = retention.prune_events(
-        runtime().engine, now_ms(), max_age, stopping, faults(retention.WORK)
-    )
+    engine, now = runtime().engine, now_ms()
+    before = retention.oldest_kept(now, max_age)
+    is_done = filling.fill_before(
+        reader(), engine, before, stopping, faults(filling.WORK)
+    ) and retention.prune_events(engine, now, max_age, stopping, faults(retention.WORK))
     if not is_done and not stopping.is_set():
         go_on(PRUNE_JOB)
+
+
+def fill_grown() -> None:
+    """Periodic: count sparse days in full that have far more events by now."""
+    fill(fetch_grown)
+
+
+def fill_mixed() -> None:
+    """Periodic: count sparse days anew of which a process of an earlier version counted some."""
+    fill(fetch_mixed)
+
+
+def fill(find: Callable[[Connection], list[Day]]) -> None:
+    engine, stopping = runtime().engine, runtime().stopping
+    filling.fill(reader(), engine, find, stopping, faults(filling.WORK))
 
 
 def build_segments() -> None:

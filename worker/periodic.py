@@ -19,6 +19,8 @@ from shared.queue.event_queue import periodic_queue_name, rq_queue
 from worker.jobs import (
     build_segments,
     compact,
+    fill_grown,
+    fill_mixed,
     forget,
     forget_places,
     is_idle,
@@ -38,6 +40,9 @@ FORGET_SECONDS = 3600
 # How much longer than it must a place is kept.
 PLACES_SECONDS = 300
 PRUNE_SECONDS = 3600
+# How long the values of a site that has suddenly much more are counted from its events.
+GROWN_SECONDS = 120
+MIXED_SECONDS = 3600
 # How long an hour that is over, or one that a late event came to, is counted from its events.
 SEGMENTS_SECONDS = 300
 JOB_TIMEOUT_SECONDS = 600
@@ -72,6 +77,8 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (forget, FORGET_SECONDS),
         (forget_places, PLACES_SECONDS),
         (prune_events, PRUNE_SECONDS),
+        (fill_grown, GROWN_SECONDS),
+        (fill_mixed, MIXED_SECONDS),
         (build_segments, SEGMENTS_SECONDS),
     ):
         scheduler.get_jobs().append(

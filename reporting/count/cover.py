@@ -5,7 +5,7 @@ start                                                                     end
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,16 +22,24 @@ FEW_BUCKETS = 2
 class Cover:
     """Spans in order, none empty. Each edge lies within one bucket; others may join.
 
-    `levels` has the spans of whole hours, whole days and whole weeks, as LEVELS.
+    `levels` has the spans of whole hours, whole days and whole weeks, as LEVELS. Of `sparse`, whole
+    hours that are in `levels` too, the rollups do not have what is asked.
     """
 
     edges: list[Span] = field(default_factory=list)
     levels: tuple[list[Span], ...] = field(default_factory=lambda: tuple([] for _ in LEVELS))
+    sparse: list[Span] = field(default_factory=list)
 
     @property
-    def whole(self) -> list[Span]:
-        """All that is no edge, in as few spans as possible."""
-        return joined(span for spans in self.levels for span in spans)
+    def in_rollups(self) -> list[Span]:
+        """All that is not read from events, in as few spans as possible."""
+        whole = joined(span for spans in self.levels for span in spans)
+        return without(whole, self.sparse) if self.sparse else whole
+
+    @property
+    def in_events(self) -> list[Span]:
+        """What is read from events: each lies between two boundaries."""
+        return sorted([*self.edges, *self.sparse])
 
 
 def cover_of(boundaries: Sequence[int]) -> Cover:
@@ -84,6 +92,30 @@ def joined(spans: Iterable[Span]) -> list[Span]:
     found: list[Span] = []
     for start, end in sorted(spans):
         extend(found, start, end)
+    return found
+
+
+def without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
+    """What is left of spans in order; each hole in order lies in one of them."""
+    found: list[Span] = []
+    for start, end in spans:
+        first, last = (bisect_left(holes, (moment, 0)) for moment in (start, end))
+        for hole_start, hole_end in holes[first:last]:
+            add(found, start, hole_start)
+            start = hole_end
+        add(found, start, end)
+    return found
+
+
+def cut(spans: Sequence[Span], boundaries: Sequence[int]) -> list[Span]:
+    """The same time, no span across a boundary."""
+    found: list[Span] = []
+    for start, end in spans:
+        first, last = bisect_right(boundaries, start), bisect_left(boundaries, end)
+        for boundary in boundaries[first:last]:
+            found.append((start, boundary))
+            start = boundary
+        found.append((start, end))
     return found
 
 

@@ -44,7 +44,8 @@ def fetch_totals(
 ) -> list[Totals]:
     """Totals of each bucket between `boundaries`; `unmerged` are of a longer time, of an answer
     that asks several times."""
-    if is_covered(query):
+    unmerged = unmerged or Unmerged(connection, query.site_id, (query.start, query.end))
+    if is_covered(query) and is_certain(query, unmerged):
         check_not_pruned(connection, query, cover_of(boundaries).edges)
         return from_rollups.fetch_totals(connection, query, boundaries, unmerged)
     check_not_pruned(connection, query, [(query.start, query.end)])
@@ -63,7 +64,10 @@ def fetch_values(
     with_users: bool = True,
 ) -> list[ValueTotals]:
     """The most viewed values of a dimension, equal ones by value; their users only if asked for."""
-    if is_covered(query, dimension, with_users=with_users):
+    unmerged = unmerged or Unmerged(connection, query.site_id, (query.start, query.end))
+    if is_covered(query, dimension, with_users=with_users) and is_certain(
+        query, unmerged, dimension
+    ):
         check_not_pruned(connection, query, cover_of((query.start, query.end)).edges)
         return from_rollups.fetch_values(
             connection, query, dimension, unmerged, with_users=with_users
@@ -73,6 +77,12 @@ def fetch_values(
     if past.is_worth_it:
         return from_segments.fetch_values(connection, query, dimension, past, with_users=with_users)
     return from_events.fetch_values(connection, query, dimension, with_users=with_users)
+
+
+def is_certain(query: Query, unmerged: Unmerged, dimension: str | None = None) -> bool:
+    """Whether what the rollups hold of values is told by `sparse_days`; users count once, however
+    often they are found."""
+    return (not query.filters and dimension in {None, EVENT_TYPE}) or not unmerged.sparse.are_mixed
 
 
 def check_not_pruned(connection: Connection, query: Query, needed: Sequence[Span]) -> None:

@@ -24,6 +24,7 @@ from reporting.count.totals import Totals, ValueTotals, ranked
 from reporting.count.unmerged import Counted, Unmerged
 from reporting.count.user_counts import Part, fetch_unique_users
 from shared.counts.rollups import LEVELS, TOTAL, value_key
+from shared.counts.sparse import Kept
 from shared.fields import EVENT_TYPE
 
 
@@ -34,7 +35,9 @@ def fetch_totals(
     unmerged: Unmerged | None = None,
 ) -> list[Totals]:
     """Each bucket's totals, of a query with at most one filter; `unmerged` is of all its time."""
-    cover = cover_of(boundaries)
+    unmerged = unmerged or unmerged_of(connection, query)
+    filtered_by = query.filters[0][0] if query.filters else TOTAL
+    cover = cover_of_counts(unmerged, boundaries, filtered_by)
     events, views = [0] * len(boundaries), [0] * len(boundaries)
     for row in fetch_buckets(connection, query, cover):
         bucket = bucket_at(boundaries, row.bucket)
@@ -42,23 +45,33 @@ def fetch_totals(
         if query.views_type in (None, row.event_type):
             views[bucket] += row.events
     edges = partial(select_edge_totals, query)
-    for start, *counted in fetch_each(connection, edges, query.site_id, cover.edges):
+    for start, *counted in fetch_each(connection, edges, query.site_id, cover.in_events):
         bucket = bucket_at(boundaries, start)
         events[bucket] += counted[0]
         views[bucket] += counted[1]
-    unmerged = unmerged or unmerged_of(connection, query)
-    more = unmerged.count(Question(query, boundaries, with_users=True), cover.whole).tally
+    more = unmerged.count(Question(query, boundaries, with_users=True), cover.in_rollups).tally
     for bucket, number in more.events.items():
         events[bucket] += number
         views[bucket] += more.views[bucket]
     dimension, value = whose_users(query)
     key = value_key(value)
     parts = [(boundaries[bucket], key, users) for bucket, users in more.users.items()]
-    users = fetch_unique_users(connection, query, dimension, [value], boundaries, parts)
+    cover = cover_of_users(unmerged, boundaries, dimension)
+    users = fetch_unique_users(connection, query, dimension, [value], boundaries, cover, parts)
     return [
         Totals(events[bucket], views[bucket], users[key, bucket])
         for bucket in range(len(boundaries) - 1)
     ]
+
+
+def cover_of_counts(unmerged: Unmerged, boundaries: Sequence[int], dimension: str) -> Cover:
+    """Where the events of a dimension's values are counted."""
+    return unmerged.sparse.beside(cover_of(boundaries), boundaries, dimension, Kept.has_events)
+
+
+def cover_of_users(unmerged: Unmerged, boundaries: Sequence[int], dimension: str) -> Cover:
+    """Where their users are."""
+    return unmerged.sparse.beside(cover_of(boundaries), boundaries, dimension, Kept.has_users)
 
 
 def whose_users(query: Query) -> tuple[str, str]:
@@ -111,17 +124,21 @@ def fetch_values(
         views = Counter({query.filters[0][1]: totals.views})
     else:
         question = Question(query, boundaries, with_users=False, dimension=dimension)
-        more = unmerged.count(question, cover_of(boundaries).whole)
+        # Every row tells the type.
+        counted_by = TOTAL if dimension == EVENT_TYPE else dimension
+        cover = cover_of_counts(unmerged, boundaries, counted_by)
+        more = unmerged.count(question, cover.in_rollups)
         if dimension == EVENT_TYPE:
-            views = fetch_type_views(connection, query, boundaries, more)
+            views = fetch_type_views(connection, query, cover, more)
         else:
-            views = fetch_value_views(connection, query, dimension, boundaries, more)
+            views = fetch_value_views(connection, query, dimension, cover, more)
     top = ranked(views)[: query.limit]
     users: Counter[tuple[bytes, int]] = Counter()
     if with_users and top:
         values = [value for value, _ in top]
-        parts = unmerged_users(unmerged, query, dimension, values, boundaries)
-        users = fetch_unique_users(connection, query, dimension, values, boundaries, parts)
+        cover = cover_of_users(unmerged, boundaries, dimension)
+        parts = unmerged_users(unmerged, query, dimension, values, cover)
+        users = fetch_unique_users(connection, query, dimension, values, boundaries, cover, parts)
     return [ValueTotals(value, number, users[value_key(value), 0]) for value, number in top]
 
 
@@ -130,28 +147,27 @@ def unmerged_users(
     query: Query,
     dimension: str,
     values: Sequence[str],
-    boundaries: Sequence[int],
+    cover: Cover,
 ) -> list[Part]:
     """Of values of a dimension, in the only bucket there is."""
+    boundaries = (query.start, query.end)
     question = Question(query, boundaries, with_users=True, dimension=dimension)
-    found = unmerged.count(question, cover_of(boundaries).whole, values)
+    found = unmerged.count(question, cover.in_rollups, values)
     return [
-        (boundaries[0], value_key(value), found.tally.users[group])
+        (query.start, value_key(value), found.tally.users[group])
         for value, group in found.groups.items()
         if group in found.tally.users
     ]
 
 
 def fetch_type_views(
-    connection: Connection, query: Query, boundaries: Sequence[int], unmerged: Counted
+    connection: Connection, query: Query, cover: Cover, unmerged: Counted
 ) -> Counter[str]:
-    cover = cover_of(boundaries)
     views = Counter({unmerged.texts[key]: number for key, number in unmerged.views.items()})
     for row in fetch_buckets(connection, query, cover):
         views[row.event_type] += row.events
-    for span in cover.edges:
-        for row in connection.execute(select_edge_values(query, EVENT_TYPE, span)):
-            views[row.value] += row.views
+    for value, number in edge_values(connection, query, EVENT_TYPE, cover):
+        views[value] += number
     if query.views_type is None:
         return views
     return Counter({query.views_type: views[query.views_type]})
@@ -161,14 +177,13 @@ def fetch_value_views(
     connection: Connection,
     query: Query,
     dimension: str,
-    boundaries: Sequence[int],
+    cover: Cover,
     unmerged: Counted,
 ) -> Counter[str]:
     """Views of the most viewed values; of those that equal the last of them, the first by value.
 
     Of a site without popular pages all are equal, and there is no room for the texts of all.
     """
-    cover = cover_of(boundaries)
     views: Counter[bytes] = Counter()
     texts: dict[bytes, str] = {}
     for level, spans in zip(LEVELS, cover.levels, strict=True):
@@ -177,10 +192,9 @@ def fetch_value_views(
                 select_value_views(level.events, query.site_id, dimension, query.views_type, some)
             ):
                 views[key] += int(number)
-    for span in cover.edges:
-        for row in connection.execute(select_edge_values(query, dimension, span)):
-            texts[value_key(row.value)] = row.value
-            views[value_key(row.value)] += row.views
+    for value, number in edge_values(connection, query, dimension, cover):
+        texts[value_key(value)] = value
+        views[value_key(value)] += number
     views.update(unmerged.views)
     texts |= unmerged.texts
     top = most(views, query.limit)
@@ -190,6 +204,15 @@ def fetch_value_views(
             found[row.value] = top[row.value_key]
         found = Counter(dict(ranked(found)[: query.limit]))
     return found
+
+
+def edge_values(
+    connection: Connection, query: Query, dimension: str, cover: Cover
+) -> Iterator[tuple[str, int]]:
+    """Values and their views, span by span."""
+    of_span = partial(select_edge_values, query, dimension)
+    for _, value, number in fetch_each(connection, of_span, query.site_id, cover.in_events):
+        yield value, int(number)
 
 
 def most(views: Counter[bytes], limit: int) -> dict[bytes, int]:

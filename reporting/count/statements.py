@@ -7,8 +7,17 @@ from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, litera
 
 from reporting.ask.query import Query
 from reporting.count.cover import Span
-from shared.counts.rollups import TOTAL, VALUE_COLUMNS
-from shared.db.tables import events, events_by_day, outcomes, retention, sites, users
+from shared.clock import DAY_MS
+from shared.counts.rollups import TOTAL, TOTAL_KEY, VALUE_COLUMNS
+from shared.db.tables import (
+    events,
+    events_by_day,
+    outcomes,
+    retention,
+    sites,
+    sparse_days,
+    users,
+)
 from shared.event import PAGE_VIEW
 from shared.fields import EVENT_TYPE
 
@@ -127,6 +136,28 @@ def select_edge_users(query: Query, dimension: str, values: Collection[str], spa
         .prefix_with("/* reporting.edge_users */")
     )
     return statement if everybody else statement.where(value.in_(values))
+
+
+def select_sparse_days(site_id: str, span: Span) -> Rows:
+    """bucket, kept and events of each sparse day with any time in a span, in order, and how many
+    events the rollups have counted of it."""
+    start, end = span
+    of = sparse_days.c
+    its_totals = and_(
+        events_by_day.c.site_id == of.site_id,
+        events_by_day.c.dimension == TOTAL,
+        events_by_day.c.bucket == of.bucket,
+        events_by_day.c.value_key == TOTAL_KEY,
+    )
+    counted = func.coalesce(func.sum(events_by_day.c.events), 0)
+    return (
+        select(of.bucket, of.kept, of.events, counted.label("counted"))
+        .join_from(sparse_days, events_by_day, its_totals, isouter=True)
+        .where(of.site_id == site_id, of.bucket > start - DAY_MS, of.bucket < end)
+        .group_by(of.bucket, of.kept, of.events)
+        .order_by(of.bucket)
+        .prefix_with("/* reporting.sparse_days */")
+    )
 
 
 def select_pruned_before() -> Rows:

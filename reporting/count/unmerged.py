@@ -17,6 +17,7 @@ from reporting.count.cover import Span, bucket_at
 from reporting.count.held import Held
 from reporting.count.matching import Matched, Question, Tally, match_columns
 from reporting.count.pending_rows import Key, fetch_keys, fetch_rows
+from reporting.count.sparse import SparseDays
 from shared.counts.pending import Pending
 from shared.counts.rollups import value_key
 
@@ -65,6 +66,11 @@ class Unmerged:
         self.connection = connection
         self.site_id = site_id
         self.span = span
+
+    @cached_property
+    def sparse(self) -> SparseDays:
+        """The sparse days, which need the same care."""
+        return SparseDays(self.connection, self.site_id, self.span)
 
     @cached_property
     def keys(self) -> frozenset[Key]:

@@ -10,7 +10,7 @@ from pyroaring import BitMap
 from sqlalchemy import Connection
 
 from reporting.ask.query import Query
-from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, cover_of, is_within
+from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, is_within
 from reporting.count.each_span import fetch_each
 from reporting.count.rollup_statements import chunks, select_bitmaps, select_recent_users
 from reporting.count.statements import select_edge_users
@@ -28,11 +28,11 @@ def fetch_unique_users(
     dimension: str,
     values: Sequence[str],
     boundaries: Sequence[int],
+    cover: Cover,
     unmerged: Iterable[Part],
 ) -> Counter[tuple[bytes, int]]:
     """How many users each value of a dimension has, by its key and the number of the bucket, with
     those of what is not merged."""
-    cover = cover_of(boundaries)
     keys = [value_key(value) for value in values]
     found: dict[tuple[bytes, int], list[BitMap]] = defaultdict(list)
     for moment, key, users in chain(
@@ -67,7 +67,7 @@ def recent(
 ) -> Iterator[Part]:
     """What batches of earlier versions brought."""
     wanted = frozenset(keys)
-    whole = cover.whole
+    whole = cover.in_rollups
     for spans in chunks(bridged(whole, FEW_BUCKETS * HOUR_MS)):
         for row in connection.execute(select_recent_users(site_id, spans)):
             if is_within(whole, row.bucket):
@@ -81,7 +81,7 @@ def at_edges(
     for some in chunks(values):
         of_edge = partial(select_edge_users, query, dimension, some)
         numbers: dict[tuple[int, str], list[int]] = defaultdict(list)
-        for start, value, number in fetch_each(connection, of_edge, query.site_id, cover.edges):
+        for start, value, number in fetch_each(connection, of_edge, query.site_id, cover.in_events):
             numbers[start, TOTAL if dimension == TOTAL else value].append(number)
         for (start, value), members in numbers.items():
             yield start, TOTAL_KEY if dimension == TOTAL else value_key(value), BitMap(members)

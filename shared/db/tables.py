@@ -243,6 +243,16 @@ pending_counts = Table(
 # one does so at a time. Batches do not: they only append.
 site_locks = rollup("site_locks", site_key())
 
+# Of which days of a site not everything is counted; see shared/counts/sparse.py.
+sparse_days = rollup(
+    "sparse_days",
+    site_key(),
+    bucket_key(),
+    # How many events of it are counted, and what of them: shared.counts.sparse.Kept.
+    Column("events", BigInteger, nullable=False),
+    Column("kept", SmallInteger, nullable=False),
+)
+
 # Which events of a site's past are in `segment_columns`; see shared/counts/segments.py.
 segments = rollup(
     "segments",

@@ -7,6 +7,7 @@ from pyroaring import BitMap
 from sqlalchemy import Connection, Table
 
 from shared.counts.rollups import LEVELS, bucket_start
+from shared.counts.sparse import COUNTED_IN_FULL, KeptDays
 from shared.counts.user_sets import UserSets
 from shared.db.dialects import insert_replacing
 from shared.db.driver_rows import fetch_by_keys
@@ -20,15 +21,22 @@ LABEL = "/* worker.members */"
 Sets = dict[tuple[str, int], UserSets]
 
 
-def raise_users(connection: Connection, sets: Sets) -> None:
+def raise_users(connection: Connection, sets: Sets, kept: KeptDays = COUNTED_IN_FULL) -> None:
     """Add users to every level. A union with the same users again changes nothing."""
     for level in LEVELS:
-        cells: dict[Cell, BitMap] = defaultdict(BitMap)
-        for (site_id, hour), of_hour in sets.items():
-            bucket = bucket_start(hour, level.bucket_ms)
-            for (dimension, key), users in of_hour.items():
+        add_users(connection, level.users, cells_by(level.bucket_ms, sets, kept))
+
+
+def cells_by(bucket_ms: int, sets: Sets, kept: KeptDays) -> dict[Cell, BitMap]:
+    """The users that are kept in buckets of a level."""
+    cells: dict[Cell, BitMap] = defaultdict(BitMap)
+    for (site_id, hour), of_hour in sets.items():
+        of_day = kept.of(site_id, hour)
+        bucket = bucket_start(hour, bucket_ms)
+        for (dimension, key), users in of_hour.items():
+            if of_day.has_users(dimension, bucket_ms):
                 cells[site_id, dimension, key, bucket] |= users
-        add_users(connection, level.users, cells)
+    return cells
 
 
 def add_users(connection: Connection, table: Table, cells: dict[Cell, BitMap]) -> None:

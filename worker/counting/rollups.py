@@ -17,6 +17,7 @@ from shared.counts.rollups import (
     bucket_start,
     value_key,
 )
+from shared.counts.sparse import COUNTED_IN_FULL, KeptDays
 from shared.db.dialects import insert_adding, insert_ignoring_known, insert_widening
 from shared.db.driver_rows import insert_tuples
 from shared.db.tables import dimension_values, sites
@@ -30,12 +31,18 @@ Cells = Counter[tuple[str, str, int, bytes, str]]
 Counted = Counter[tuple[Any, ...]]
 
 
-def raise_rollups(connection: Connection, columns: Columns, numbers: Sequence[int | None]) -> None:
+def raise_rollups(
+    connection: Connection,
+    columns: Columns,
+    numbers: Sequence[int | None],
+    kept: KeptDays = COUNTED_IN_FULL,
+) -> None:
     """Count events that are stored, with the numbers of their users, for one who has the locks of
     their sites. Last comes what others may wait for from then on: new values are shared by all
     sites, and batches take users' numbers from the rows of `sites`."""
-    add_events(connection, columns)
-    raise_users(connection, user_sets_from(columns, numbers))
+    columns = columns.without_values(kept)
+    add_events(connection, columns, kept)
+    raise_users(connection, user_sets_from(columns, numbers), kept)
     add_values(connection, values_in(columns))
     widen_sites(connection, columns)
 
@@ -73,28 +80,27 @@ def keyed(values: Iterable[str]) -> list[tuple[bytes, str]]:
     return [(value_key(value), value) for value in values]
 
 
-def add_events(connection: Connection, columns: Columns) -> None:
+def add_events(connection: Connection, columns: Columns, kept: KeptDays = COUNTED_IN_FULL) -> None:
     minutes, hours = minute_cells_from(columns), hour_cells_from(columns)
     for rollup in (*EVENT_ROLLUPS, WEEK_ROLLUP):
         statement = insert_adding(connection, rollup.table, rollup.table.c.events)
+        counted = counted_by(rollup, minutes, hours, kept)
         insert_tuples(
             connection,
             statement.prefix_with("/* worker.rollups */"),
-            [
-                (*cell, number)
-                for cell, number in sorted(counted_by(rollup, minutes, hours).items())
-            ],
+            [(*cell, number) for cell, number in sorted(counted.items())],
         )
 
 
-def counted_by(rollup: Rollup, minutes: Counted, hours: Cells) -> Counted:
+def counted_by(rollup: Rollup, minutes: Counted, hours: Cells, kept: KeptDays) -> Counted:
     """What a rollup counts, from cells of the finest buckets."""
     if not rollup.has_dimensions:
         return minutes
     counted: Counted = Counter()
     for (site_id, dimension, hour, key, event_type), number in hours.items():
-        bucket = bucket_start(hour, rollup.bucket_ms)
-        counted[site_id, dimension, bucket, key, event_type] += number
+        if kept.of(site_id, hour).has_events(dimension, rollup.bucket_ms):
+            bucket = bucket_start(hour, rollup.bucket_ms)
+            counted[site_id, dimension, bucket, key, event_type] += number
     return counted
 
 

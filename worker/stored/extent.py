@@ -19,6 +19,7 @@ from shared.db.tables import (
     retention,
     segments,
     sites,
+    sparse_days,
     users,
 )
 from worker.stored.key_order import pages, values_of
@@ -31,6 +32,7 @@ BY_TIME = (
     events_by_minute.c.bucket,
     recent_users.c.bucket,
     segments.c.bucket,
+    sparse_days.c.bucket,
 )
 BY_DIMENSION = tuple(level.events for level in LEVELS)
 BY_VALUE = tuple(level.users for level in LEVELS)

@@ -27,6 +27,7 @@ from shared.db.tables import (
     segment_columns,
     segments,
     sites,
+    sparse_days,
     users,
     views_by_second,
 )
@@ -166,7 +167,7 @@ def settle_site(engine: Engine, site_id: str) -> None:
         if moments:
             first, last = min(moments), max(moments)
         else:
-            for table in (users, views_by_second, segments, segment_columns):
+            for table in (users, views_by_second, sparse_days, segments, segment_columns):
                 connection.execute(delete(table).where(table.c.site_id == site_id))
         row = update(sites).where(sites.c.site_id == site_id)
         connection.execute(row.values(first_event=first, last_event=last))

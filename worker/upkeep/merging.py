@@ -8,6 +8,7 @@ rows leave in the transaction in which they are counted. Answers add what is not
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
-from shared.clock import iso_from_ms, now_ms
+from shared.clock import DAY_MS, iso_from_ms, now_ms
 from shared.counts.pending import TEXTS, Pending, read_pending
 from shared.counts.segments import TIME, USER
 from shared.db.database import translated_errors
@@ -31,6 +32,7 @@ from worker.counting.pending import KEY_COLUMNS, Key
 from worker.counting.rollups import raise_rollups
 from worker.stopping import StopFlag
 from worker.stored.site_locks import CHUNK_SITES, lock_rows, take_locks
+from worker.stored.sparse_days import Day, count_days
 from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
 
 # Of one transaction: SQLite's writers wait for it, and so do users' numbers at its end.
@@ -155,7 +157,8 @@ class Merger:
             # must not wait for what is locked below.
             merged = [key for key, _ in readable]
             delete_by_keys(connection, pending_counts, KEY_COLUMNS, merged, LABEL)
-            raise_rollups(connection, columns, numbers)
+            kept = count_days(connection, events_by_day_of(columns))
+            raise_rollups(connection, columns, numbers, kept)
         return len(columns.site_ids)
 
     def readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Key, Pending]]:
@@ -250,6 +253,12 @@ def columns_of(rows: Sequence[tuple[Key, Pending]]) -> tuple[Columns, list[int |
     event_types = texts.pop(EVENT_TYPE)
     filled = {name: values for name, values in texts.items() if values.count(None) < len(values)}
     return Columns(site_ids, moments, event_types, filled), numbers
+
+
+def events_by_day_of(columns: Columns) -> Counter[Day]:
+    """How many events there are of each site's day."""
+    days = [hour - hour % DAY_MS for hour in columns.hours]
+    return Counter(zip(columns.site_ids, days, strict=True))
 
 
 def merge_for_ever(merger: Merger, is_idle: Callable[[], bool]) -> None:

@@ -20,13 +20,13 @@ from sqlalchemy import Connection, Engine, Row, Table, and_, bindparam, delete, 
 
 from shared.clock import DAY_MS, WEEK_MS, iso_from_ms
 from shared.counts.rollups import DAYS, EVENT_ROLLUPS, ROLLED_UP, USER_ROLLUPS, WEEKS, value_key
-from shared.counts.user_sets import UserSets
+from shared.counts.sparse import Kept, KeptDays, kept_of
 from shared.db.database import KnownKey, translated_errors
 from shared.db.driver_rows import delete_by_keys, insert_tuples
 from shared.db.tables import dimension_values, events, pending_counts, recent_users, users
 from shared.errors import Unavailable
 from worker.counting.columns import Columns
-from worker.counting.members import CHUNK_CELLS
+from worker.counting.members import CHUNK_CELLS, Sets, cells_by
 from worker.counting.rollups import (
     Cells,
     Counted,
@@ -51,6 +51,7 @@ from worker.stored.site_rows import (
     settle_site,
     widen_site,
 )
+from worker.stored.sparse_days import enter_day, fetch_kept
 
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 COUNTED_COLUMNS = (
@@ -78,7 +79,7 @@ class Tally:
     last: int = LAST_OF_NONE
     minutes: Counted = field(default_factory=Counter)
     hours: Cells = field(default_factory=Counter)
-    users: dict[tuple[str, int], UserSets] = field(default_factory=lambda: defaultdict(dict))
+    users: Sets = field(default_factory=lambda: defaultdict(dict))
     values: set[str] = field(default_factory=set)
     # The keys of BY_BATCH's rows that brought them.
     brought: dict[Table, list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -97,11 +98,18 @@ class Tally:
 
 
 def rebuild(
-    reader: Engine, writer: Engine, days: Days, *, are_all: bool, on_day: Callable[[], None]
+    reader: Engine,
+    writer: Engine,
+    days: Days,
+    *,
+    are_all: bool,
+    on_day: Callable[[], None],
+    in_full: bool = False,
 ) -> Covered:
     """Rebuild days. A transaction of `reader` sees one moment. Raises Unavailable.
 
     `are_all`: they are all there is of their sites, so what concerns a whole site is mended too.
+    `in_full`: values are counted also of days with few events.
     Newest first: until its oldest day is done, a site that had no rollups stays `is_behind`.
     """
     rebuilt = Covered()
@@ -112,10 +120,8 @@ def rebuild(
         for day in reversed(its_days):
             name = f"{site_id} on {iso_from_ms(day)[:10]}"
             is_first = firsts[week_of(day)] == day
-            again(
-                name,
-                partial(rebuild_day, reader, writer, site_id, day, rebuilt, with_week=is_first),
-            )
+            attempt = partial(rebuild_day, reader, writer, site_id, day, rebuilt)
+            again(name, partial(attempt, with_week=is_first, in_full=in_full))
             on_day()
         if are_all:
             again(f"the site {site_id}", partial(settle_site, writer, site_id))
@@ -136,20 +142,32 @@ def again(what: str, attempt: Callable[[], None]) -> None:
 
 
 def rebuild_day(
-    reader: Engine, writer: Engine, site_id: str, day: int, rebuilt: Covered, *, with_week: bool
+    reader: Engine,
+    writer: Engine,
+    site_id: str,
+    day: int,
+    rebuilt: Covered,
+    *,
+    with_week: bool,
+    in_full: bool = False,
 ) -> None:
     """The transaction. `with_week`: no other day of the week is still to come."""
     tally = Tally()
     with writer.begin() as connection:
         lock_site(connection, site_id)
-        # Pruning commits this before it locks the site to delete: what is not pruned now, stays.
+        # Pruning commits this before it locks the site to delete: what is not pruned now, stays. A
+        # sparse day is there as long as it is one.
         pruned_before = fetch_pruned_before(connection)
-        is_pruned = pruned_before is not None and day < pruned_before
+        is_sparse = fetch_kept(connection, site_id, day) is not Kept.ALL
+        is_old = pruned_before is not None and day < pruned_before
+        is_pruned = is_old and not is_sparse
         if not is_pruned:
             with reader.begin() as snapshot:
                 count_day(snapshot, connection, site_id, day, tally)
             delete_day(connection, site_id, day, tally)
-            write_day(connection, tally)
+            kept = Kept.ALL if in_full or is_old else kept_of(tally.events)
+            enter_day(connection, (site_id, day), tally.events, kept)
+            write_day(connection, tally, KeptDays({(site_id, day): kept}))
             widen_site(connection, site_id, tally.first, tally.last)
         if with_week:
             rebuild_week(connection, site_id, week_of(day))
@@ -212,11 +230,11 @@ def delete_between(
         connection.execute(statement.where(rows))
 
 
-def write_day(connection: Connection, tally: Tally) -> None:
+def write_day(connection: Connection, tally: Tally, kept: KeptDays) -> None:
     for rollup in EVENT_ROLLUPS:
-        write_counts(connection, rollup.table, counted_by(rollup, tally.minutes, tally.hours))
+        write_counts(connection, rollup.table, counted_by(rollup, tally.minutes, tally.hours, kept))
     for table, bucket_ms in USER_ROLLUPS:
-        write_users(connection, table, cells_by(bucket_ms, tally))
+        write_users(connection, table, cells_by(bucket_ms, tally.users, kept))
     # Last: other sites' batches may have the same new values, and wait for them from now on.
     write_values(connection, tally.values)
 
@@ -258,14 +276,6 @@ def fetch_between(
     statement = select(table).prefix_with(LABEL)
     for rows in rows_between(connection, table, site_id, start, end):
         yield from connection.execute(statement.where(rows))
-
-
-def cells_by(bucket_ms: int, tally: Tally) -> dict[Cell, BitMap]:
-    cells: dict[Cell, BitMap] = defaultdict(BitMap)
-    for (site_id, hour), sets in tally.users.items():
-        for (dimension, key), members in sets.items():
-            cells[site_id, dimension, key, hour - hour % bucket_ms] |= members
-    return cells
 
 
 def write_values(connection: Connection, values: set[str]) -> None:

@@ -25,6 +25,7 @@ from worker.stopping import StopFlag
 from worker.stored.segment_rows import delete_segments
 from worker.stored.site_locks import take_locks
 from worker.stored.site_rows import is_behind
+from worker.stored.sparse_days import fetch_before
 from worker.upkeep.own_fault import Faults, own_fault
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,12 @@ def prune_older(
             return pruned
 
 
+def oldest_kept(now: int, max_age_days: int) -> int:
+    """The first ms of the first UTC day that has any time less than `max_age_days` before `now`."""
+    moment = now - max_age_days * DAY_MS
+    return moment - moment % DAY_MS
+
+
 def prune_events(
     engine: Engine,
     now: int,
@@ -115,13 +122,13 @@ def prune_events(
     faults: Faults | None = None,
 ) -> bool:
     """Delete the events of whole UTC days that are older than `max_age_days`; their rollups stay.
+    None are deleted of sites that have a sparse day among these: see worker/upkeep/filling.py.
 
     `now` is in ms; `faults` are told of sites for which it fails. False where time was up or a stop
     is requested, before all were deleted. Raises Unavailable.
     """
     faults = faults or Faults(WORK)
-    oldest_kept = now - max_age_days * DAY_MS
-    before = oldest_kept - oldest_kept % DAY_MS
+    before = oldest_kept(now, max_age_days)
     deadline = time.monotonic() + BUDGET_SECONDS
     waiting = what_to_prune(engine, before)
     if waiting:
@@ -188,13 +195,16 @@ def raise_pruned_before(engine: Engine, before: int) -> None:
 
 
 def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
-    """Delete a site's oldest events, merged or not; returns how many.
+    """Delete a site's oldest events, merged or not; returns how many. Of a site that has a sparse
+    day among them, none: what is not counted is in them alone.
 
     Whoever rebuilds a day of the site holds this lock meanwhile, and must not see half of it. The
     rows are named one by one: a range would wait for a batch that inserts into it.
     """
     with translated_errors(), engine.begin() as connection:
         take_locks(connection, [site_id])
+        if fetch_before(connection, before, 1, site_id):
+            return 0
         # One that was written since they were looked for; from now on nobody writes any.
         delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)
         found = oldest_events(connection, site_id, before, CHUNK_ROWS)

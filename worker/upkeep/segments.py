@@ -31,6 +31,7 @@ from shared.counts.segments import (
     select_pending_hours,
     select_segments,
 )
+from shared.counts.sparse import Kept
 from shared.db.database import translated_errors
 from shared.db.dialects import dialect_of
 from shared.db.driver_rows import insert_tuples
@@ -43,6 +44,7 @@ from shared.db.tables import (
     segment_columns,
     segments,
     sites,
+    sparse_days,
     users,
 )
 from worker.stopping import StopFlag
@@ -51,6 +53,7 @@ from worker.stored.key_order import pages
 from worker.stored.segment_rows import LABEL, delete_rows, delete_segments
 from worker.stored.site_locks import take_locks
 from worker.stored.site_rows import MAX_NUMBER, is_behind
+from worker.stored.sparse_days import fetch_days_of_totals
 from worker.upkeep.own_fault import Faults, own_fault
 
 # A segment ends with the hour in which it comes to have so many; a day with fewer is one segment.
@@ -186,8 +189,13 @@ def fetch_sites(reader: Engine) -> list[str]:
             for statement in (of_weeks, sums_by_site(pending_counts, some)):
                 has.update({row[0]: int(row[1]) for row in connection.execute(statement)})
             is_complete = segments.c.known_columns >= len(COLUMNS)
-            made = connection.execute(sums_by_site(segments, some).where(is_complete))
-            of_segments.update({site_id: int(number) for site_id, number in made})
+            of_totals = sparse_days.c.kept == Kept.TOTALS
+            for statement in (
+                sums_by_site(segments, some).where(is_complete),
+                sums_by_site(sparse_days, some).where(of_totals),
+            ):
+                made = connection.execute(statement)
+                of_segments.update({site_id: int(number) for site_id, number in made})
     return [site_id for site_id in known if has[site_id] != of_segments[site_id]]
 
 
@@ -203,7 +211,8 @@ def sums_by_site(table: Table, site_ids: Sequence[str]) -> Rows:
 def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
     """The days of which segments have not as many events as there are before `end`, newest first.
 
-    None of a site whose events are not all counted yet, and none whose events may be pruned.
+    None of a site whose events are not all counted yet, and none whose events may be pruned; nor
+    days of which there are totals alone: their events are soon read.
     """
     last_day = end - end % DAY_MS
     with translated_errors(), reader.begin() as connection:
@@ -218,9 +227,10 @@ def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
             if segment.is_complete:
                 has[segment.bucket - segment.bucket % DAY_MS] += segment.events
         pruned_before = fetch_pruned_before(connection) or 0
+        sparse = fetch_days_of_totals(connection, site_id)
     if today:
         counted[last_day] = sum(today.values())
-    missing = [day for day, number in counted.items() if has[day] != number]
+    missing = [day for day, number in counted.items() if has[day] != number and day not in sparse]
     return sorted((day for day in missing if day >= pruned_before), reverse=True)
 
 

@@ -5,9 +5,9 @@ writes, and what merging moves, is seen as a whole, or not at all.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, Row, func, select
@@ -28,11 +28,14 @@ from worker.stored.extent import (
 )
 from worker.stored.key_order import pages, values_of
 from worker.stored.site_rows import MAX_NUMBER
+from worker.stored.sparse_days import fetch_kept
 from worker.verify.check import Check
 from worker.verify.check_segments import check_pruned, check_segments
 from worker.verify.findings import NO_ROW, Findings, place
 from worker.verify.pending import count_pending
 from worker.verify.recount import Cell, recount_day
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -86,17 +89,29 @@ def check_day(
     pending = count_pending(connection, site_id, day, findings)
     verified.add(site_id, day, recount.events)
     check = Check(connection, site_id, day, day + DAY_MS, findings, pending.texts | recount.texts)
+    kept = fetch_kept(connection, site_id, day)
     for rollup in EVENT_ROLLUPS:
-        check.check_events(rollup.table, recount.counts_of(rollup), pending.counts_of(rollup))
+        counts = (recount.counts_of(rollup), pending.counts_of(rollup))
+        check.check_events(
+            rollup.table, *(of_kept(cells, kept.has_events, rollup.bucket_ms) for cells in counts)
+        )
     for table, bucket_ms in USER_ROLLUPS:
+        members = (recount.users_by(bucket_ms), pending.users_by(bucket_ms))
         check.check_users(
-            table, bucket_ms, recount.users_by(bucket_ms), pending.users_by(bucket_ms)
+            table, bucket_ms, *(of_kept(cells, kept.has_users, bucket_ms) for cells in members)
         )
     check.check_texts()
     check_segments(connection, site_id, day, findings)
     for user_id in sorted(recount.unnumbered):
         where = place(site_id, day, user_id=user_id)
         findings.add(users.name, where, "a number", "none that can be")
+
+
+def of_kept(
+    cells: Mapping[Cell, T], has: Callable[[str, int], bool], bucket_ms: int
+) -> dict[Cell, T]:
+    """The cells that are kept of a day; see shared/counts/sparse.py."""
+    return {cell: found for cell, found in cells.items() if has(cell.dimension, bucket_ms)}
 
 
 def check_week(connection: Connection, site_id: str, week: int, findings: Findings) -> None:

@@ -27,7 +27,7 @@ def test_the_parts_are_the_whole_without_overlap(boundaries: list[int]) -> None:
     assert spans[0][0] == boundaries[0]
     assert spans[-1][1] == boundaries[-1]
     assert all(first[1] == second[0] for first, second in pairwise(spans))
-    assert joined([*cover.whole, *cover.edges]) == [(boundaries[0], boundaries[-1])]
+    assert joined([*cover.in_rollups, *cover.edges]) == [(boundaries[0], boundaries[-1])]
 
 
 @given(ranges)
