@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from ingestion.app import Ingestion, create_app
 from shared.clock import now_ms
+from shared.counts import sparse
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.failover import Pair, pair_in
@@ -58,6 +59,19 @@ def default_signals() -> None:
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def counted_in_full(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What most tests look at has few events: in this process no day is sparse, except to a test
+    that is marked so, whose days begin with totals alone below so many events, and with the values
+    of days below so many more."""
+    marker = request.node.get_closest_marker("sparse")
+    totals_below, days_below = marker.args if marker else (0, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "TOTALS_BELOW", totals_below)
+        patch.setattr(sparse, "DAYS_BELOW", days_below)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -62,11 +62,23 @@ def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: 
     return lines
 
 
-def rebuild_all(engine: Engine, part: Part = Part()) -> Covered:  # noqa: B008  # frozen
+def rebuild_all(
+    engine: Engine,
+    part: Part = Part(),
+    *,
+    in_full: bool = False,  # noqa: B008  # frozen
+) -> Covered:
     days = find_days(engine, part)
     reader = reader_beside(engine)
     try:
-        return rebuild(reader, engine, days, are_all=part.has_all_days, on_day=lambda: None)
+        return rebuild(
+            reader,
+            engine,
+            days,
+            are_all=part.has_all_days,
+            on_day=lambda: None,
+            in_full=in_full,
+        )
     finally:
         reader.dispose()
 

@@ -21,6 +21,7 @@ from shared.db.tables import (
     pending_counts,
     recent_users,
     site_locks,
+    sparse_days,
     users_by_week,
     view_places,
 )
@@ -35,7 +36,7 @@ from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events
 
 # What a batch of now needs, and that version had not.
-LATER_TABLES = (pending_counts, site_locks, view_places)
+LATER_TABLES = (pending_counts, site_locks, view_places, sparse_days)
 
 
 @pytest.fixture(params=earlier.DATABASES)

@@ -24,6 +24,7 @@ Day = tuple[str, int]
 
 LABEL = "/* worker.sparse_days */"
 KEY = (sparse_days.c.site_id, sparse_days.c.bucket)
+KEPT_OF_SPARSE = (Kept.TOTALS, Kept.DAYS)
 KEY_AND_KEPT = (*KEY, sparse_days.c.kept)
 TOTAL_COLUMNS = (events_by_day.c.site_id, events_by_day.c.bucket, events_by_day.c.events)
 TOTAL_OF_DAY = (
@@ -97,13 +98,8 @@ def fetch_days_of_totals(connection: Connection, site_id: str) -> set[int]:
 def fetch_grown(connection: Connection) -> list[Day]:
     """The days that have too many events to be sparse."""
     of = sparse_days.c
-    have_grown = or_(
-        *(
-            and_(of.kept == kept, of.events >= too_many_for(kept))
-            for kept in (Kept.TOTALS, Kept.DAYS)
-        )
-    )
-    statement = select(*KEY).where(have_grown).order_by(*KEY).prefix_with(LABEL)
+    each = (and_(of.kept == kept, of.events >= too_many_for(kept)) for kept in KEPT_OF_SPARSE)
+    statement = select(*KEY).where(or_(*each)).order_by(*KEY).prefix_with(LABEL)
     return [(site_id, day) for site_id, day in connection.execute(statement)]
 
 
