@@ -18,6 +18,7 @@ from worker.upkeep.rebuild import rebuild
 from worker.verify.verify import verify
 
 TODAY = NOW - NOW % DAY_MS
+EVERYTHING = Part()
 AGENTS = (
     None,
     "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
@@ -53,7 +54,7 @@ def commit(engine: Engine, batch_id: str, events: Iterable[Event]) -> None:
     commit_batch(engine, make_batch(batch_id, *events), NOW)
 
 
-def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: B008  # frozen
+def differences(settings: Settings, part: Part = EVERYTHING) -> list[str]:
     """The lines of `footfall verify`."""
     reader = patient_reader(settings)
     lines: list[str] = []
@@ -62,12 +63,7 @@ def differences(settings: Settings, part: Part = Part()) -> list[str]:  # noqa: 
     return lines
 
 
-def rebuild_all(
-    engine: Engine,
-    part: Part = Part(),
-    *,
-    in_full: bool = False,  # noqa: B008  # frozen
-) -> Covered:
+def rebuild_all(engine: Engine, part: Part = EVERYTHING, *, in_full: bool = False) -> Covered:
     days = find_days(engine, part)
     reader = reader_beside(engine)
     try:
