@@ -26,11 +26,11 @@ def merge_as_before(engine: Engine) -> None:
             key = (row.site_id, row.bucket, row.batch_id)
             pending = read_pending(row.bucket, row.events, row.data)
             columns, numbers = columns_of([(key, pending)])
-            add_events(connection, columns)
+            add_events(connection, [columns])
             add_values(connection, values_in(columns))
             for sets in user_sets_from(columns, numbers).values():
                 insert_tuples(connection, recent_users.insert(), [(*key, encode_sets(sets))])
-            widen_sites(connection, columns)
+            widen_sites(connection, [columns])
         connection.execute(delete(pending_counts))
 
 

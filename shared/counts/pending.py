@@ -30,6 +30,8 @@ Encoded = tuple[list[str | None], int, bytes]
 # Of users, so that bitmaps can hold them; stored, each is one more.
 MOST_NUMBERS = 1 << 32
 
+MOST_OF_SIZES = tuple((size, int(np.iinfo(size).max)) for size in SIZES)
+
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(dict[str, Encoded]).decode
 
@@ -84,8 +86,10 @@ def numbers_in(size: int, numbers: bytes) -> Sequence[int]:
     return numbers if size == 1 else np.frombuffer(numbers, f"<u{size}").tolist()
 
 
-def encode_texts(values: Collection[str | None]) -> Encoded | None:
+def encode_texts(values: Sequence[str | None]) -> Encoded | None:
     """The column of these; None where nobody has a value."""
+    if len(values) == 1:  # most are, of small sites
+        return None if values[0] is None else (list(values), 1, b"\0")
     codes: dict[str | None, int] = {}
     numbers = [codes.setdefault(value, len(codes)) for value in values]
     if len(codes) == 1 and None in codes:
@@ -95,17 +99,17 @@ def encode_texts(values: Collection[str | None]) -> Encoded | None:
 
 def encode_numbers(numbers: Iterable[int], above: int) -> tuple[int, bytes]:
     """How many bytes each takes, where all are below `above`, and all of them."""
-    numbers = list(numbers)
     if above <= 256:
         return 1, bytes(numbers)
-    size = next(size for size in SIZES if above - 1 <= np.iinfo(size).max)
+    numbers = list(numbers)
+    size = next(size for size, most in MOST_OF_SIZES if above - 1 <= most)
     return size.itemsize, np.array(numbers, size).tobytes()
 
 
 def encode_pending(
     offsets: Collection[int],
     users: Collection[int | None],
-    texts: Iterable[tuple[str, Collection[str | None]]],
+    texts: Iterable[tuple[str, Sequence[str | None]]],
 ) -> bytes:
     """What `pending_counts.data` holds: events by their ms since the bucket began, the numbers of
     their users, and their values of columns of TEXTS."""

@@ -19,9 +19,9 @@ def count_as_before(engine: Engine) -> None:
         if not rows:
             return
         columns, numbers = columns_of(rows)
-        add_events(connection, columns)
+        add_events(connection, [columns])
         add_values(connection, values_in(columns))
-        widen_sites(connection, columns)
+        widen_sites(connection, [columns])
         recent = [
             {
                 "site_id": site_id,

@@ -1,12 +1,11 @@
 """Events in columns, which is how they are counted fast."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from shared.clock import HOUR_MS
 from shared.counts.rollups import ROLLED_UP
-from shared.counts.sparse import Kept, KeptDays
 
 Row = Sequence[Any]
 
@@ -38,20 +37,3 @@ class Columns:
 
     def __post_init__(self) -> None:
         self.hours = [timestamp - timestamp % HOUR_MS for timestamp in self.timestamps]
-
-    def without_values(self, kept: KeptDays) -> Self:
-        """The same, without the values of days of which none are counted."""
-        are_left_out = [
-            kept.of(site_id, hour) is Kept.TOTALS
-            for site_id, hour in zip(self.site_ids, self.hours, strict=True)
-        ]
-        if not any(are_left_out):
-            return self
-        of_dimension = {
-            name: [
-                None if is_left_out else value
-                for value, is_left_out in zip(values, are_left_out, strict=True)
-            ]
-            for name, values in self.of_dimension.items()
-        }
-        return replace(self, of_dimension=of_dimension)

@@ -29,31 +29,34 @@ from worker.counting.members import Sets, raise_users
 Cells = Counter[tuple[str, str, int, bytes, str]]
 # The same, or site_id, bucket, event_type -> events: the keys of a rollup's table.
 Counted = Counter[tuple[Any, ...]]
+# Events, and the numbers of their users.
+Numbered = tuple[Columns, list[int | None]]
 
 
 def raise_rollups(
-    connection: Connection,
-    columns: Columns,
-    numbers: Sequence[int | None],
-    kept: KeptDays = COUNTED_IN_FULL,
+    connection: Connection, parts: Sequence[Numbered], kept: KeptDays = COUNTED_IN_FULL
 ) -> None:
-    """Count events that are stored, with the numbers of their users, for one who has the locks of
+    """Count events that are stored, no two parts of one site's hour, for one who has the locks of
     their sites. Last comes what others may wait for from then on: new values are shared by all
     sites, and batches take users' numbers from the rows of `sites`."""
-    columns = columns.without_values(kept)
+    columns = [columns for columns, _ in parts]
     add_events(connection, columns, kept)
-    raise_users(connection, user_sets_from(columns, numbers), kept)
-    add_values(connection, values_in(columns))
+    sets: Sets = {}
+    for part in parts:
+        sets |= user_sets_from(*part)
+    raise_users(connection, sets, kept)
+    add_values(connection, set().union(*map(values_in, columns)))
     widen_sites(connection, columns)
 
 
-def widen_sites(connection: Connection, columns: Columns) -> None:
+def widen_sites(connection: Connection, parts: Iterable[Columns]) -> None:
     """Let the sites' rows span these events too."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    for site_id, timestamp in zip(columns.site_ids, columns.timestamps, strict=True):
-        first[site_id] = min(first.get(site_id, timestamp), timestamp)
-        last[site_id] = max(last.get(site_id, timestamp), timestamp)
+    for columns in parts:
+        for site_id, timestamp in zip(columns.site_ids, columns.timestamps, strict=True):
+            first[site_id] = min(first.get(site_id, timestamp), timestamp)
+            last[site_id] = max(last.get(site_id, timestamp), timestamp)
     statement = insert_widening(connection, sites, sites.c.first_event, sites.c.last_event)
     connection.execute(
         statement.prefix_with("/* worker.sites */"),
@@ -80,8 +83,14 @@ def keyed(values: Iterable[str]) -> list[tuple[bytes, str]]:
     return [(value_key(value), value) for value in values]
 
 
-def add_events(connection: Connection, columns: Columns, kept: KeptDays = COUNTED_IN_FULL) -> None:
-    minutes, hours = minute_cells_from(columns), hour_cells_from(columns)
+def add_events(
+    connection: Connection, parts: Iterable[Columns], kept: KeptDays = COUNTED_IN_FULL
+) -> None:
+    minutes: Counted = Counter()
+    hours: Cells = Counter()
+    for columns in parts:
+        minutes.update(minute_cells_from(columns))
+        hours.update(hour_cells_from(columns))
     for rollup in (*EVENT_ROLLUPS, WEEK_ROLLUP):
         statement = insert_adding(connection, rollup.table, rollup.table.c.events)
         counted = counted_by(rollup, minutes, hours, kept)
@@ -98,7 +107,7 @@ def counted_by(rollup: Rollup, minutes: Counted, hours: Cells, kept: KeptDays) -
         return minutes
     counted: Counted = Counter()
     for (site_id, dimension, hour, key, event_type), number in hours.items():
-        if kept.of(site_id, hour).has_events(dimension, rollup.bucket_ms):
+        if dimension == TOTAL or kept.of(site_id, hour).has_events(dimension, rollup.bucket_ms):
             bucket = bucket_start(hour, rollup.bucket_ms)
             counted[site_id, dimension, bucket, key, event_type] += number
     return counted

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, func, select
 
 from shared.clock import DAY_MS, iso_from_ms, now_ms
-from shared.counts.pending import TEXTS, Pending, read_pending
+from shared.counts.pending import Pending, read_pending
+from shared.counts.rollups import ROLLED_UP
 from shared.counts.segments import TIME, USER
+from shared.counts.sparse import Kept, KeptDays
 from shared.db.database import translated_errors
 from shared.db.dialects import dialect_of
 from shared.db.driver_rows import delete_by_keys, fetch_by_keys
@@ -29,7 +31,7 @@ from shared.fields import EVENT_TYPE
 from shared.waiting import Reminder
 from worker.counting.columns import Columns
 from worker.counting.pending import KEY_COLUMNS, Key
-from worker.counting.rollups import raise_rollups
+from worker.counting.rollups import Numbered, raise_rollups
 from worker.stopping import StopFlag
 from worker.stored.site_locks import CHUNK_SITES, lock_rows, take_locks
 from worker.stored.sparse_days import Day, count_days
@@ -152,14 +154,13 @@ class Merger:
             readable = sorted(self.readable(rows), key=itemgetter(0))
             if not readable:
                 return 0
-            columns, numbers = columns_of(readable)
             # First: a server may wait here for rows that batches are about to commit, and batches
             # must not wait for what is locked below.
             merged = [key for key, _ in readable]
             delete_by_keys(connection, pending_counts, KEY_COLUMNS, merged, LABEL)
-            kept = count_days(connection, events_by_day_of(columns))
-            raise_rollups(connection, columns, numbers, kept)
-        return len(columns.site_ids)
+            kept = count_days(connection, events_by_day_of(readable))
+            raise_rollups(connection, parts_of(readable, kept), kept)
+        return sum(pending.events for _, pending in readable)
 
     def readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Key, Pending]]:
         """Rows that are what they should be; the others wait for `footfall rebuild-rollups`."""
@@ -238,12 +239,34 @@ def portions(found: Sequence[tuple[Key, int]]) -> Iterator[list[Key]]:
         yield some
 
 
-def columns_of(rows: Sequence[tuple[Key, Pending]]) -> tuple[Columns, list[int | None]]:
-    """The events of rows of any sites, and the numbers of their users."""
+def events_by_day_of(rows: Iterable[tuple[Key, Pending]]) -> Counter[Day]:
+    """How many events there are of each site's day."""
+    found: Counter[Day] = Counter()
+    for (site_id, bucket, _), pending in rows:
+        found[site_id, bucket - bucket % DAY_MS] += pending.events
+    return found
+
+
+def parts_of(rows: Sequence[tuple[Key, Pending]], kept: KeptDays) -> list[Numbered]:
+    """The events of rows of any sites: those of days of which no values are counted, without them,
+    and the others."""
+    parts: list[list[tuple[Key, Pending]]] = [[], []]
+    for row in rows:
+        (site_id, bucket, _), _ = row
+        parts[kept.of(site_id, bucket) is Kept.TOTALS].append(row)
+    return [
+        columns_of(part, names) for part, names in zip(parts, (ROLLED_UP, ()), strict=True) if part
+    ]
+
+
+def columns_of(
+    rows: Sequence[tuple[Key, Pending]], names: Iterable[str] = tuple(ROLLED_UP)
+) -> Numbered:
+    """The events of rows of any sites, with values of the dimensions that are named."""
     site_ids: list[str] = []
     moments: list[int] = []
     numbers: list[int | None] = []
-    texts: dict[str, list[Any]] = {name: [] for name in TEXTS}
+    texts: dict[str, list[Any]] = {name: [] for name in (EVENT_TYPE, *names)}
     for (site_id, bucket, _), pending in rows:
         site_ids += [site_id] * pending.events
         moments += [bucket + offset for offset in pending.numbers(TIME)]
@@ -253,12 +276,6 @@ def columns_of(rows: Sequence[tuple[Key, Pending]]) -> tuple[Columns, list[int |
     event_types = texts.pop(EVENT_TYPE)
     filled = {name: values for name, values in texts.items() if values.count(None) < len(values)}
     return Columns(site_ids, moments, event_types, filled), numbers
-
-
-def events_by_day_of(columns: Columns) -> Counter[Day]:
-    """How many events there are of each site's day."""
-    days = [hour - hour % DAY_MS for hour in columns.hours]
-    return Counter(zip(columns.site_ids, days, strict=True))
 
 
 def merge_for_ever(merger: Merger, is_idle: Callable[[], bool]) -> None:
