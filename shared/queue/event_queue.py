@@ -35,6 +35,8 @@ FORGET_PLACES_JOB = "worker.jobs.forget_places"
 COMPACT_JOB = "worker.jobs.compact"
 PRUNE_JOB = "worker.jobs.prune_events"
 SEGMENTS_JOB = "worker.jobs.build_segments"
+FILL_GROWN_JOB = "worker.jobs.fill_grown"
+FILL_MIXED_JOB = "worker.jobs.fill_mixed"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.

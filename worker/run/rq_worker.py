@@ -25,6 +25,8 @@ from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
+    FILL_GROWN_JOB,
+    FILL_MIXED_JOB,
     FORGET_JOB,
     FORGET_PLACES_JOB,
     PRUNE_JOB,
@@ -45,7 +47,16 @@ RECONNECT_SECONDS = 1.0
 RQ_TTL_SECONDS = 25
 # Whoever can write to Redis can enqueue any function there is, `os.system` included.
 KNOWN_JOBS = frozenset(
-    {DRAIN_JOB, FORGET_JOB, FORGET_PLACES_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB}
+    {
+        DRAIN_JOB,
+        FORGET_JOB,
+        FORGET_PLACES_JOB,
+        COMPACT_JOB,
+        PRUNE_JOB,
+        FILL_GROWN_JOB,
+        FILL_MIXED_JOB,
+        SEGMENTS_JOB,
+    }
 )
 
 

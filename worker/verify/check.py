@@ -38,6 +38,8 @@ class Check:
     findings: Findings
     # What keys stand for, as far as it is known without asking the database.
     texts: Mapping[bytes, str] = field(default_factory=dict)
+    # Which cells say anything.
+    is_of_use: Callable[[Cell], bool] = lambda _: True
     # Whose text must be known: of what is in the rollups.
     keys: set[bytes] = field(default_factory=set)
 
@@ -109,7 +111,7 @@ class Check:
         found: Mapping[Cell, T],
         shown: Callable[[T, T | None], str],
     ) -> None:
-        cells = expected.keys() | found.keys()
+        cells = filter(self.is_of_use, expected.keys() | found.keys())
         differing = sorted(cell for cell in cells if expected.get(cell) != found.get(cell))
         if not differing:
             return

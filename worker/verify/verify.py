@@ -13,7 +13,7 @@ from pyroaring import BitMap
 from sqlalchemy import Connection, Engine, Row, func, select
 
 from shared.clock import DAY_MS, WEEK_MS
-from shared.counts.rollups import DAYS, EVENT_ROLLUPS, USER_ROLLUPS, WEEKS
+from shared.counts.rollups import DAYS, EVENT_ROLLUPS, TOTAL, USER_ROLLUPS, WEEKS
 from shared.db.database import translated_errors
 from shared.db.tables import events, outcomes, pending_counts, sites, users
 from shared.outcomes import Outcome
@@ -28,7 +28,7 @@ from worker.stored.extent import (
 )
 from worker.stored.key_order import pages, values_of
 from worker.stored.site_rows import MAX_NUMBER
-from worker.stored.sparse_days import fetch_kept
+from worker.stored.sparse_days import fetch_kept, is_mixed
 from worker.verify.check import Check
 from worker.verify.check_segments import check_pruned, check_segments
 from worker.verify.findings import NO_ROW, Findings, place
@@ -90,6 +90,8 @@ def check_day(
     verified.add(site_id, day, recount.events)
     check = Check(connection, site_id, day, day + DAY_MS, findings, pending.texts | recount.texts)
     kept = fetch_kept(connection, site_id, day)
+    if is_mixed(connection, site_id, day):
+        check.is_of_use = is_total
     for rollup in EVENT_ROLLUPS:
         counts = (recount.counts_of(rollup), pending.counts_of(rollup))
         check.check_events(
@@ -112,6 +114,12 @@ def of_kept(
 ) -> dict[Cell, T]:
     """The cells that are kept of a day; see shared/counts/sparse.py."""
     return {cell: found for cell, found in cells.items() if has(cell.dimension, bucket_ms)}
+
+
+def is_total(cell: Cell) -> bool:
+    """Whether answers take it from the rollups also of a sparse day that is mixed: from there come
+    no values, and of users, which count once, more may be there."""
+    return cell.dimension == TOTAL and bool(cell.event_type)
 
 
 def check_week(connection: Connection, site_id: str, week: int, findings: Findings) -> None:

@@ -119,10 +119,14 @@ def test_a_day_that_was_counted_in_full_stays_so(
 
 
 def test_a_day_that_grows_is_counted_with_more(
-    engine: Engine, reader: Engine, database_settings: Settings
+    engine: Engine,
+    reader: Engine,
+    database_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sparse, "GROWN", 2)
     grown = []
-    for number in range(20):
+    for number in range(15):
         commit(engine, f"b{number}", events_of(TODAY, TOTALS_BELOW - 1, f"b{number}"))
         merge(engine)
         fill(reader, engine, fetch_grown, StopFlag())
@@ -189,7 +193,7 @@ def values_before(engine: Engine, before: int) -> list[tuple[object, ...]]:
 
 
 # At how many steps a work is killed, on SQLite and on others.
-TRIED, SOME = 20, 4
+TRIED, SOME = 12, 4
 WORKS: dict[str, Callable[[Engine, Engine], object]] = {
     "merging": lambda _reader, engine: merge(engine),
     "filling": lambda reader, engine: fill(reader, engine, fetch_grown, StopFlag()),
@@ -207,7 +211,7 @@ def test_killed_at_any_step_nothing_is_counted_wrongly(
 ) -> None:
     monkeypatch.setattr(sparse, "GROWN", 2)
     work = partial(WORKS[name], reader, engine)
-    for number in range(TRIED + 2):
+    for number in range(3 * TRIED):
         part = Part(f"site{number}")
         for batch in range(3):
             some = events_of(TODAY, TOTALS_BELOW - 1, f"{batch}", f"site{number}")
