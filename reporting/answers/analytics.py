@@ -24,7 +24,7 @@ from reporting.ask import parameters as by
 from reporting.ask.live_query import AnalyticsQuery, analytics_query, week_of
 from reporting.ask.periods import midnight_ms
 from reporting.count import live_counts
-from reporting.count.live_sites import fetch_site_ids
+from reporting.count.live_sites import find_sites
 from reporting.count.live_statements import select_filtered_days
 from reporting.route import Example, Route, from_database
 
@@ -61,7 +61,7 @@ def fetch_analytics(connection: Connection, query: AnalyticsQuery) -> Analytics:
 
 def fetch_days(connection: Connection, query: AnalyticsQuery) -> list[DayCount]:
     since = midnight_ms(query.first_month, ZoneInfo("UTC"))  # months reach back furthest
-    site_ids = fetch_site_ids(connection, query.site_id, since)
+    site_ids = find_sites(connection, query.site_id, since)
     if query.user_id is None and query.kind is None:
         return live_counts.fetch_days(connection, since, site_ids)
     rows = connection.execute(select_filtered_days(query, since, site_ids))

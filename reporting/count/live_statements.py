@@ -1,10 +1,8 @@
 """The SELECTs of the live and compatibility routes: pure functions, labelled for the slow log.
 
-`site_ids` are always values. Given `site_id IN (SELECT …)`, MariaDB reads all events of each site,
-because a join looks up the site and no range of its events; given values, it reads the ranges.
+`site_ids` are values on MariaDB, always. Given `site_id IN (SELECT …)`, it reads all events of each
+site, for a join looks up the site and no range of its events; given values, it reads the ranges.
 """
-
-from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, LargeBinary, and_, case, cast, distinct, func, select
 
@@ -17,12 +15,13 @@ from reporting.ask.live_query import (
 from reporting.count.statements import Rows
 from shared.clock import DAY_MS, MINUTE_MS
 from shared.counts.rollups import TOTAL
+from shared.db.dialect import Texts
 from shared.db.tables import events, events_by_day, events_by_minute, sites
 from shared.event import PAGE_VIEW
 
 TOP_PAGES = 5
 
-SiteIds = Collection[str]
+SiteIds = Texts
 
 # The remainder, not a division: what divides integers goes by other names in each database.
 MINUTE = (events.c.timestamp - events.c.timestamp % MINUTE_MS).label("minute")

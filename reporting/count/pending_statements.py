@@ -3,12 +3,11 @@
 `data` is read by the key alone. What only asks how many there are is answered from an index.
 """
 
-from collections.abc import Collection
-
 from sqlalchemy import ColumnElement, and_, func, select
 
 from reporting.count.cover import Span
 from reporting.count.statements import Rows
+from shared.db.dialect import Texts
 from shared.db.tables import pending_counts
 
 of = pending_counts.c
@@ -23,7 +22,7 @@ def select_pending(site_id: str, span: Span) -> Rows:
     )
 
 
-def select_pending_heads(site_ids: Collection[str], span: Span) -> Rows:
+def select_pending_heads(site_ids: Texts, span: Span) -> Rows:
     """The same of many sites, with events and views."""
     return (
         select(of.site_id, of.bucket, of.batch_id, of.events, of.views)
