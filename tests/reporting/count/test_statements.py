@@ -62,7 +62,7 @@ OTHERS = [
     select_most_viewed([PART, PART], 10),
     select_texts([KEY]),
     select_sites(),
-    select_site_totals(),
+    select_site_totals("site-3", "site-5"),
     select_outcomes(),
     select_pruned_before(),
 ]
