@@ -1,5 +1,6 @@
 """Lists that come in parts: how many at a time, and where to go on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reporting.ask import parameters as by
@@ -15,6 +16,11 @@ class Page:
 
     after: str
     limit: int
+
+    def cut(self, names: Iterable[str]) -> tuple[list[str], bool]:
+        """Those of names that are on it, and whether more follow."""
+        rest = sorted(name for name in names if name > self.after)
+        return rest[: self.limit], len(rest) > self.limit
 
 
 def page_from(asked: Asked) -> Page:
