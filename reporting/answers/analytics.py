@@ -11,25 +11,22 @@ or a `type` come from the events themselves, so they know only those that MAX_AG
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 from sqlalchemy import Connection
 
-from reporting.answers.members import about, count
+from reporting.answers.members import NEXT_CURSOR, about, count
 from reporting.ask import parameters as by
 from reporting.ask.live_query import AnalyticsQuery, analytics_query, week_of
 from reporting.ask.periods import midnight_ms
 from reporting.count import live_counts
-from reporting.count.live_sites import fetch_site_ids
-from reporting.count.live_statements import select_filtered_days
+from reporting.count.live_counts import DayCounts
+from reporting.count.live_sites import find_sites
 from reporting.route import Example, Route, from_database
 
-# day, event_type, events
-DayCount = tuple[date, str, int]
 Day = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Month = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}$")]
 Events = Annotated[int, count("Events.")]
@@ -53,29 +50,28 @@ class Analytics(Struct):
 
     status: Annotated[Literal[200], about("The HTTP status.")]
     data: Usages
+    next_cursor: Annotated[str, NEXT_CURSOR] | UnsetType = UNSET
 
 
 def fetch_analytics(connection: Connection, query: AnalyticsQuery) -> Analytics:
-    return Analytics(200, counts_of(fetch_days(connection, query), query))
+    counts = fetch_days(connection, query)
+    return Analytics(200, usages_of(counts, query), counts.next_cursor or UNSET)
 
 
-def fetch_days(connection: Connection, query: AnalyticsQuery) -> list[DayCount]:
+def fetch_days(connection: Connection, query: AnalyticsQuery) -> DayCounts:
     since = midnight_ms(query.first_month, ZoneInfo("UTC"))  # months reach back furthest
-    site_ids = fetch_site_ids(connection, query.site_id, since)
+    site_ids = find_sites(connection, query.site_id, since)
     if query.user_id is None and query.kind is None:
-        return live_counts.fetch_days(connection, since, site_ids)
-    rows = connection.execute(select_filtered_days(query, since, site_ids))
-    return [
-        (datetime.fromtimestamp(row.day / 1000, UTC).date(), row.event_type, int(row.events))
-        for row in rows
-    ]
+        return live_counts.fetch_days(connection, since, site_ids, query.page)
+    return live_counts.fetch_filtered_days(connection, query, since, site_ids)
 
 
-def counts_of(days: Iterable[DayCount], query: AnalyticsQuery) -> Usages:
+def usages_of(counts: DayCounts, query: AnalyticsQuery) -> Usages:
     overall = no_counts()
-    by_type: dict[str, Usage] = {}
-    for day, event_type, events in days:
+    for day, events in sorted(counts.overall.items()):
         add(overall, day, events, query)
+    by_type: dict[str, Usage] = {}
+    for (day, event_type), events in sorted(counts.of_types.items()):
         add(by_type.setdefault(event_type, no_counts()), day, events, query)
     return Usages(overall, dict(sorted(by_type.items())))
 
@@ -84,7 +80,8 @@ def no_counts() -> Usage:
     return Usage(Counter(), Counter(), Counter())
 
 
-def add(usage: Usage, day: date, events: int, query: AnalyticsQuery) -> None:
+def add(usage: Usage, day_ms: int, events: int, query: AnalyticsQuery) -> None:
+    day = datetime.fromtimestamp(day_ms / 1000, UTC).date()
     if day >= query.first_day:
         usage.daily[day.isoformat()] += events
     if week_of(day) >= query.first_week:
@@ -112,8 +109,9 @@ ANALYTICS = Route(
     description="Overall and by event type, in UTC. Only days, weeks and months with an event are "
     "listed; a week is named by the Sunday it begins with. The oldest of each is the one that now "
     "was in `lookback` days, weeks or months ago, counted whole. With `uniqueId` or `type`, what "
-    "`MAX_AGE` has deleted is not counted.",
-    parameters=(by.LOOKBACK, by.ANY_SITE, by.UNIQUE_ID, by.KIND),
+    "`MAX_AGE` has deleted is not counted. Of event types `limit` are listed at a time, and "
+    "`next_cursor` says where to go on while there are more.",
+    parameters=(by.LOOKBACK, by.ANY_SITE, by.UNIQUE_ID, by.KIND, by.PAGE_LIMIT, by.CURSOR),
     query=analytics_query,
     answer=from_database(fetch_analytics),
     examples=(

@@ -26,3 +26,4 @@ def seconds_since(moment: int | None, now: int) -> float | None:
 AsAsked = Annotated[str, about("As it was asked.")]
 EventCount = Annotated[int, count("Events of all types.")]
 ViewCount = Annotated[int, count("Events of type `page_view`.")]
+NEXT_CURSOR = about("The `cursor` that asks for the next ones; left out where there are no more.")

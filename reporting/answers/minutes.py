@@ -13,7 +13,7 @@ from reporting.answers.members import AsAsked, ViewCount, about, count, moment
 from reporting.ask import parameters as by
 from reporting.ask.live_query import BucketQuery, Window, bucket_query, minutes_query
 from reporting.count.live_counts import fetch_minutes
-from reporting.count.live_sites import fetch_site_ids
+from reporting.count.live_sites import find_sites
 from reporting.count.live_statements import select_viewers
 from reporting.route import Example, Route, from_database
 from shared.clock import MINUTE_MS, iso_from_ms
@@ -42,7 +42,7 @@ class MinuteBucket(Struct):
 
 
 def fetch_views(connection: Connection, window: Window) -> ViewsPerMinute:
-    site_ids = fetch_site_ids(connection, window.site_id, window.start)
+    site_ids = find_sites(connection, window.site_id, window.start)
     views = fetch_minutes(connection, window, PAGE_VIEW, site_ids)
     viewers = connection.execute(select_viewers(window, site_ids))
     users = {row.minute: row.unique_users for row in viewers}
@@ -56,7 +56,7 @@ def fetch_views(connection: Connection, window: Window) -> ViewsPerMinute:
 
 def fetch_bucket(connection: Connection, query: BucketQuery) -> MinuteBucket:
     window = query.window
-    site_ids = fetch_site_ids(connection, window.site_id, window.start)
+    site_ids = find_sites(connection, window.site_id, window.start)
     minutes = fetch_minutes(connection, window, query.event_type, site_ids)
     return MinuteBucket(query.key, minutes[window.start])
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from reporting.answers.members import AsAsked, EventCount, ViewCount, about, count, moment
 from reporting.ask import parameters as by
 from reporting.ask.live_query import RankingQuery, SessionsQuery, ranking_query, sessions_query
-from reporting.count.live_sites import fetch_site_ids
+from reporting.count.live_sites import find_sites
 from reporting.count.live_statements import select_pages, select_sessions, select_users
 from reporting.route import Example, Route, from_database
 from shared.clock import iso_from_ms
@@ -44,19 +44,19 @@ PAGES = Meta(title="PageViews", description="Most viewed first; equal ones by pa
 
 
 def fetch_users(connection: Connection, query: RankingQuery) -> Annotated[list[ActiveUser], USERS]:
-    site_ids = fetch_site_ids(connection, query.window.site_id, query.window.start)
+    site_ids = find_sites(connection, query.window.site_id, query.window.start)
     rows = connection.execute(select_users(query, site_ids))
     return [ActiveUser(row.user_id, row.events) for row in rows]
 
 
 def fetch_pages(connection: Connection, query: RankingQuery) -> Annotated[list[ViewedPage], PAGES]:
-    site_ids = fetch_site_ids(connection, query.window.site_id, query.window.start)
+    site_ids = find_sites(connection, query.window.site_id, query.window.start)
     rows = connection.execute(select_pages(query, site_ids))
     return [ViewedPage(row.path, row.views) for row in rows]
 
 
 def fetch_sessions(connection: Connection, query: SessionsQuery) -> Sessions:
-    site_ids = fetch_site_ids(connection, query.window.site_id, query.window.start)
+    site_ids = find_sites(connection, query.window.site_id, query.window.start)
     rows = connection.execute(select_sessions(query, site_ids))
     sessions = [Session(row.session_id, iso_from_ms(row.last_seen)) for row in rows]
     return Sessions(query.user_id, len(sessions), sessions)

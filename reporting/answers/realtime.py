@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from reporting.answers.members import ViewCount, about, count, moment
 from reporting.ask.live_query import RankingQuery, Window, live_query
 from reporting.ask.parameters import SITE
-from reporting.count.live_sites import fetch_site_ids
+from reporting.count.live_sites import find_sites
 from reporting.count.live_statements import (
     TOP_PAGES,
     SiteIds,
@@ -44,7 +44,7 @@ class Realtime(Struct):
 
 
 def fetch_realtime(connection: Connection, window: Window) -> Realtime:
-    site_ids = fetch_site_ids(connection, window.site_id, window.start)
+    site_ids = find_sites(connection, window.site_id, window.start)
     active = connection.execute(select_active(window, site_ids)).one()
     pages = connection.execute(select_pages(RankingQuery(window, TOP_PAGES), site_ids))
     return Realtime(

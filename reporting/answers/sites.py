@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import Connection
 
-from reporting.answers.members import EventCount, ViewCount, moment
-from reporting.ask.parameters import SITE
+from reporting.answers.members import NEXT_CURSOR, EventCount, ViewCount, moment
+from reporting.ask import parameters as by
+from reporting.ask.paging import SitesQuery, sites_query
 from reporting.count.known_sites import KnownSite, fetch_known_sites
 from reporting.route import Example, Kept, Route, from_database
 from shared.clock import iso_from_ms
@@ -21,13 +22,16 @@ class Site(Struct):
 
 
 class Sites(Struct):
-    """Every site that has an event, in order of `site_id`."""
+    """Sites that have an event, in order of `site_id`."""
 
     sites: list[Site]
+    next_cursor: Annotated[str, NEXT_CURSOR] | UnsetType = UNSET
 
 
-def fetch_sites(connection: Connection, _now: int) -> Sites:
-    return Sites([site_of(found) for found in fetch_known_sites(connection)])
+def fetch_sites(connection: Connection, query: SitesQuery) -> Sites:
+    limit = query.page.limit
+    found = [site_of(known) for known in fetch_known_sites(connection, query)]
+    return Sites(found[:limit], found[limit - 1].site_id if len(found) > limit else UNSET)
 
 
 def site_of(found: KnownSite) -> Site:
@@ -35,11 +39,14 @@ def site_of(found: KnownSite) -> Site:
     return Site(found.site_id, first, last, found.events, found.views)
 
 
-ONE_SITE = Site(SITE.example, "2025-11-02T08:00:00.500Z", "2025-11-15T18:30:00Z", 1802, 1750)
+ONE_SITE = Site(by.SITE.example, "2025-11-02T08:00:00.500Z", "2025-11-15T18:30:00Z", 1802, 1750)
 SITES = Route(
     paths=("/sites",),
     summary="The sites seen",
-    description="Every site that has an event, with its first and last one.",
+    description="Every site that has an event, with its first and last one, in order of `site_id`; "
+    "`limit` at a time, and `next_cursor` says where to go on while there are more.",
+    parameters=(by.ANY_SITE, by.PAGE_LIMIT, by.CURSOR),
+    query=sites_query,
     answer=from_database(fetch_sites),
     kept=Kept.UNSAID,
     examples=(Example("one_site", "One site", Sites([ONE_SITE])),),

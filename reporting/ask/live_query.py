@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from reporting.ask import parameters as by
+from reporting.ask.paging import Page, page_from
 from reporting.ask.parameter import Asked
 from shared.clock import MINUTE_MS
 
@@ -47,7 +48,8 @@ class BucketQuery:
 
 @dataclass(frozen=True)
 class AnalyticsQuery:
-    """Days, weeks and months (each by its first day) from these on; of one user or kind, if any.
+    """Days, weeks and months (each by its first day) from these on; of one user or kind, if any;
+    by type, of the types of a page.
 
     `kind` is what clients of analytics-engine send as `type` beside `name`: a property.
     """
@@ -58,6 +60,7 @@ class AnalyticsQuery:
     first_day: date
     first_week: date
     first_month: date
+    page: Page
 
 
 def live_query(asked: Asked, now: int) -> Window:
@@ -95,6 +98,7 @@ def analytics_query(asked: Asked, now: int) -> AnalyticsQuery:
         first_day=today - timedelta(days=lookback),
         first_week=week_of(today - timedelta(weeks=lookback)),
         first_month=months_before(today, lookback),
+        page=page_from(asked),
     )
 
 

@@ -131,6 +131,8 @@ FILTERS = tuple(
 # What all routes that answer for days of a site are asked.
 RANGE: tuple[Parameter[Any], ...] = (DATE, FROM, TO, TZ, TYPE, *FILTERS)
 LIMIT = number("limit", "How many to list.", 1000, default=10)
+PAGE_LIMIT = number("limit", "How many to list at a time.", 10_000, default=1000)
+CURSOR = Parameter("cursor", "Go on there: `next_cursor` of the answer before.", NAME, None)
 COMPARE = Parameter(
     "compare",
     "`previous` adds the numbers of as many days right before, and the differences.",

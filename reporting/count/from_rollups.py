@@ -17,9 +17,9 @@ from reporting.count.rollup_statements import (
     select_buckets,
     select_texts,
     select_value_buckets,
-    select_value_views,
 )
 from reporting.count.statements import select_edge_totals, select_edge_values
+from reporting.count.ties import fetch_few, fetch_most, parts_of
 from reporting.count.totals import Totals, ValueTotals, ranked
 from reporting.count.unmerged import Counted, Unmerged
 from reporting.count.user_counts import Part, fetch_unique_users
@@ -186,17 +186,16 @@ def fetch_value_views(
     """
     views: Counter[bytes] = Counter()
     texts: dict[bytes, str] = {}
-    for level, spans in zip(LEVELS, cover.levels, strict=True):
-        for some in chunks(spans):
-            for key, number in connection.execute(
-                select_value_views(level.events, query.site_id, dimension, query.views_type, some)
-            ):
-                views[key] += int(number)
     for value, number in edge_values(connection, query, dimension, cover):
         texts[value_key(value)] = value
         views[value_key(value)] += number
     views.update(unmerged.views)
     texts |= unmerged.texts
+    parts = parts_of(query, dimension, cover)
+    rolled_up = fetch_few(connection, parts)
+    if rolled_up is None:
+        return fetch_most(connection, parts, query.limit, views, texts)
+    views.update(rolled_up)
     top = most(views, query.limit)
     found = Counter({texts[key]: number for key, number in top.items() if key in texts})
     for some_keys in chunks([key for key in top if key not in texts]):

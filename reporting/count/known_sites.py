@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from reporting.ask.paging import SitesQuery
 from reporting.count.pending_statements import select_pending_sites
-from reporting.count.statements import select_site_totals, select_sites
+from reporting.count.statements import select_site_totals, select_some_sites
 
 
 class KnownSite(NamedTuple):
@@ -29,23 +30,30 @@ class KnownSite(NamedTuple):
         )
 
 
-def fetch_known_sites(connection: Connection) -> list[KnownSite]:
-    """In the order of their names' UTF-8, which is that of the database."""
+def fetch_known_sites(connection: Connection, query: SitesQuery) -> list[KnownSite]:
+    """In the order of their names' UTF-8, which is that of the database; of a page, one more where
+    there are more."""
     known: dict[str, KnownSite] = {}
-    for site in chain(fetch_merged(connection), fetch_pending(connection)):
+    for site in chain(fetch_merged(connection, query), fetch_pending(connection, query)):
         before = known.get(site.site_id)
         known[site.site_id] = site if before is None else before.plus(site)
-    return [site for _, site in sorted(known.items())]
+    # Of each kind as many as could be needed were fetched, from the same name on.
+    return [site for _, site in sorted(known.items())][: query.page.limit + 1]
 
 
-def fetch_merged(connection: Connection) -> Iterator[KnownSite]:
-    totals = {row.site_id: row for row in connection.execute(select_site_totals())}
-    for row in connection.execute(select_sites()):
+def fetch_merged(connection: Connection, query: SitesQuery) -> Iterator[KnownSite]:
+    found = connection.execute(select_some_sites(query.site_id, query.page)).all()
+    if not found:
+        return
+    rows = connection.execute(select_site_totals(found[0].site_id, found[-1].site_id))
+    totals = {row.site_id: row for row in rows}
+    for row in found:
         its = totals.get(row.site_id)
         counted = (0, 0) if its is None else (int(its.events), int(its.views))
         yield KnownSite(row.site_id, row.first_event, row.last_event, *counted)
 
 
-def fetch_pending(connection: Connection) -> Iterator[KnownSite]:
-    for site_id, first, last, events, views in connection.execute(select_pending_sites()):
+def fetch_pending(connection: Connection, query: SitesQuery) -> Iterator[KnownSite]:
+    statement = select_pending_sites(query.site_id, query.page)
+    for site_id, first, last, events, views in connection.execute(statement):
         yield KnownSite(site_id, first, last, int(events), int(views))

@@ -2,13 +2,22 @@
 is not merged yet."""
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection
 
-from reporting.ask.live_query import Window
-from reporting.count.live_statements import SiteIds, select_days, select_minute_counts
+from reporting.ask.live_query import AnalyticsQuery, Window
+from reporting.ask.paging import Page
+from reporting.count.live_statements import (
+    SiteIds,
+    select_day_totals,
+    select_days,
+    select_filtered_days,
+    select_minute_counts,
+    select_types,
+)
 from reporting.count.matching import has_text
 from reporting.count.pending_rows import Head, fetch_heads, fetch_rows
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
@@ -20,6 +29,15 @@ from shared.fields import EVENT_TYPE
 
 # Later than any event.
 FOR_EVER = 2**63 - 1
+
+
+class DayCounts(NamedTuple):
+    """Events by UTC day (ms): all of them, and those of each type of a page; the last of these
+    types, where more follow."""
+
+    overall: Mapping[int, int]
+    of_types: Mapping[tuple[int, str], int]
+    next_cursor: str | None
 
 
 def fetch_minutes(
@@ -44,13 +62,45 @@ def minutes_of(row: Pending, event_type: str) -> dict[int, int]:
     return {row.bucket + n * MINUTE_MS: number for n, number in enumerate(numbers) if number}
 
 
-def fetch_days(
+def fetch_days(connection: Connection, since: int, site_ids: SiteIds, page: Page) -> DayCounts:
+    """Whole UTC days from `since` on."""
+    waiting = fetch_waiting_days(connection, since, site_ids)
+    known = connection.execute(select_types(since, site_ids, page)).scalars()
+    types, has_more = page.cut({*known, *(event_type for _, event_type in waiting)})
+    each: Counter[tuple[int, str]] = Counter()
+    if types:
+        for row in connection.execute(select_days(since, site_ids, types[0], types[-1])):
+            each[row.day, row.event_type] += int(row.events)
+        for (day, event_type), number in waiting.items():
+            if types[0] <= event_type <= types[-1]:
+                each[day, event_type] += number
+    overall: Counter[int] = Counter()
+    for row in connection.execute(select_day_totals(since, site_ids)):
+        overall[row.day] += int(row.events)
+    for (day, _), number in waiting.items():
+        overall[day] += number
+    return DayCounts(overall, each, types[-1] if has_more else None)
+
+
+def fetch_filtered_days(
+    connection: Connection, query: AnalyticsQuery, since: int, site_ids: SiteIds
+) -> DayCounts:
+    """The same of one user, one kind, or both."""
+    rows = connection.execute(select_filtered_days(query, since, site_ids)).all()
+    types, has_more = query.page.cut({row.event_type for row in rows})
+    listed = frozenset(types)
+    overall: Counter[int] = Counter()
+    for row in rows:
+        overall[row.day] += row.events
+    each = {(row.day, row.event_type): row.events for row in rows if row.event_type in listed}
+    return DayCounts(overall, each, types[-1] if has_more else None)
+
+
+def fetch_waiting_days(
     connection: Connection, since: int, site_ids: SiteIds
-) -> list[tuple[date, str, int]]:
-    """Whole UTC days from `since` on, the types of events in each, and how many; in order."""
+) -> Counter[tuple[int, str]]:
+    """Of what is not merged, the events of each day (ms) and type."""
     days: Counter[tuple[int, str]] = Counter()
-    for row in connection.execute(select_days(since, site_ids)):
-        days[row.day, row.event_type] += int(row.events)
     mixed: list[Head] = []
     for head in fetch_heads(connection, site_ids, (since, FOR_EVER)):
         if head.views == head.events:  # as of most rows; their data need not be read
@@ -61,7 +111,4 @@ def fetch_days(
         texts, numbers = pending.column(EVENT_TYPE)
         for place, number in enumerate(np.bincount(numbers.astype(np.int64)).tolist()):
             days[bucket_start(pending.bucket, DAY_MS), str(texts[place])] += number
-    return [
-        (datetime.fromtimestamp(day / 1000, UTC).date(), event_type, number)
-        for (day, event_type), number in sorted(days.items())
-    ]
+    return days

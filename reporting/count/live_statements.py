@@ -1,10 +1,8 @@
 """The SELECTs of the live and compatibility routes: pure functions, labelled for the slow log.
 
-`site_ids` are always values. Given `site_id IN (SELECT …)`, MariaDB reads all events of each site,
-because a join looks up the site and no range of its events; given values, it reads the ranges.
+`site_ids` are values on MariaDB, always. Given `site_id IN (SELECT …)`, it reads all events of each
+site, for a join looks up the site and no range of its events; given values, it reads the ranges.
 """
-
-from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, LargeBinary, and_, case, cast, distinct, func, select
 
@@ -14,19 +12,23 @@ from reporting.ask.live_query import (
     SessionsQuery,
     Window,
 )
-from reporting.count.statements import Rows
+from reporting.ask.paging import Page
+from reporting.count.statements import Rows, on_page
 from shared.clock import DAY_MS, MINUTE_MS
 from shared.counts.rollups import TOTAL
+from shared.db.dialect import Texts
 from shared.db.tables import events, events_by_day, events_by_minute, sites
 from shared.event import PAGE_VIEW
 
 TOP_PAGES = 5
 
-SiteIds = Collection[str]
+SiteIds = Texts
 
 # The remainder, not a division: what divides integers goes by other names in each database.
 MINUTE = (events.c.timestamp - events.c.timestamp % MINUTE_MS).label("minute")
 DAY = (events.c.timestamp - events.c.timestamp % DAY_MS).label("day")
+DAY_BUCKET = events_by_day.c.bucket.label("day")
+EVENTS = func.sum(events_by_day.c.events).label("events")
 IS_VIEW = events.c.event_type == PAGE_VIEW
 
 
@@ -144,18 +146,39 @@ def select_viewers(window: Window, site_ids: SiteIds) -> Rows:
     )
 
 
-def select_days(since: int, site_ids: SiteIds) -> Rows:
-    """day (ms), event_type and events of whole UTC days."""
-    day = events_by_day.c.bucket.label("day")
+def select_days(since: int, site_ids: SiteIds, first: str, last: str) -> Rows:
+    """day (ms), event_type and events of whole UTC days, of the types from one to another."""
+    event_type = events_by_day.c.event_type
     return (
-        select(day, events_by_day.c.event_type, func.sum(events_by_day.c.events).label("events"))
-        .where(
-            events_by_day.c.site_id.in_(site_ids),
-            events_by_day.c.dimension == TOTAL,
-            events_by_day.c.bucket >= since,
-        )
-        .group_by(day, events_by_day.c.event_type)
+        select(DAY_BUCKET, event_type, EVENTS)
+        .where(of_days(since, site_ids), event_type.between(first, last))
+        .group_by(DAY_BUCKET, event_type)
         .prefix_with("/* reporting.days */")
+    )
+
+
+def select_day_totals(since: int, site_ids: SiteIds) -> Rows:
+    """day (ms) and events of whole UTC days, of all types."""
+    return (
+        select(DAY_BUCKET, EVENTS)
+        .where(of_days(since, site_ids))
+        .group_by(DAY_BUCKET)
+        .prefix_with("/* reporting.day_totals */")
+    )
+
+
+def select_types(since: int, site_ids: SiteIds, page: Page) -> Rows:
+    """event_type of a page of those in whole UTC days, and the next one."""
+    event_type = events_by_day.c.event_type
+    statement = select(event_type).where(of_days(since, site_ids)).group_by(event_type)
+    return on_page(statement, event_type, page).prefix_with("/* reporting.types */")
+
+
+def of_days(since: int, site_ids: SiteIds) -> ColumnElement[bool]:
+    return and_(
+        events_by_day.c.site_id.in_(site_ids),
+        events_by_day.c.dimension == TOTAL,
+        events_by_day.c.bucket >= since,
     )
 
 

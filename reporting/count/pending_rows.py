@@ -5,11 +5,11 @@ that it has read, and an answer reads only their keys again, in its own snapshot
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Select
 
 from reporting.count.cover import Span
 from reporting.count.held import Held
@@ -17,6 +17,7 @@ from reporting.count.pending_statements import select_pending, select_pending_he
 from reporting.count.rollup_statements import chunks
 from shared.clock import iso_from_ms
 from shared.counts.pending import Pending, read_pending
+from shared.db.dialect import Texts
 from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import pending_counts
 
@@ -60,11 +61,11 @@ def fetch_keys(connection: Connection, site_id: str, span: Span) -> list[Key]:
     return list(map(tuple, connection.execute(select_pending(site_id, span)).all()))
 
 
-def fetch_heads(connection: Connection, site_ids: Collection[str], span: Span) -> list[Head]:
+def fetch_heads(connection: Connection, site_ids: Texts, span: Span) -> list[Head]:
     """The same of many sites."""
     return [
         Head(*row)
-        for some in chunks(sorted(site_ids))
+        for some in ([site_ids] if isinstance(site_ids, Select) else chunks(site_ids))
         for row in connection.execute(select_pending_heads(some, span))
     ]
 

@@ -3,12 +3,12 @@
 `data` is read by the key alone. What only asks how many there are is answered from an index.
 """
 
-from collections.abc import Collection
-
 from sqlalchemy import ColumnElement, and_, func, select
 
+from reporting.ask.paging import Page
 from reporting.count.cover import Span
-from reporting.count.statements import Rows
+from reporting.count.statements import Rows, on_page
+from shared.db.dialect import Texts
 from shared.db.tables import pending_counts
 
 of = pending_counts.c
@@ -23,7 +23,7 @@ def select_pending(site_id: str, span: Span) -> Rows:
     )
 
 
-def select_pending_heads(site_ids: Collection[str], span: Span) -> Rows:
+def select_pending_heads(site_ids: Texts, span: Span) -> Rows:
     """The same of many sites, with events and views."""
     return (
         select(of.site_id, of.bucket, of.batch_id, of.events, of.views)
@@ -37,9 +37,10 @@ def within(span: Span) -> ColumnElement[bool]:
     return and_(of.bucket >= start, of.bucket < end)
 
 
-def select_pending_sites() -> Rows:
-    """Each site that has any: its first and last moment (ms), events and page views."""
-    return (
+def select_pending_sites(site_id: str | None, page: Page) -> Rows:
+    """Of a site that has any, or of those of a page and the next one: first and last moment (ms),
+    events and page views."""
+    statement = (
         select(
             of.site_id,
             func.min(of.first_event).label("first_event"),
@@ -50,6 +51,9 @@ def select_pending_sites() -> Rows:
         .group_by(of.site_id)
         .prefix_with("/* reporting.pending_sites */")
     )
+    if site_id is not None:
+        return statement.where(of.site_id == site_id)
+    return on_page(statement, of.site_id, page)
 
 
 def select_pending_extent(site_id: str) -> Rows:

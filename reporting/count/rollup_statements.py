@@ -1,9 +1,9 @@
 """The SELECTs on the rollups: pure functions, labelled for the slow log."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, Table, and_, func, or_, select, union_all
 
 from reporting.count.cover import Span
 from reporting.count.statements import Rows
@@ -52,17 +52,58 @@ def select_value_buckets(
     )
 
 
-def select_value_views(
-    table: Table, site_id: str, dimension: str, views_type: str | None, spans: Sequence[Span]
-) -> Rows:
-    """value_key and views of each value in `spans`."""
+class ViewsOf(NamedTuple):
+    """Of which rows of a rollup the views of a dimension's values are added up."""
+
+    table: Table
+    site_id: str
+    dimension: str
+    views_type: str | None
+    spans: Sequence[Span]
+
+
+def select_value_views(of: ViewsOf, keys: Collection[bytes] | None = None) -> Rows:
+    """value_key and views of each value, or of these."""
+    table = of.table
     statement = (
         select(table.c.value_key, func.sum(table.c.events).label("views"))
-        .where(table.c.site_id == site_id, table.c.dimension == dimension, in_spans(table, spans))
+        .where(
+            table.c.site_id == of.site_id,
+            table.c.dimension == of.dimension,
+            in_spans(table, of.spans),
+        )
         .group_by(table.c.value_key)
         .prefix_with("/* reporting.value_views */")
     )
-    return statement if views_type is None else statement.where(table.c.event_type == views_type)
+    if keys is not None:
+        statement = statement.where(table.c.value_key.in_(keys))
+    if of.views_type is not None:
+        statement = statement.where(table.c.event_type == of.views_type)
+    return statement
+
+
+def views_of_all(parts: Sequence[ViewsOf]) -> Subquery:
+    """The same of several parts together; there is at least one."""
+    if len(parts) == 1:
+        return select_value_views(parts[0]).subquery("counted")
+    each = union_all(*map(select_value_views, parts)).subquery("parts")
+    return (
+        select(each.c.value_key, func.sum(each.c.views).label("views"))
+        .group_by(each.c.value_key)
+        .subquery("counted")
+    )
+
+
+def select_most_viewed(parts: Sequence[ViewsOf], limit: int) -> Rows:
+    """value_key, value and views of the most viewed values of some parts, equal ones by value."""
+    counted = views_of_all(parts)
+    return (
+        select(counted.c.value_key, dimension_values.c.value, counted.c.views)
+        .join(dimension_values, dimension_values.c.value_key == counted.c.value_key)
+        .order_by(counted.c.views.desc(), dimension_values.c.value)
+        .limit(limit)
+        .prefix_with("/* reporting.most_viewed */")
+    )
 
 
 def select_bitmaps(

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, literal, select
 
+from reporting.ask.paging import Page
 from reporting.ask.query import Query
 from reporting.count.cover import Span
 from shared.clock import DAY_MS
@@ -175,6 +176,18 @@ def select_sites() -> Rows:
     )
 
 
+def select_some_sites(site_id: str | None, page: Page) -> Rows:
+    """One of these; without it those of a page, and the next one."""
+    if site_id is not None:
+        return select_sites().where(sites.c.site_id == site_id)
+    return on_page(select_sites(), sites.c.site_id, page)
+
+
+def on_page(statement: Rows, name: ColumnElement[str], page: Page) -> Rows:
+    """Of rows with different names those of a page in order, and the next one."""
+    return statement.where(name > page.after).order_by(name).limit(page.limit + 1)
+
+
 def select_extent(site_id: str) -> Rows:
     """When the first and last event of a site were, as far as they are merged (ms); no row where
     none is."""
@@ -185,12 +198,14 @@ def select_extent(site_id: str) -> Rows:
     )
 
 
-def select_site_totals() -> Rows:
-    """Every site's events and page views, ever, as far as they are merged."""
+def select_site_totals(first: str, last: str) -> Rows:
+    """Events and page views, ever, of each site from one to another, as far as they are merged."""
     counted = events_by_day.c.events
     views = case((events_by_day.c.event_type == PAGE_VIEW, counted), else_=0)
     # Named one by one, so that each site's days are a range of the key.
-    each_site = events_by_day.c.site_id.in_(select(sites.c.site_id))
+    each_site = events_by_day.c.site_id.in_(
+        select(sites.c.site_id).where(sites.c.site_id.between(first, last))
+    )
     return (
         select(
             events_by_day.c.site_id,

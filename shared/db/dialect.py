@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Insert, Table
+from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Insert, Select, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.types import TypeEngine
 
 from shared.settings import Settings
 
+# What stands behind IN.
+Texts = Sequence[str] | Select[*tuple[Any, ...]]
 # The row that was to be inserted -> what changes in the one that is there.
 Changes = Callable[[ReadOnlyColumnCollection[str, Any]], Mapping[str, ColumnElement[Any]]]
 
@@ -90,6 +92,10 @@ class Dialect(ABC):
     ) -> ColumnElement[bool]:
         """That a row's key is one of `wanted`, of which there are fewer than 1,000; found by
         seeking along the key."""
+
+    @abstractmethod
+    def any_of(self, texts: Sequence[str]) -> Texts:
+        """These texts, however many, as a column is compared with them by IN."""
 
     @abstractmethod
     def insert_ignoring_known(self, table: Table) -> Insert:

@@ -1,5 +1,6 @@
 """SQLite: a file beside the services, with one writer at a time."""
 
+import json
 import os
 import sqlite3
 import time
@@ -23,17 +24,20 @@ from sqlalchemy import (
     event,
     func,
     or_,
+    select,
     text,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from shared.db.dialect import Changes, Dialect, Fault
+from shared.db.dialect import Changes, Dialect, Fault, Texts
 from shared.settings import Settings
 
 # How long a writer waits for the others before it tries again.
 BUSY_SECONDS = 10
+# Of a statement, besides a few others: 32,766, unless it was built for more.
+MAX_VARIABLES = 30_000
 # Of the log; SQLite writes it to the file at 4 MB, and begins it anew.
 MAX_LOG_BYTES = 16 << 20
 # After so many instructions the time is looked at: some 20 µs.
@@ -108,6 +112,12 @@ class SQLite(Dialect):
     ) -> ColumnElement[bool]:
         """It scans the table for a row value IN a list."""
         return or_(*(and_(*(c == v for c, v in zip(key, one, strict=True))) for one in wanted))
+
+    def any_of(self, texts: Sequence[str]) -> Texts:
+        """As many as it takes variables, and more as JSON, in one."""
+        if len(texts) <= MAX_VARIABLES:
+            return texts
+        return select(func.json_each(json.dumps(texts)).table_valued("value").c.value)
 
     def insert_ignoring_known(self, table: Table) -> Insert:
         return sqlite.insert(table).on_conflict_do_nothing()

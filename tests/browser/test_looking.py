@@ -169,6 +169,23 @@ def test_the_site_with_most_events_comes_first_and_another_is_a_choice(
     expect(page).to_have_title(f"{OTHER_SITE} · Footfall")
 
 
+def test_of_very_many_sites_those_that_are_not_listed_are_found_by_typing(
+    page: Page, stack: Stack
+) -> None:
+    """As if two were too many for one answer."""
+    page.route("**/sites", lambda route: route.continue_(url=f"{route.request.url}?limit=1"))
+    shown(page, stack, "?period=7d&tz=UTC")
+    expect(page.get_by_label("Site", exact=True).locator("option")).to_have_text([SITE])
+    other = page.get_by_label("Another site")
+    other.fill(OTHER_SITE[:3])
+    expect(page.locator(f"#more-sites option[value='{OTHER_SITE}']")).to_have_count(1)
+    other.fill(OTHER_SITE)
+    other.press("Enter")
+    expect(page).to_have_title(f"{OTHER_SITE} · Footfall")
+    expect(page.locator("#board")).to_be_visible()
+    expect(page.get_by_label("Site", exact=True)).to_have_value(OTHER_SITE)
+
+
 def test_the_chart_is_a_table_too(board: Page, stack: Stack) -> None:
     button = board.get_by_role("button", name="Table", exact=True)
     button.click()

@@ -26,10 +26,14 @@ def answer_of(route: Route[Any], engine: Engine, query: object) -> Any:
     return msgspec.to_builtins(route.answer(Sources(engine, no_queue, engine), query))
 
 
+def fetch_sites(engine: Engine, now: int, **parameters: str) -> Any:
+    given = {name: [value] for name, value in parameters.items()}
+    return answer_of(SITES, engine, query_from(SITES, given, now))
+
+
 stats_query_from = partial(query_from, STATS)
 series_query_from = partial(query_from, TIMESERIES)
 breakdown_query_from = partial(query_from, BREAKDOWN)
 fetch_stats = partial(answer_of, STATS)
 fetch_series = partial(answer_of, TIMESERIES)
 fetch_breakdown = partial(answer_of, BREAKDOWN)
-fetch_sites = partial(answer_of, SITES)

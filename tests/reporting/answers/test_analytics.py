@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.reading.schema import EventIds, Visit, event_from
@@ -14,6 +15,7 @@ from reporting.app import create_app
 from shared.event import Event
 from shared.settings import Settings
 from tests.events import NOW, make_event
+from tests.merged import merge
 from tests.reporting.conftest import Store
 
 DAY = 86_400_000
@@ -81,6 +83,28 @@ def test_keys_are_in_order_and_only_where_something_was_counted(
     assert list(answer["global"]["weekly"]) == ["2025-10-19", "2025-11-09"]
     assert list(answer["global"]["monthly"]) == ["2025-10", "2025-11"]
     assert list(answer["usages"]) == ["login", "z"]
+
+
+def test_types_come_in_parts_and_the_overall_counts_stay(
+    reports: FlaskClient, store: Store, writing: Engine
+) -> None:
+    for event_type in ("b", "A", "ü", "a", "b "):
+        store(*on("2025-11-14T01:00Z", event_type=event_type, properties={"type": "k"}))
+    merge(writing)
+    for event_type in ("c", "a", "C"):
+        store(*on("2025-11-15T01:00Z", event_type=event_type, properties={"type": "k"}))
+    for query in ("", "type=k"):
+        whole = reports.get(f"/analytics?{query}").get_json()
+        assert list(whole["data"]["usages"]) == ["A", "C", "a", "b", "b ", "c", "ü"]
+        listed: dict[str, Any] = {}
+        cursor = ""
+        for last in ("a", "c", None):
+            part = reports.get(f"/analytics?{query}&limit=3&cursor={cursor}").get_json()
+            listed |= part["data"]["usages"]
+            assert part["data"]["global"] == whole["data"]["global"]
+            cursor = part.get("next_cursor")
+            assert cursor == last
+        assert listed == whole["data"]["usages"]
 
 
 def test_without_events_the_answer_is_empty(reports: FlaskClient) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from reporting.ask.periods import boundaries_of
 from reporting.ask.query import Query
-from reporting.count import from_events, from_rollups, from_segments
+from reporting.count import from_events, from_rollups, from_segments, ties
 from reporting.count.decide import is_certain, is_covered
 from reporting.count.unmerged import Unmerged
 from shared.counts import sparse
@@ -191,6 +191,7 @@ def site(store: Store, writing: Engine, reading: Engine, monkeypatch: pytest.Mon
     monkeypatch.setattr(from_segments, "ROWS_A_SEGMENT", 0)
     monkeypatch.setattr(from_segments, "ROWS_A_FETCHED", 0)
     monkeypatch.setattr(from_segments, "CHUNK_EVENTS", 20)
+    monkeypatch.setattr(ties, "FEW_VALUES", 3)  # of paths there are more, of countries fewer
     return Site(store, writing, reading)
 
 

@@ -13,9 +13,11 @@ from reporting.ask.live_query import (
     SessionsQuery,
     Window,
 )
+from reporting.ask.paging import Page
 from reporting.count.live_sites import fetch_site_ids
 from reporting.count.live_statements import (
     select_active,
+    select_day_totals,
     select_days,
     select_filtered_days,
     select_minute_counts,
@@ -23,6 +25,7 @@ from reporting.count.live_statements import (
     select_pages,
     select_sessions,
     select_site_ids,
+    select_types,
     select_users,
     select_viewers,
 )
@@ -39,6 +42,7 @@ OLD = 200
 START = OLD * MINUTE_MS
 END = START + 2 * MINUTE_MS
 FIRST_DAY = OLD * DAY_MS
+PAGE = Page("", 10)
 
 Statement = Callable[[Sequence[str]], Select[*tuple[object, ...]]]
 
@@ -49,7 +53,9 @@ def all_sites() -> Window:
 
 def filtered(site_ids: Sequence[str]) -> Select[*tuple[object, ...]]:
     day = date(1970, 1, 1)
-    return select_filtered_days(AnalyticsQuery(None, "u", "k", day, day, day), START, site_ids)
+    return select_filtered_days(
+        AnalyticsQuery(None, "u", "k", day, day, day, PAGE), START, site_ids
+    )
 
 
 STATEMENTS: dict[str, Statement] = {
@@ -61,7 +67,9 @@ STATEMENTS: dict[str, Statement] = {
     "minute_counts": lambda ids: select_minute_counts(all_sites(), "page_view", ids),
     "viewers": lambda ids: select_viewers(all_sites(), ids),
     "pending_heads": lambda ids: select_pending_heads(ids, (START, END)),
-    "days": lambda ids: select_days(FIRST_DAY, ids),
+    "days": lambda ids: select_days(FIRST_DAY, ids, "a", "z"),
+    "day_totals": lambda ids: select_day_totals(FIRST_DAY, ids),
+    "types": lambda ids: select_types(FIRST_DAY, ids, PAGE),
     "filtered_days": filtered,
 }
 

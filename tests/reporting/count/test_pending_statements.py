@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.dialects import mysql, sqlite
 
+from reporting.ask.paging import Page
 from reporting.count.from_segments import LABEL
 from reporting.count.pending_statements import (
     select_pending,
@@ -29,7 +30,7 @@ OF_A_SPAN: dict[str, Rows] = {
     "hours": select_pending_hours("site-3", *SPAN).prefix_with(LABEL),
 }
 OF_ALL: dict[str, Rows] = {
-    "sites": select_pending_sites(),
+    "sites": select_pending_sites(None, Page("", 1000)),
     "site_ids": select_pending_site_ids(70 * HOUR_MS),
     "unmerged": select_unmerged(),
 }

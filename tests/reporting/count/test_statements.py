@@ -5,8 +5,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import mysql, sqlite
 
 from reporting.count.rollup_statements import (
+    ViewsOf,
     select_bitmaps,
     select_buckets,
+    select_most_viewed,
     select_recent_users,
     select_texts,
     select_value_buckets,
@@ -43,6 +45,7 @@ from worker.upkeep.compaction import compact
 QUERY = stats_query_from({"site_id": ["site-3"], "path": ["/"]}, NOW)
 SPAN = (QUERY.start, QUERY.end)
 KEY = b"k" * 16
+PART = ViewsOf(events_by_day, "site-3", "path", "page_view", [SPAN])
 RANGES: list[Rows] = [
     select_totals(QUERY, SPAN),
     select_steps(QUERY, 60_000),
@@ -51,14 +54,15 @@ RANGES: list[Rows] = [
     select_edge_users(QUERY, "path", ["/"], SPAN),
     select_buckets(events_by_day, "site-3", "", [SPAN]),
     select_value_buckets(events_by_day, "site-3", "path", KEY, [QUERY.start]),
-    select_value_views(events_by_day, "site-3", "path", "page_view", [SPAN]),
+    select_value_views(PART),
     select_bitmaps(users_by_day, "site-3", "path", [KEY], [SPAN]),
     select_recent_users("site-3", [SPAN]),
 ]
 OTHERS = [
+    select_most_viewed([PART, PART], 10),
     select_texts([KEY]),
     select_sites(),
-    select_site_totals(),
+    select_site_totals("site-3", "site-5"),
     select_outcomes(),
     select_pruned_before(),
 ]

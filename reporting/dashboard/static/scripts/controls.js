@@ -1,20 +1,29 @@
 // The site, the period and the zone: shown as they are, and changed by `change({...})`.
 
+import { ask } from "./api.js";
 import { byId, h } from "./dom.js";
 import { dayName } from "./format.js";
 import { setUpMenu } from "./menu.js";
 import { PERIODS, dayIn, daysOf } from "./periods.js";
 
+const SUGGESTED = 20;
+
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 export function setUpControls(change) {
   const site = byId("site");
+  const other = byId("other-site");
   const zone = byId("zone");
   const period = byId("period");
   const menu = setUpMenu(period);
   const form = period.querySelector("form");
 
   site.addEventListener("change", () => change({ site: site.value, filters: {} }));
+  other.addEventListener("input", () => suggest(other));
+  other.addEventListener("change", () => {
+    if (other.value) change({ site: other.value, filters: {} });
+    other.value = "";
+  });
   zone.addEventListener("change", () => change({ tz: zone.value }));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -32,7 +41,8 @@ export function setUpControls(change) {
   }
 
   return {
-    showSites(sites, chosen) {
+    // `hasMore`: not all there are; the others are found by the beginning of their names.
+    showSites(sites, chosen, hasMore) {
       const names = sites.map((one) => one.site_id);
       if (chosen && !names.includes(chosen)) names.push(chosen);
       site.replaceChildren(
@@ -40,6 +50,7 @@ export function setUpControls(change) {
       );
       site.disabled = names.length === 0;
       site.parentElement.hidden = site.disabled;
+      other.hidden = !hasMore;
     },
     show(state, now) {
       site.value = state.site;
@@ -47,6 +58,16 @@ export function setUpControls(change) {
       showZones(zone, state.tz);
     },
   };
+}
+
+// The names that come after what is typed begin with it, if any does.
+async function suggest(input) {
+  const typed = input.value;
+  if (!typed) return;
+  const found = await ask("sites", { cursor: typed, limit: SUGGESTED }).catch(() => null);
+  if (!found || input.value !== typed) return;
+  const names = found.sites.map((one) => one.site_id);
+  input.list.replaceChildren(...names.map((name) => h("option", { value: name })));
 }
 
 function problemOf(from, to) {

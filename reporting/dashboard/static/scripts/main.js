@@ -111,14 +111,18 @@ async function loadAll(how) {
 
 async function loadSites() {
   if (sites !== null && !isEmpty()) return;
-  sites = (await ask("sites")).sites;
+  const listed = await ask("sites");
+  sites = listed.sites;
+  if (listed.next_cursor && state.site && isEmpty()) {
+    sites.push(...(await ask("sites", { site_id: state.site })).sites);
+  }
   if (!state.site && sites.length) {
     const most = sites.reduce((one, other) =>
       other.total_events > one.total_events ? other : one,
     );
     state = { ...state, site: most.site_id };
   }
-  controls.showSites(sites, state.site);
+  controls.showSites(sites, state.site, Boolean(listed.next_cursor));
   // A link copied from here shows the same elsewhere, so it names its site and its zone.
   if (state.site) history.replaceState(null, "", searchFrom(state));
 }
