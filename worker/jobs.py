@@ -27,7 +27,7 @@ from worker.run import drain as draining
 from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
-from worker.upkeep import compaction, retention, segments
+from worker.upkeep import compaction, receipts, retention, segments
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
 
@@ -104,6 +104,11 @@ def compact() -> None:
     """Periodic: move recent users into their hours and days, and cut the database's log back."""
     compaction.compact(runtime().engine, faults(compaction.WORK))
     dialect_of(runtime().engine).cut_log(runtime().engine)
+
+
+def add_receipts() -> None:
+    """Periodic: add up what batches have written of their sites and days."""
+    receipts.add_receipts(runtime().engine, runtime().stopping)
 
 
 def prune_events() -> None:
