@@ -90,7 +90,7 @@ def write_history(engine: Engine, reader: Engine, history: History) -> None:
     for day, events in enumerate(make_days(history)):
         for first in range(0, len(events), BATCH_ROWS):
             batch = events[first : first + BATCH_ROWS]
-            opened = Opened(f"{day}-{first}", batch, 0, [], number_users(numbers, batch))
+            opened = Opened(f"{day}-{first}", batch, [], [], number_users(numbers, batch))
             rows = [row_from(event) for event in batch]
             with engine.begin() as connection:
                 insert_rows(connection, rows)

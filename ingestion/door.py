@@ -5,11 +5,13 @@ kept, and only then is 202 answered. All else is done without waiting for anybod
 that was not fetched ahead: a door that pushes otherwise calls `read`, `answer` and `refuse`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from ingestion.cors import cors_headers, preflight_headers
 from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
+from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
 from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.aliases import Aliases
@@ -24,10 +26,11 @@ from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
-from shared.event import encode_event
+from shared.event import decode_event, encode_event
 from shared.fields import MAX_USER_AGENT
 from shared.http.auth import is_authorised
 from shared.queue.event_queue import EventQueue
+from shared.queue.refusals import NO_SITE, Refused
 from shared.settings import Settings
 
 
@@ -42,7 +45,8 @@ class Door:
         self.make_id = EventIds()
         self.salts = Salts(queue, settings.data_dir / "salts.json")
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
-        self.keeper = Keeper(queue, self.spool, self.salts, clock)
+        self.refused = RefusalCount()
+        self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused)
         self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
@@ -55,12 +59,13 @@ class Door:
 
     def receive(self, protocol: Protocol, request: Request) -> Answer:
         """The answer to a request that hands over events."""
+        outcome = None
         try:
             outcome = self.read(protocol, request)
             if outcome.encoded:
                 self.delivery.push(outcome.encoded)
         except (InvalidInput, Unavailable) as error:
-            return self.refuse(protocol, request, error)
+            return self.refuse(protocol, request, error, outcome)
         return self.answer(protocol, request, outcome)
 
     def may_wait(self, request: Request) -> bool:
@@ -85,6 +90,7 @@ class Door:
             try:
                 encoded.append(self.encoded(raw, visit, protocol.aliases, payload.may_hold_nul))
             except InvalidInput as error:
+                error.site_id = site_named(raw, protocol.aliases, self.default_site_id)
                 if not payload.is_batch:
                     raise
                 rejected.append((index, error))
@@ -133,11 +139,21 @@ class Door:
         """The answer to a request whose events, if any, are kept."""
         if outcome.dropped:
             count_dropped(outcome.dropped, PREFETCH)
+            self.refused.add(self.clock(), Refused(NO_SITE, 202, PREFETCH), outcome.dropped)
+        for _, error in outcome.rejected:
+            self.refused.add(self.clock(), Refused(error.site_id, error.status, error.code))
         self.count(outcome.status, len(outcome.encoded))
         return self.whole(protocol.answer(outcome), request)
 
-    def refuse(self, protocol: Protocol, request: Request, error: Refusal) -> Answer:
-        """The answer to a request of which nothing is kept."""
+    def refuse(
+        self, protocol: Protocol, request: Request, error: Refusal, outcome: Outcome | None = None
+    ) -> Answer:
+        """The answer to a request of which nothing is kept; `outcome` is what it was read into."""
+        site_ids = [error.site_id if isinstance(error, InvalidInput) else NO_SITE]
+        if outcome is not None and outcome.encoded:
+            site_ids = [decode_event(encoded).site_id for encoded in outcome.encoded]
+        for site_id, number in Counter(site_ids).items():
+            self.refused.add(self.clock(), Refused(site_id, error.status, error.code), number)
         self.count(error.status, 0)
         return self.whole(protocol.refuse(error), request)
 

@@ -18,7 +18,8 @@ class InvalidInput(FootfallError):
     """The caller sent something that can never be accepted.
 
     `code` is stable and for programs, `message` is a sentence for people, `field` names the
-    offending field where one is to blame, `status` is the HTTP status to answer with.
+    offending field where one is to blame, `status` is the HTTP status to answer with. `site_id` is
+    whose event it is, once somebody has read that.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class InvalidInput(FootfallError):
         self.message = message
         self.field = field
         self.status = status
+        self.site_id = ""
 
 
 class BadSetting(FootfallError):

@@ -29,7 +29,7 @@ from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
 from worker.stored.sparse_days import Day, fetch_grown, fetch_mixed
-from worker.upkeep import compaction, filling, retention, segments
+from worker.upkeep import compaction, filling, receipts, retention, segments
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
 
@@ -106,6 +106,11 @@ def compact() -> None:
     """Periodic: move recent users into their hours and days, and cut the database's log back."""
     compaction.compact(runtime().engine, faults(compaction.WORK))
     dialect_of(runtime().engine).cut_log(runtime().engine)
+
+
+def add_receipts() -> None:
+    """Periodic: add up what batches have written of their sites and days."""
+    receipts.add_receipts(runtime().engine, runtime().stopping)
 
 
 def prune_events() -> None:

@@ -17,6 +17,7 @@ from shared.errors import BadSetting
 from shared.process import collect_seldom, refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
 from worker.jobs import (
+    add_receipts,
     build_segments,
     compact,
     fill_grown,
@@ -37,6 +38,8 @@ log = logging.getLogger("periodic")
 # seconds of batches.
 COMPACT_SECONDS = 10
 FORGET_SECONDS = 3600
+# How long an answer adds up receipts of batches itself: each a few kB at most.
+RECEIPTS_SECONDS = 20
 # How much longer than it must a place is kept.
 PLACES_SECONDS = 300
 PRUNE_SECONDS = 3600
@@ -74,6 +77,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
     scheduler = CronScheduler(connection, logging_level="WARNING")
     for function, seconds in (
         (compact, COMPACT_SECONDS),
+        (add_receipts, RECEIPTS_SECONDS),
         (forget, FORGET_SECONDS),
         (forget_places, PLACES_SECONDS),
         (prune_events, PRUNE_SECONDS),

@@ -1,13 +1,16 @@
-"""The thread behind the door: it replays spools, reports what waits there, fetches salts ahead."""
+"""The thread behind the door: it replays spools, reports what waits there and what was
+refused, fetches salts ahead."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import redis
 
 from ingestion.delivery.home import Home
+from ingestion.delivery.refused import RefusalCount
 from ingestion.delivery.replay import replay
 from ingestion.delivery.spool import Spool
 from ingestion.visitor.visitors import Salts
@@ -27,12 +30,18 @@ class Keeper:
     """Runs from `start` to `stop`. Whatever it did not finish, the next process does."""
 
     def __init__(
-        self, queue: EventQueue, spool: Spool, salts: Salts, clock: Callable[[], int]
+        self,
+        queue: EventQueue,
+        spool: Spool,
+        salts: Salts,
+        clock: Callable[[], int],
+        refused: RefusalCount | None = None,
     ) -> None:
         self.queue = queue
         self.spool = spool
         self.salts = salts
         self.clock = clock
+        self.refused = refused or RefusalCount()
         self.abandoned: list[Home] = []
         self.reported: set[str] = set()
         self.stopping = threading.Event()
@@ -53,6 +62,8 @@ class Keeper:
         self.stopping.set()
         if self.thread is not None:
             self.thread.join()
+            with suppress(Unavailable, redis.RedisError):  # it is gone with this process
+                self.refused.tell(self.queue)
 
     def run(self) -> None:
         while not self.stopping.is_set():
@@ -73,6 +84,8 @@ class Keeper:
             self.take_over()
             self.salts.look_ahead(self.clock())
             self.forget_spools()
+        with suppress(Unavailable, redis.RedisError):  # later, then; the spool does not wait for it
+            self.refused.tell(self.queue)
         if not self.abandoned and self.spool.own is None and not self.reported:
             return
         self.queue.redis.ping()  # or files would be closed for nothing, twice a second

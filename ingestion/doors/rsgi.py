@@ -97,6 +97,7 @@ class RsgiDoor:
         body = b""
         # It reads what will have arrived by then.
         request = request_from(scope, headers, lambda _: body)
+        outcome = None
         try:
             if request.method == "POST":
                 body = await self.body_of(headers, protocol)
@@ -112,7 +113,7 @@ class RsgiDoor:
             if outcome.encoded:
                 await self.delivery.push(outcome.encoded)
         except (InvalidInput, Unavailable) as error:
-            return self.door.refuse(spoken, request, error)
+            return self.door.refuse(spoken, request, error, outcome)
         return self.door.answer(spoken, request, outcome)
 
     async def body_of(self, headers: dict[str, str], protocol: HTTPProtocol) -> bytes:

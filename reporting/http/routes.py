@@ -13,6 +13,7 @@ from reporting.answers.minutes import MINUTE_BUCKET, VIEWS_PER_MINUTE
 from reporting.answers.polled import ACTIVE_USERS, PAGE_VIEWS, SESSIONS_ANYWHERE, USER_SESSIONS
 from reporting.answers.ranges import BREAKDOWN, TIMESERIES
 from reporting.answers.realtime import REALTIME
+from reporting.answers.receipt import RECEIPT
 from reporting.answers.sites import SITES
 from reporting.answers.stats import STATS
 from reporting.answers.system import SYSTEM
@@ -23,7 +24,7 @@ from reporting.route import Route, Sources
 from shared.db.database import at_once
 
 ROUTES: dict[str, tuple[Route[Any], ...]] = {
-    "numbers": (STATS, TIMESERIES, BREAKDOWN, SITES),
+    "numbers": (STATS, TIMESERIES, BREAKDOWN, RECEIPT, SITES),
     "now": (
         REALTIME,
         USER_SESSIONS,

@@ -80,11 +80,12 @@ def fetch_by_keys(
 
 def delete_by_keys(
     connection: Connection, table: Table, key: Columns, wanted: Sequence[Key], label: str
-) -> None:
-    """Delete the rows whose key is one of `wanted`."""
+) -> int:
+    """Delete the rows whose key is one of `wanted`; returns how many were there."""
     sql = delete_sql(connection.dialect, table, key, label)
-    for parameters in chunks(wanted):
-        connection.exec_driver_sql(sql, parameters)
+    return sum(
+        connection.exec_driver_sql(sql, parameters).rowcount for parameters in chunks(wanted)
+    )
 
 
 def chunks(wanted: Sequence[Key]) -> Iterator[Key]:

@@ -103,6 +103,16 @@ outcomes = Table(
     Column("events", BigInteger, nullable=False),
 )
 
+# What became of the events of each batch, by site and day, until it is added up in `receipts`: one
+# row a batch, or some where it has very many sites; see shared/counts/receipts.py.
+batch_receipts = Table(
+    "batch_receipts",
+    metadata,
+    Column("batch_id", ExactText(32), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("data", LongBytes, nullable=False),
+)
+
 
 def rollup(name: str, *columns: Column[Any], **options: Any) -> Table:
     """A table of small rows that is read in the order of its key, so it is stored in that order."""
@@ -145,6 +155,25 @@ users = rollup(
     Column("user_id", ExactText(MAX_NAME), primary_key=True),
     Column("number", BigInteger, nullable=False),
     info=COMPRESSED,
+)
+
+# What became of the events of a site that arrived on a UTC day, which begins at `day` in ms. Those
+# that tell neither site nor day are under "", by the day on which they were read.
+receipts = rollup(
+    "receipts",
+    site_key(),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", ExactText(32), primary_key=True),
+    Column("reason", ExactText(64), primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+
+# The sum of all `receipts`: what `outcomes` has besides is from versions that write none.
+receipt_totals = rollup(
+    "receipt_totals",
+    Column("outcome", ExactText(32), primary_key=True),
+    Column("reason", ExactText(64), primary_key=True),
+    Column("events", BigInteger, nullable=False),
 )
 
 # The text behind each `value_key`, which is its digest: a path is too long for a key in MySQL.

@@ -10,7 +10,8 @@ import math
 import secrets
 import time
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import redis
@@ -24,6 +25,7 @@ from shared.queue.connections import Script, Server, connect
 from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
+from shared.queue.refusals import ADD, Refused, add_refusals, fetch_refusals
 from shared.queue.spooled import SPOOLED, SPOOLED_ENCODER, Spooled, forget_spools
 from shared.settings import Settings, masked
 
@@ -102,6 +104,7 @@ class EventQueue:
         self.halted = f"{prefix}:halted"
         self.workers = f"{prefix}:workers"
         self.spools = f"{prefix}:spools"
+        self.refusals_prefix = f"{prefix}:refusals:"
         self.salt_prefix = f"{prefix}:salt:"
         self.largest_batch = settings.largest_batch
         self.batch_size = min(settings.batch_size, self.largest_batch)
@@ -122,6 +125,7 @@ class EventQueue:
         self._snapshot = Script(self.redis, scripts.SNAPSHOT)
         self._report = Script(self.redis, scripts.REPORT)
         self._alive = Script(self.redis, scripts.ALIVE)
+        self._refuse = Script(self.redis, ADD)
         self._salt = Script(self.redis, scripts.SALT)
 
     def close(self) -> None:
@@ -319,6 +323,15 @@ class EventQueue:
         """Those of which nothing was heard for so long that they are given up, by name; `now` is
         in ms. Raises redis.RedisError."""
         return forget_spools(self.redis, self.spools, now)
+
+    def add_refusals(self, day: int, counts: Mapping[Refused, int]) -> None:
+        """Add to what was refused on a UTC day, which begins at `day` in ms. Raises
+        redis.RedisError."""
+        add_refusals(self._refuse, f"{self.refusals_prefix}{day}", counts)
+
+    def fetch_refusals(self, days: Sequence[int]) -> dict[int, Counter[Refused]]:
+        """What was refused on UTC days, by when each begins in ms. Raises redis.RedisError."""
+        return fetch_refusals(self.redis, self.refusals_prefix, days)
 
 
 def arrival(payload: bytes) -> int | None:

@@ -33,11 +33,12 @@ from worker.batch.insert import (
     primary_key,
 )
 from worker.batch.parking import DeadEvent, park
+from worker.batch.receipt import receipt_of, write_receipt
 from worker.counting.bursts import delete_rows, find_excess
 from worker.counting.columns import Columns
 from worker.counting.pending import append_pending, take_back
 from worker.counting.users import Numbers, User, UserNumbers
-from worker.enrich.bots import BotRule, without_crawlers
+from worker.enrich.bots import BotRule, split_crawlers
 
 Counts = Counter[tuple[Outcome, str]]
 
@@ -54,7 +55,7 @@ class Opened(NamedTuple):
 
     id: str
     arrived: list[Event]
-    crawled: int
+    crawlers: list[Event]
     unreadable: list[DeadEvent]
     numbers: Numbers
 
@@ -72,10 +73,9 @@ def commit_batch(
     Raises AlreadyCommitted, BatchHalted, or Unavailable where a retry may succeed.
     """
     readable, unreadable = decoded(batch.payloads)
-    arrived = without_crawlers(readable, rule)
-    crawled = len(readable) - len(arrived)
+    arrived, crawlers = split_crawlers(readable, rule)
     known = number_users(numbers or UserNumbers(engine), arrived)
-    opened = Opened(batch.id, arrived, crawled, unreadable, known)
+    opened = Opened(batch.id, arrived, crawlers, unreadable, known)
     try:
         return write_batch(engine, opened, now, rule, insert_all)
     except (KnownKey, PoisonEvent):
@@ -110,8 +110,8 @@ def write_batch(
     insert: Callable[[Connection, list[Event], int], Inserted],
 ) -> Counts:
     """The transaction."""
-    batch_id, arrived, crawled, unreadable, _ = opened
-    if len(unreadable) > most_dead(len(arrived) + crawled + len(unreadable)):
+    batch_id, arrived, crawlers, unreadable, _ = opened
+    if len(unreadable) > most_dead(len(arrived) + len(crawlers) + len(unreadable)):
         raise BatchHalted(f"{len(unreadable)} events of one batch cannot be read")
     with translated_errors(), engine.begin() as connection:
         enter_ledger(connection, batch_id, now)
@@ -119,12 +119,14 @@ def write_batch(
         inserted = insert(connection, sorted(new, key=primary_key), len(unreadable))
         dead = unreadable + inserted.dead
         park(connection, batch_id, dead, now)
-        stored = count_rows(connection, opened, inserted.stored, rule.burst_limit, now)
+        excess = count_rows(connection, opened, inserted.stored, rule.burst_limit, now)
+        lines = receipt_of(arrived, crawlers, inserted.stored, excess, dead, now)
+        write_receipt(connection, batch_id, lines)
         counts: Counts = Counter()
-        counts[Outcome.STORED, ""] = stored
+        counts[Outcome.STORED, ""] = len(inserted.stored) - len(excess)
         counts[Outcome.DUPLICATE, ""] = len(arrived) - len(new) + inserted.duplicates
-        counts[Outcome.DROPPED, DropReason.BOT] = crawled
-        counts[Outcome.DROPPED, DropReason.BURST] = len(inserted.stored) - stored
+        counts[Outcome.DROPPED, DropReason.BOT] = len(crawlers)
+        counts[Outcome.DROPPED, DropReason.BURST] = len(excess)
         counts[Outcome.DEAD, ""] = len(dead)
         count_outcomes(connection, batch_id, counts)
     return counts
@@ -147,11 +149,11 @@ def users_of(arrived: list[Event]) -> set[User]:
 
 def count_rows(
     connection: Connection, opened: Opened, rows: list[Row], burst_limit: int, now: int
-) -> int:
+) -> list[Row]:
     """Append the rows inserted to what is to be merged, save those that are too many of a burst:
-    these are deleted again. Returns how many stay."""
+    these are deleted again, and returned."""
     if not rows:
-        return 0
+        return []
     columns, user_ids = Columns.of_rows(rows, ROW_NAMES), users_in(rows)
     numbers = numbers_in(columns, user_ids, opened.numbers)
     keys = append_pending(connection, opened.id, columns, numbers, now)
@@ -160,15 +162,16 @@ def count_rows(
         if burst_limit
         else []
     )
-    if excess:
-        delete_rows(connection, [rows[index] for index in excess])
+    too_many = [rows[index] for index in excess]
+    if too_many:
+        delete_rows(connection, too_many)
         take_back(connection, keys)
         kept = [rows[index] for index in sorted(set(range(len(rows))).difference(excess))]
         if kept:
             columns = Columns.of_rows(kept, ROW_NAMES)
             numbers = numbers_in(columns, users_in(kept), opened.numbers)
             append_pending(connection, opened.id, columns, numbers, now)
-    return len(rows) - len(excess)
+    return too_many
 
 
 def users_in(rows: list[Row]) -> list[Any]:

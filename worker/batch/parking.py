@@ -20,11 +20,13 @@ class DeadEvent(NamedTuple):
     reason: str
     # The idempotency key it came with, if any: (site_id, event_id).
     key: tuple[str, str] | None = None
+    # Its site, and when it arrived in ms; None where it cannot be read.
+    arrival: tuple[str, int] | None = None
 
 
 def dead_event(event: Event, reason: str) -> DeadEvent:
     key = (event.site_id, event.event_id) if event.has_caller_id else None
-    return DeadEvent(encode_event(event), reason, key)
+    return DeadEvent(encode_event(event), reason, key, (event.site_id, event.received_at))
 
 
 def park(connection: Connection, batch_id: str, dead: list[DeadEvent], now: int) -> None:

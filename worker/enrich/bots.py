@@ -31,11 +31,15 @@ def rule_from(settings: Settings) -> BotRule:
     return BotRule(settings.bot_burst_limit, settings.drop_bots)
 
 
-def without_crawlers(arrived: list[Event], rule: BotRule) -> list[Event]:
-    """The events that no known crawler sent."""
+def split_crawlers(arrived: list[Event], rule: BotRule) -> tuple[list[Event], list[Event]]:
+    """The events that no known crawler sent, and those to be dropped because one did."""
     if not rule.drops_crawlers:
-        return arrived
-    return [event for event in arrived if not is_crawler(event.user_agent)]
+        return arrived, []
+    people: list[Event] = []
+    crawlers: list[Event] = []
+    for event in arrived:
+        (crawlers if is_crawler(event.user_agent) else people).append(event)
+    return people, crawlers
 
 
 def is_crawler(user_agent: str | None) -> bool:

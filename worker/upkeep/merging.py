@@ -36,6 +36,7 @@ from worker.stopping import StopFlag
 from worker.stored.site_locks import CHUNK_SITES, lock_rows, take_locks
 from worker.stored.sparse_days import Day, count_days
 from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
+from worker.upkeep.receipts import add_receipts
 
 # Of one transaction: SQLite's writers wait for it, and so do users' numbers at its end.
 MERGE_EVENTS = 20_000
@@ -111,6 +112,7 @@ class Merger:
             return
         self.looked_at = self.clock()  # also where it fails
         if count_rows(self.engine, MOST_ROWS + 1) > MOST_ROWS:
+            add_receipts(self.engine, self.stopping)
             self.look_for_older()
             deadline = self.clock() + RELIEF_SECONDS
             waiting = list(portions(fetch_keys(self.engine)))
