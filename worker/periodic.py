@@ -25,6 +25,7 @@ from worker.jobs import (
     merger,
     prune_events,
     runtime,
+    verify_nightly,
 )
 from worker.run.rq_worker import begin, start_thread, stop_on_signals, work
 from worker.upkeep.merging import merge_for_ever
@@ -40,6 +41,8 @@ PLACES_SECONDS = 300
 PRUNE_SECONDS = 3600
 # How long an hour that is over, or one that a late event came to, is counted from its events.
 SEGMENTS_SECONDS = 300
+# How late a night's comparison may begin, or go on where a process was killed.
+VERIFY_SECONDS = 600
 JOB_TIMEOUT_SECONDS = 600
 TICK_SECONDS = 1.0
 
@@ -73,6 +76,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (forget_places, PLACES_SECONDS),
         (prune_events, PRUNE_SECONDS),
         (build_segments, SEGMENTS_SECONDS),
+        (verify_nightly, VERIFY_SECONDS),
     ):
         scheduler.get_jobs().append(
             JsonCronJob(

@@ -25,6 +25,7 @@ from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
 from shared.queue.spooled import SPOOLED, SPOOLED_ENCODER, Spooled, forget_spools
+from shared.queue.verification import VERIFICATION, VERIFICATION_ENCODER, Verification
 from shared.settings import Settings, masked
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ FORGET_PLACES_JOB = "worker.jobs.forget_places"
 COMPACT_JOB = "worker.jobs.compact"
 PRUNE_JOB = "worker.jobs.prune_events"
 SEGMENTS_JOB = "worker.jobs.build_segments"
+VERIFY_JOB = "worker.jobs.verify_nightly"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.
@@ -100,6 +102,8 @@ class EventQueue:
         self.halted = f"{prefix}:halted"
         self.workers = f"{prefix}:workers"
         self.spools = f"{prefix}:spools"
+        self.verified = f"{prefix}:verified"
+        self.verifying = f"{prefix}:verifying"
         self.salt_prefix = f"{prefix}:salt:"
         self.largest_batch = settings.largest_batch
         self.batch_size = min(settings.batch_size, self.largest_batch)
@@ -317,6 +321,24 @@ class EventQueue:
         """Those of which nothing was heard for so long that they are given up, by name; `now` is
         in ms. Raises redis.RedisError."""
         return forget_spools(self.redis, self.spools, now)
+
+    def fetch_verification(self) -> Verification | None:
+        """The last comparison that has ended. Raises redis.RedisError."""
+        found: bytes | None = self.redis.get(self.verified)  # type: ignore[assignment]
+        return None if found is None else VERIFICATION.decode(found)
+
+    def fetch_verifying(self) -> bytes | None:
+        """What was kept of one that is on its way. Raises redis.RedisError."""
+        return self.redis.get(self.verifying)  # type: ignore[return-value]
+
+    def keep_verifying(self, night: bytes) -> None:
+        """Raises redis.RedisError."""
+        self.redis.set(self.verifying, night)
+
+    def end_verifying(self, verification: Verification) -> None:
+        """Raises redis.RedisError."""
+        self.redis.set(self.verified, VERIFICATION_ENCODER.encode(verification))
+        self.redis.delete(self.verifying)
 
 
 def arrival(payload: bytes) -> int | None:

@@ -29,6 +29,7 @@ from shared.queue.event_queue import (
     FORGET_PLACES_JOB,
     PRUNE_JOB,
     SEGMENTS_JOB,
+    VERIFY_JOB,
     rq_queue,
 )
 from shared.settings import Settings
@@ -45,7 +46,7 @@ RECONNECT_SECONDS = 1.0
 RQ_TTL_SECONDS = 25
 # Whoever can write to Redis can enqueue any function there is, `os.system` included.
 KNOWN_JOBS = frozenset(
-    {DRAIN_JOB, FORGET_JOB, FORGET_PLACES_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB}
+    {DRAIN_JOB, FORGET_JOB, FORGET_PLACES_JOB, COMPACT_JOB, PRUNE_JOB, SEGMENTS_JOB, VERIFY_JOB}
 )
 
 

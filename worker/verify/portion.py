@@ -62,25 +62,29 @@ class Portion:
 
 
 def cut(
-    engine: Engine, site_ids: Sequence[str], part: Part, after: tuple[str, int] | None = None
+    engine: Engine,
+    site_ids: Sequence[str],
+    part: Part,
+    after: tuple[str, int] | None = None,
+    most: int = MOST_EVENTS,
 ) -> Iterator[Portion]:
     """The portions of a part, in order; of `site_ids`, which are sorted, or only those that follow
     a site's moment. Raises Unavailable."""
     small: list[str] = []
-    room = MOST_EVENTS
+    room = most
     for site_id in site_ids:
         start = part.start
         if after is not None and site_id <= after[0]:
             start = max(start, after[1])
             if site_id < after[0] or start >= part.end:
                 continue
-        is_alone = start > part.start or count_some(engine, site_id, 0, EVER) > MOST_EVENTS
-        number = 0 if is_alone else count_some(engine, site_id, part.start, part.end)
+        is_alone = start > part.start or count_some(engine, site_id, 0, EVER, most) > most
+        number = 0 if is_alone else count_some(engine, site_id, part.start, part.end, most)
         if small and (is_alone or number > room or len(small) == MOST_SITES):
             yield Portion(tuple(small), part.start, part.end, has_small_sites=True)
-            small, room = [], MOST_EVENTS
+            small, room = [], most
         if is_alone:
-            yield from cut_site(engine, site_id, start, part.end)
+            yield from cut_site(engine, site_id, start, part.end, most)
         else:
             small.append(site_id)
             room -= number
@@ -88,21 +92,21 @@ def cut(
         yield Portion(tuple(small), part.start, part.end, has_small_sites=True)
 
 
-def count_some(engine: Engine, site_id: str, start: int, end: int) -> int:
-    """How many events a site has from `start` up to `end`; at most one more than MOST_EVENTS."""
+def count_some(engine: Engine, site_id: str, start: int, end: int, most: int) -> int:
+    """How many events a site has from `start` up to `end`; one more than `most` for any more."""
     some = (
         select(events.c.timestamp)
         .where(events.c.site_id == site_id)
         .where(events.c.timestamp >= start, events.c.timestamp < end)
-        .limit(MOST_EVENTS + 1)
+        .limit(most + 1)
     )
     with translated_errors(), engine.begin() as connection:
         counted = select(func.count()).select_from(some.subquery()).prefix_with(LABEL)
         return connection.scalar(counted) or 0
 
 
-def cut_site(engine: Engine, site_id: str, start: int, end: int) -> Iterator[Portion]:
-    """As many days at a time as have MOST_EVENTS together, or one."""
+def cut_site(engine: Engine, site_id: str, start: int, end: int, most: int) -> Iterator[Portion]:
+    """As many days at a time as have `most` events together, or one."""
     nth = (
         select(events.c.timestamp)
         .where(events.c.site_id == site_id, events.c.timestamp < end)
@@ -113,7 +117,7 @@ def cut_site(engine: Engine, site_id: str, start: int, end: int) -> Iterator[Por
         with translated_errors(), engine.begin() as connection:
             of_rest = nth.where(events.c.timestamp >= start)
             first = connection.scalar(of_rest.limit(1))
-            last = connection.scalar(of_rest.offset(MOST_EVENTS).limit(1))
+            last = connection.scalar(of_rest.offset(most).limit(1))
         if last is None or first is None:
             yield Portion((site_id,), start, end)
             return

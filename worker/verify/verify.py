@@ -15,7 +15,7 @@ from worker.stored.extent import Covered, Part, find_sites
 from worker.verify.check_portion import check_portion
 from worker.verify.check_sites import check_outcomes, check_site
 from worker.verify.findings import Findings
-from worker.verify.portion import cut
+from worker.verify.portion import MOST_EVENTS, cut
 
 
 @dataclass
@@ -39,16 +39,18 @@ def verify(
     say: Callable[[str], None],
     verified: Verified | None = None,
     is_over: Callable[[Verified], bool] = lambda _: False,
+    most: int = MOST_EVENTS,
 ) -> Verified:
     """Compare a part, or what of it is not `verified` yet, and say what differs. Raises
     Unavailable.
 
-    `is_over` is asked after each portion, and may put an end to it. Where the part is all there is,
-    the ledger of outcomes must agree with the events, too.
+    `most` events are compared within one snapshot, or a site's day. `is_over` is asked after each,
+    and may put an end to it. Where the part is all there is, the ledger of outcomes must agree with
+    the events, too.
     """
     verified = verified or Verified()
     findings = Findings(say, Counter(verified.found))
-    for portion in cut(engine, find_sites(engine, part.site_id), part, verified.reached):
+    for portion in cut(engine, find_sites(engine, part.site_id), part, verified.reached, most):
         with translated_errors(), engine.begin() as connection:
             check_portion(connection, portion, findings, verified)
         for site_id in portion.sites if portion.is_last else ():
