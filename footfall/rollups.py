@@ -13,6 +13,7 @@ import click
 from sqlalchemy import Engine, func, select
 
 from footfall.preflight import check_database
+from footfall.verify_progress import Progress, ProgressFile
 from shared.clock import DAY_MS, HOUR_MS, iso_from_ms
 from shared.counts.rollups import TOTAL
 from shared.db.database import reading_engine, translated_errors, writing_engine
@@ -62,22 +63,28 @@ def rebuild_missing(settings: Settings) -> None:
         log.info("%s: counted", extent(rebuilt))
 
 
-def verify_rollups(settings: Settings, part: Part) -> tuple[bool, str]:
-    """Print what differs; returns whether nothing does, and what was compared.
+def verify_rollups(settings: Settings, part: Part | None) -> tuple[bool, str]:
+    """Print what differs; returns whether nothing does, and what was compared. Without a part, goes
+    on with the one that was stopped.
 
     Raises BadSetting, InvalidInput and Unavailable.
     """
     check_database(settings, migrated=True)
+    kept = ProgressFile(settings)
+    made = kept.load() if part is None else Progress(part, Verified())
+    part, verified = made.part, made.verified
     with opened(patient_reader(settings)) as reader:
         site_ids = sites_in(reader, part)
         total = count_rolled_up(reader, site_ids, part)
         with progress(total, "events", say_aside) as move:
 
-            def is_over(verified: Verified) -> bool:
+            def is_over(_: Verified) -> bool:
                 move(verified.events)
+                kept.save(made)
                 return False
 
-            verified = verify(reader, part, say=say_difference, is_over=is_over)
+            verify(reader, part, say=say_difference, verified=verified, is_over=is_over)
+    kept.forget()
     number = verified.differences
     found = "no difference" if not number else counted(number, "difference")
     return not number, with_left_out(f"{extent(verified)}: {found}", pruned(verified))

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from shared.clock import DAY_MS
-from shared.counts.rollups import LEVELS
+from shared.counts.rollups import DAYS, HOURS, LEVELS
 from shared.db.tables import events_by_minute
 from shared.settings import Settings
 from tests.counted import TODAY, commit, reader_beside, varied_events
@@ -31,8 +31,7 @@ def spoilt(engine: Engine, database_settings: Settings) -> Engine:
         for table in (events_by_minute, *(level.events for level in LEVELS)):
             spoil = update(table).where(table.c.site_id == "b", table.c.event_type == "signup")
             connection.execute(spoil.values(events=table.c.events + 1))
-        for level in LEVELS:
-            table = level.users
+        for table in (HOURS.users, DAYS.users):  # so the weeks differ from the days
             connection.execute(delete(table).where(table.c.site_id == "c"))
     return engine
 
