@@ -22,10 +22,12 @@ from footfall.run.child import CannotRun
 from footfall.run.services import base_url
 from footfall.run.signals import Signals
 from footfall.settings_table import as_markdown_table
+from shared.clock import now_ms
 from shared.errors import FootfallError
 from shared.event import PAGE_VIEW
 from shared.process import BAD_SETTING_STATUS, configure_logging
 from shared.settings import Settings
+from worker.stored.extent import Part
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -197,22 +199,41 @@ def rebuild_rollups_command(
 @cli.command("verify")
 @part_options
 @click.option(
+    "--since",
+    metavar="WHEN",
+    help="The last UTC days alone, from that of WHEN on: 2025-11-15, a moment, or an age as 36h.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the comparison that was stopped.")
+@click.option(
     "--sql",
     "by_sql",
     is_flag=True,
     help="Compare nothing: print SQL that tells /stats of a site and days from the events alone.",
 )
 def verify_command(
-    site: str | None, first: datetime | None, last: datetime | None, by_sql: bool
+    site: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    since: str | None,
+    resume: bool,
+    by_sql: bool,
 ) -> None:
     """Compare what was counted with the stored events.
 
     Prints each difference; exit status 1 where there is any. Everything may run meanwhile.
     """
+    if since is not None and (first or last or by_sql):
+        raise click.UsageError("--since goes with --site alone")
+    if resume and (site or first or last or since or by_sql):
+        raise click.UsageError("--resume stands alone: it goes on with what was asked for")
     if by_sql:
         click.echo(by_hand.explain(Settings.from_env(), site, first, last))
         return
-    part = rollups.part_from(site, first, last)
+    part: Part | None = None
+    if since is None and not resume:
+        part = rollups.part_from(site, first, last)
+    elif since is not None:
+        part = rollups.part_since(site, since, now_ms())
     is_same, summary = rollups.verify_rollups(Settings.from_env(), part)
     click.echo(summary)
     sys.exit(0 if is_same else 1)

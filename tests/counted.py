@@ -58,7 +58,7 @@ def differences(settings: Settings, part: Part = EVERYTHING) -> list[str]:
     """The lines of `footfall verify`."""
     reader = patient_reader(settings)
     lines: list[str] = []
-    verify(reader, find_days(reader, part), are_all=part == Part(), say=lines.append)
+    verify(reader, part, say=lines.append)
     reader.dispose()
     return lines
 

@@ -18,6 +18,7 @@ from shared.queue.event_queue import (
     JOB_TIMEOUT_SECONDS,
     PRUNE_JOB,
     SEGMENTS_JOB,
+    VERIFY_JOB,
     EventQueue,
     periodic_queue_name,
     rq_queue,
@@ -32,6 +33,7 @@ from worker.stored.sparse_days import Day, fetch_grown, fetch_mixed
 from worker.upkeep import compaction, filling, receipts, retention, segments
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
+from worker.verify import nightly
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +152,14 @@ def build_segments() -> None:
     )
     if not is_done and not stopping.is_set():
         go_on(SEGMENTS_JOB)
+
+
+def verify_nightly() -> None:
+    """Periodic: compare what was counted lately with the events, once a night."""
+    stopping = runtime().stopping
+    is_done = nightly.verify_nightly(reader(), runtime().queue, now_ms, stopping)
+    if not is_done and not stopping.is_set():
+        go_on(VERIFY_JOB)
 
 
 def go_on(name: str) -> None:

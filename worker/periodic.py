@@ -28,6 +28,7 @@ from worker.jobs import (
     merger,
     prune_events,
     runtime,
+    verify_nightly,
 )
 from worker.run.rq_worker import begin, start_thread, stop_on_signals, work
 from worker.upkeep.merging import merge_for_ever
@@ -48,6 +49,8 @@ GROWN_SECONDS = 120
 MIXED_SECONDS = 3600
 # How long an hour that is over, or one that a late event came to, is counted from its events.
 SEGMENTS_SECONDS = 300
+# How late a night's comparison may begin, or go on where a process was killed.
+VERIFY_SECONDS = 600
 JOB_TIMEOUT_SECONDS = 600
 TICK_SECONDS = 1.0
 
@@ -84,6 +87,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (fill_grown, GROWN_SECONDS),
         (fill_mixed, MIXED_SECONDS),
         (build_segments, SEGMENTS_SECONDS),
+        (verify_nightly, VERIFY_SECONDS),
     ):
         scheduler.get_jobs().append(
             JsonCronJob(

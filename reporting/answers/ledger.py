@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from reporting.answers.members import about, count, seconds_since
 from reporting.answers.replica import fetch_lag
 from reporting.answers.unmerged import ALL_MERGED, Unmerged, fetch_unmerged
+from reporting.answers.verified import Verified, fetch_verification, verified_from
 from reporting.count.statements import select_outcomes
 from reporting.route import DATABASE_FAULTS, NO_REDIS, Example, Kept, Route, Sources
 from shared.db.database import translated_errors
@@ -93,6 +94,12 @@ class Pipeline(Struct, kw_only=True):
             "it lacks, 0 where it lacks none. Null where they are read from `DATABASE_URL`."
         ),
     ]
+    verified: Annotated[
+        Verified | None,
+        about(
+            "What the nightly comparison of counts and events came to; null where none has ended."
+        ),
+    ]
     balanced: Annotated[
         bool,
         about(
@@ -112,7 +119,8 @@ def fetch_status(sources: Sources, now: int) -> Pipeline:
         raise Unavailable("queue_unavailable", f"{queue.address}: {error}") from error
     settled, lag = fetch_settled(sources.ledger), fetch_lag(sources, now)
     unmerged = fetch_unmerged(sources.ledger, now)
-    return status_of(before, backlog, settled, workers, now, lag, unmerged)
+    verified = verified_from(fetch_verification(queue))
+    return status_of(before, backlog, settled, workers, now, lag, unmerged, verified)
 
 
 def status_of(
@@ -123,6 +131,7 @@ def status_of(
     now: int,
     lag: float | None = None,
     unmerged: Unmerged = ALL_MERGED,
+    verified: Verified | None = None,
 ) -> Pipeline:
     spooled = sum(spool.events for spool in backlog.spools)
     oldest_spooled = min((spool.oldest_received_at for spool in backlog.spools), default=None)
@@ -144,6 +153,7 @@ def status_of(
         workers=workers,
         failed_batches=backlog.failed_batches,
         replica_lag_seconds=lag,
+        verified=verified,
         balanced=is_balanced(before, backlog, settled),
     )
 

@@ -27,6 +27,7 @@ from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
 from shared.queue.refusals import ADD, Refused, add_refusals, fetch_refusals
 from shared.queue.spooled import SPOOLED, SPOOLED_ENCODER, Spooled, forget_spools
+from shared.queue.verification import VERIFICATION, VERIFICATION_ENCODER, Verification
 from shared.settings import Settings, masked
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ PRUNE_JOB = "worker.jobs.prune_events"
 SEGMENTS_JOB = "worker.jobs.build_segments"
 FILL_GROWN_JOB = "worker.jobs.fill_grown"
 FILL_MIXED_JOB = "worker.jobs.fill_mixed"
+VERIFY_JOB = "worker.jobs.verify_nightly"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # A worker that stops renewing is taken for dead after this; its batch is adopted.
@@ -105,6 +107,8 @@ class EventQueue:
         self.workers = f"{prefix}:workers"
         self.spools = f"{prefix}:spools"
         self.refusals_prefix = f"{prefix}:refusals:"
+        self.verified = f"{prefix}:verified"
+        self.verifying = f"{prefix}:verifying"
         self.salt_prefix = f"{prefix}:salt:"
         self.largest_batch = settings.largest_batch
         self.batch_size = min(settings.batch_size, self.largest_batch)
@@ -332,6 +336,24 @@ class EventQueue:
     def fetch_refusals(self, days: Sequence[int]) -> dict[int, Counter[Refused]]:
         """What was refused on UTC days, by when each begins in ms. Raises redis.RedisError."""
         return fetch_refusals(self.redis, self.refusals_prefix, days)
+
+    def fetch_verification(self) -> Verification | None:
+        """The last comparison that has ended. Raises redis.RedisError."""
+        found: bytes | None = self.redis.get(self.verified)  # type: ignore[assignment]
+        return None if found is None else VERIFICATION.decode(found)
+
+    def fetch_verifying(self) -> bytes | None:
+        """What was kept of one that is on its way. Raises redis.RedisError."""
+        return self.redis.get(self.verifying)  # type: ignore[return-value]
+
+    def keep_verifying(self, night: bytes) -> None:
+        """Raises redis.RedisError."""
+        self.redis.set(self.verifying, night)
+
+    def end_verifying(self, verification: Verification) -> None:
+        """Raises redis.RedisError."""
+        self.redis.set(self.verified, VERIFICATION_ENCODER.encode(verification))
+        self.redis.delete(self.verifying)
 
 
 def arrival(payload: bytes) -> int | None:

@@ -7,20 +7,23 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import Engine, delete, event, insert, select, text, update
+from sqlalchemy import Engine, delete, event, func, insert, select, text, update
 
 from footfall.rollups import rebuild_missing, rebuild_rollups, verify_rollups
+from footfall.verify_progress import Progress
 from shared.clock import DAY_MS
 from shared.db.database import writing_engine
-from shared.db.tables import events_by_day, events_by_hour, retention, sites
+from shared.db.tables import events, events_by_day, events_by_hour, retention, sites
 from shared.settings import Settings
 from tests import earlier
 from tests.counted import TODAY, commit, differences, varied_events
 from tests.merged import merge
 from tests.migration import migrate
 from tests.servers import ROOT
-from worker.stored.extent import Part
+from worker.stored.extent import EVER, Part
+from worker.verify.verify import Verified
 
 Run = Callable[..., tuple[int, str, list[str]]]
 MIGRATED = pytest.mark.parametrize("database_url", earlier.DATABASES, indirect=True)
@@ -92,13 +95,31 @@ def test_site_and_days_can_be_chosen(counted: Engine, run: Run) -> None:
         at = (events_by_hour.c.site_id == "a", events_by_hour.c.bucket == TODAY - DAY_MS)
         connection.execute(update(events_by_hour).where(*at).values(events=0))
     assert run("verify", "--site", "b")[0] == 0
-    assert run("verify", "--from", "2025-11-15")[0] == 0
+    assert run("verify", "--since", "2025-11-15T10:00")[0] == 0
+    assert run("verify", "--since", "2025-11-14")[0] == 1
+    wrong = "give a UTC day as 2025-11-15, a moment, or an age as 36h"
+    assert run("verify", "--since", "x") == (2, "", [f"footfall: --since x: {wrong}"])
     assert run("verify", "--to", "2025-11-13")[0] == 0
     day = ("--site", "a", "--from", "2025-11-14", "--to", "2025-11-14")
     assert run("verify", *day)[0] == 1
     status, output, _ = run("rebuild-rollups", *day)
     assert (status, output.partition(" of ")[2]) == (0, "1 site on 1 day: rebuilt\n")
     assert run("verify")[0] == 0
+
+
+def test_a_comparison_that_was_stopped_goes_on(
+    counted: Engine, configured: Settings, run: Run
+) -> None:
+    path = configured.data_dir / "verify.json"
+    refused = f"footfall: --resume: no comparison was stopped; see {path}"
+    assert run("verify", "--resume") == (2, "", [refused])
+    stopped = Progress(Part(), Verified(events=7, sites={"a"}, found={"x": 2}, reached=("a", EVER)))
+    path.write_bytes(msgspec.json.encode(stopped))
+    with counted.begin() as connection:
+        of_b = connection.scalar(select(func.count()).where(events.c.site_id == "b")) or 0
+    status, output, _ = run("verify", "--resume")
+    summary = f"{7 + of_b} events of 2 sites on 3 days: 2 differences\n"
+    assert (status, output, path.exists()) == (1, summary, False)
 
 
 def test_pruned_days_are_left_out_and_said_so(counted: Engine, run: Run) -> None:

@@ -31,6 +31,7 @@ from shared.queue.event_queue import (
     FORGET_PLACES_JOB,
     PRUNE_JOB,
     SEGMENTS_JOB,
+    VERIFY_JOB,
     rq_queue,
 )
 from shared.settings import Settings
@@ -56,6 +57,7 @@ KNOWN_JOBS = frozenset(
         FILL_GROWN_JOB,
         FILL_MIXED_JOB,
         SEGMENTS_JOB,
+        VERIFY_JOB,
     }
 )
 

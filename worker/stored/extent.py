@@ -3,7 +3,7 @@
 Whatever is there is found, also what has no event behind it: it may have to go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, select
@@ -41,6 +41,9 @@ OF_A_SITE = (sites, users, *(column.table for column in BY_TIME), *BY_DIMENSION,
 # Named in one statement. From a thousand on, MariaDB no longer seeks each.
 PAGE_VALUES = 500
 
+# The end of a range that has none, in ms.
+EVER = 2**63 - 1
+
 # site_id -> the first ms of each day, in order
 Days = dict[str, list[int]]
 
@@ -51,7 +54,7 @@ class Part:
 
     site_id: str | None = None
     start: int = 0
-    end: int = 2**63 - 1
+    end: int = EVER
 
     @property
     def has_all_days(self) -> bool:
@@ -68,10 +71,12 @@ class Covered:
     pruned_days: set[int] = field(default_factory=set)
     pruned_before: int = 0
 
-    def add(self, site_id: str, day: int, number: int) -> None:
+    def add(self, number: int, days: Iterable[tuple[str, int]]) -> None:
+        """So many events, and the days they are of, each of a site."""
         self.events += number
-        self.sites.add(site_id)
-        self.days.add(day)
+        for site_id, day in days:
+            self.sites.add(site_id)
+            self.days.add(day)
 
     def leave_out(self, day: int, pruned_before: int) -> None:
         self.pruned_days.add(day)

@@ -4,7 +4,7 @@ sites."""
 from collections import Counter
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true
+from sqlalchemy import Connection, and_, delete, func, or_, select, true
 
 from shared.clock import DAY_MS
 from shared.counts.rollups import TOTAL, TOTAL_KEY
@@ -103,24 +103,18 @@ def fetch_grown(connection: Connection) -> list[Day]:
     return [(site_id, day) for site_id, day in connection.execute(statement)]
 
 
-def fetch_mixed(connection: Connection, *where: ColumnElement[bool]) -> list[Day]:
+def fetch_mixed(connection: Connection) -> list[Day]:
     """The days of which an earlier version has counted something as well."""
     counted = func.coalesce(func.sum(events_by_day.c.events), 0)
     statement = (
         select(*KEY)
         .join_from(sparse_days, events_by_day, ITS_TOTALS, isouter=True)
-        .where(*where)
         .group_by(*KEY, sparse_days.c.events)
         .having(counted != sparse_days.c.events)
         .order_by(*KEY)
         .prefix_with(LABEL)
     )
     return [(site_id, day) for site_id, day in connection.execute(statement)]
-
-
-def is_mixed(connection: Connection, site_id: str, day: int) -> bool:
-    its = (sparse_days.c.site_id == site_id, sparse_days.c.bucket == day)
-    return bool(fetch_mixed(connection, *its))
 
 
 def fetch_before(

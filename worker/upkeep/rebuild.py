@@ -175,7 +175,7 @@ def rebuild_day(
     if is_pruned:
         rebuilt.leave_out(day, pruned_before or 0)
     else:
-        rebuilt.add(site_id, day, tally.events)
+        rebuilt.add(tally.events, [(site_id, day)])
 
 
 def count_day(

@@ -1,8 +1,8 @@
-"""What the rollups of a site hold between two moments, against what they should."""
+"""What the rollups of some sites hold between two moments, against what they should."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -10,12 +10,13 @@ import msgspec
 from pyroaring import BitMap
 from sqlalchemy import Connection, Row, Table, select
 
-from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, value_key
+from shared.clock import DAY_MS
+from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, bucket_start, value_key
 from shared.counts.user_sets import UserSets, decode_sets
 from shared.db.tables import dimension_values, recent_users
-from worker.stored.extent import rows_between
 from worker.verify.findings import NO_ROW, Findings, place
-from worker.verify.recount import Cell
+from worker.verify.portion import LABEL, Portion
+from worker.verify.recount import Cell, Counts, Key, Members, Recount
 
 CHUNK_VALUES = 1000
 # What reading the bytes of sets raises where they are none.
@@ -32,23 +33,22 @@ class Check:
     """Compares table after table, within the snapshot of `connection`. Times are ms, half-open."""
 
     connection: Connection
-    site_id: str
-    start: int
-    end: int
+    portion: Portion
     findings: Findings
-    # What keys stand for, as far as it is known without asking the database.
-    texts: Mapping[bytes, str] = field(default_factory=dict)
-    # Which cells say anything.
-    is_of_use: Callable[[Cell], bool] = lambda _: True
-    # Whose text must be known: of what is in the rollups.
-    keys: set[bytes] = field(default_factory=set)
+    # What it is compared with, and what tells what keys stand for without asking the database.
+    counted: Sequence[Recount] = ()
+    # A row of each value that is in the rollups, by the value's key: its text must be known.
+    row_of: dict[bytes, Key] = field(default_factory=dict)
 
     def check_events(
-        self, table: Table, expected: Mapping[Cell, int], pending: Mapping[Cell, int] = NOTHING
+        self,
+        table: Table,
+        found: Counts,
+        expected: Counts,
+        pending: Mapping[Key, int] = NOTHING,
     ) -> None:
-        """`pending` is what the table will have more once that is merged."""
-        found = self.events_in(table)
-        self.note_keys(found)
+        """`found` are the table's rows, `pending` what it will have more once that is merged."""
+        self.note_values(found)
         for cell, number in pending.items():
             found[cell] = found.get(cell, 0) + number
         self.compare(table, expected, found, lambda number, _: str(number))
@@ -56,87 +56,104 @@ class Check:
     def check_users(
         self,
         table: Table,
-        bucket_ms: int,
-        expected: Mapping[Cell, BitMap],
-        pending: Mapping[Cell, BitMap] = NOTHING,
+        found: Members,
+        expected: Members,
+        pending: Mapping[Key, BitMap] = NOTHING,
     ) -> None:
-        found = self.users_in(table, bucket_ms)
-        self.note_keys(found)
+        self.note_values(found)
         for cell, members in pending.items():
-            found[cell] |= members
+            found[cell] = members | found.get(cell, BitMap())
         self.compare(table, expected, found, shown_users)
 
-    def note_keys(self, found: Collection[Cell]) -> None:
+    def note_values(self, found: Collection[Key]) -> None:
         """What is not merged yet has its text beside it."""
-        self.keys |= {cell.value_key for cell in found if cell.dimension in ROLLED_UP}
+        self.row_of |= {cell[3]: cell for cell in found if cell[2] in ROLLED_UP}
 
-    def events_in(self, table: Table) -> dict[Cell, int]:
-        found = {}
-        for row in self.rows(table):
-            of = row._mapping
-            dimension, key = of.get("dimension", TOTAL), of.get("value_key", TOTAL_KEY)
-            found[Cell(row.bucket, dimension, key, row.event_type)] = row.events
-        return found
+    def events_in(self, table: Table, start: int, end: int) -> Counts:
+        of = table.c
+        if "dimension" not in of:
+            rows = self.rows(table, ("site_id", "bucket", "event_type", "events"), start, end)
+            return {(site, at, TOTAL, TOTAL_KEY, name): number for site, at, name, number in rows}
+        names = (*Cell._fields, "events")
+        return {tuple(row[:-1]): row[-1] for row in self.rows(table, names, start, end)}
 
-    def users_in(self, table: Table, bucket_ms: int) -> dict[Cell, BitMap]:
+    def users_in(self, table: Table, bucket_ms: int, start: int, end: int) -> Members:
         """Users are where compaction has put them, or still in `recent_users`."""
-        found: dict[Cell, BitMap] = defaultdict(BitMap)
-        for row in self.rows(table):
-            cell = Cell(row.bucket, row.dimension, row.value_key, "")
-            found[cell] = self.read(table, row.bucket, row.bitmap, BitMap.deserialize, BitMap())
-        for row in self.rows(recent_users):
-            sets: UserSets = self.read(recent_users, row.bucket, row.sets, decode_sets, {})
+        found: Members = {}
+        names = (*Cell._fields[:-1], "bitmap")
+        for site_id, bucket, dimension, key, stored in self.rows(table, names, start, end):
+            members = self.read(table, site_id, bucket, stored, BitMap.deserialize, BitMap())
+            found[site_id, bucket, dimension, key, ""] = members
+        recent = self.rows(recent_users, ("site_id", "bucket", "sets"), start, end)
+        for site_id, hour, stored in recent:
+            sets: UserSets = self.read(recent_users, site_id, hour, stored, decode_sets, {})
+            bucket = bucket_start(hour, bucket_ms)
             for (dimension, key), members in sets.items():
-                found[Cell(row.bucket, dimension, key, "").in_bucket(bucket_ms)] |= members
+                cell = (site_id, bucket, dimension, key, "")
+                found[cell] = members | found.get(cell, BitMap())
         return found
 
-    def rows(self, table: Table) -> Iterator[Row[*tuple[Any, ...]]]:
-        statement = select(table).prefix_with("/* worker.verify */")
-        for where in rows_between(self.connection, table, self.site_id, self.start, self.end):
+    def rows(
+        self, table: Table, names: Collection[str], start: int, end: int
+    ) -> Iterator[Row[*tuple[Any, ...]]]:
+        """Columns of those that begin from `start` up to `end`."""
+        statement = select(*(table.c[name] for name in names)).prefix_with(LABEL)
+        for where in self.portion.rows(self.connection, table, start, end):
             yield from self.connection.execute(statement.where(where))
 
     def read(
-        self, table: Table, bucket: int, stored: bytes, decoded: Callable[[bytes], T], none: T
+        self,
+        table: Table,
+        site_id: str,
+        bucket: int,
+        stored: bytes,
+        decoded: Callable[[bytes], T],
+        none: T,
     ) -> T:
         try:
             return decoded(stored)
         except UNREADABLE as error:
-            self.findings.add(table.name, place(self.site_id, bucket), "users", f"bytes: {error}")
+            self.findings.add(table.name, place(site_id, bucket), "users", f"bytes: {error}")
             return none
 
     def compare(
         self,
         table: Table,
-        expected: Mapping[Cell, T],
-        found: Mapping[Cell, T],
+        expected: Mapping[Key, T],
+        found: Mapping[Key, T],
         shown: Callable[[T, T | None], str],
     ) -> None:
-        cells = filter(self.is_of_use, expected.keys() | found.keys())
-        differing = sorted(cell for cell in cells if expected.get(cell) != found.get(cell))
-        if not differing:
+        if expected == found:
             return
-        texts = self.fetch_texts({cell.value_key for cell in differing}) | dict(self.texts)
+        cells = expected.keys() | found.keys()
+        differing = [Cell(*cell) for cell in sorted(cells) if expected.get(cell) != found.get(cell)]
+        texts = self.fetch_texts({cell.value_key for cell in differing}) | self.texts
         for cell in differing:
             wanted, there = expected.get(cell), found.get(cell)
             self.findings.add(
                 table.name,
-                place(self.site_id, cell.bucket, **described(cell, texts)),
+                place(cell.site_id, cell.bucket, **described(cell, texts)),
                 NO_ROW if wanted is None else shown(wanted, None),
                 NO_ROW if there is None else shown(there, wanted),
             )
 
     def check_texts(self) -> None:
         """Every value that was counted has the text of its key."""
-        texts = self.fetch_texts(self.keys)
-        for key in sorted(self.keys):
+        texts = self.fetch_texts(self.row_of)
+        for key, row in sorted(self.row_of.items()):
             text = texts.get(key)
             if text is None or value_key(text) != key:
+                cell = Cell(*row)
                 self.findings.add(
                     dimension_values.name,
-                    place(self.site_id, self.start, value_key=key.hex()),
+                    place(cell.site_id, bucket_start(cell.bucket, DAY_MS), value_key=key.hex()),
                     repr(self.texts.get(key, "its text")),
                     NO_ROW if text is None else repr(text),
                 )
+
+    @cached_property
+    def texts(self) -> dict[bytes, str]:
+        return {key: text for counted in self.counted for key, text in counted.texts().items()}
 
     def fetch_texts(self, keys: Collection[bytes]) -> dict[bytes, str]:
         ordered = sorted(keys)

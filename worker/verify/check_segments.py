@@ -1,13 +1,12 @@
 """What segments hold, against the events they were made of: value by value, in plain Python."""
 
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
-from shared.clock import DAY_MS
 from shared.counts.rollups import VALUE_COLUMNS
 from shared.counts.segments import (
     COLUMNS,
@@ -17,75 +16,136 @@ from shared.counts.segments import (
     decode_column,
     encode_column,
     in_force,
-    select_counts,
-    select_pending_hours,
-    select_segments,
 )
-from shared.db.tables import events, events_by_hour, segment_columns, segments, users
-from worker.stored.key_order import pages
+from shared.db.tables import events, segment_columns, segments
+from worker.stored.key_order import Rows
 from worker.verify.findings import NO_ROW, Findings, place
+from worker.verify.portion import LABEL, Portion
 
-LABEL = "/* worker.verify */"
+# Whose columns are read together.
+CHUNK_EVENTS = 200_000
 
 
-def check_segments(connection: Connection, site_id: str, day: int, findings: Findings) -> None:
-    """Those of a day that are in force: others are read by nobody."""
-    counts: Counter[int] = Counter()
-    for statement in (
-        select_counts(events_by_hour, site_id, day, day + DAY_MS),
-        select_pending_hours(site_id, day, day + DAY_MS),
-    ):
-        for hour, number in connection.execute(statement.prefix_with(LABEL)):
-            counts[hour] += int(number)
-    for head in in_force(segments_of_day(connection, site_id, day), counts):
-        expected = values_of_events(connection, site_id, head.bucket, head.until)
-        of_segment = select(segment_columns.c.name, segment_columns.c.data).where(
-            segment_columns.c.site_id == site_id,
-            segment_columns.c.name.in_(COLUMNS),
-            segment_columns.c.bucket == head.bucket,
-        )
-        found: dict[str, bytes] = defaultdict(bytes)
-        for row in connection.execute(of_segment.order_by(segment_columns.c.part)):
-            found[row.name] += row.data
+class Held(NamedTuple):
+    """A segment, and whose it is."""
+
+    site_id: str
+    segment: Segment
+
+
+def segments_of(connection: Connection, portion: Portion) -> list[Held]:
+    """In the order of their events. Each is of one day."""
+    columns = [segments.c[name] for name in ("site_id", *Segment._fields)]
+    at = portion.moments(segments.c.bucket, portion.start, portion.end)
+    statement = select(*columns).prefix_with(LABEL).where(at)
+    found = [Held(row[0], Segment(*row[1:])) for row in connection.execute(statement)]
+    return sorted(found)
+
+
+def those_in_force(held: Iterable[Held], hours: Mapping[tuple[str, int], int]) -> list[Held]:
+    """Others are read by nobody. `hours` are the events of a site's hour."""
+    of_site: dict[str, dict[int, int]] = defaultdict(dict)
+    for (site_id, hour), number in hours.items():
+        of_site[site_id][hour] = number
+    return [one for one in held if in_force([one.segment], of_site[one.site_id])]
+
+
+class SegmentCheck:
+    """Is given the events of a portion in their order, and compares each segment as soon as it has
+    all of its own."""
+
+    def __init__(self, connection: Connection, held: Sequence[Held], findings: Findings) -> None:
+        self.connection = connection
+        self.findings = findings
+        self.coming = list(reversed(held))
+        # The columns, by name, of some that come next.
+        self.fetched: dict[Held, dict[str, bytes]] = {}
+        # The events of the next one.
+        self.rows: list[Any] = []
+
+    def add(self, page: Rows) -> None:
+        for row in page:
+            at = (row.site_id, row.timestamp)
+            while self.coming and at >= end_of(self.coming[-1]):
+                self.compare(self.coming.pop())
+            if self.coming and at >= start_of(self.coming[-1]):
+                self.rows.append(row)
+
+    def end(self) -> None:
+        """There are no more."""
+        while self.coming:
+            self.compare(self.coming.pop())
+
+    def compare(self, held: Held) -> None:
+        site_id, segment = held
+        expected = values_of_events(self.rows, segment.bucket)
+        self.rows = []
+        found = self.columns_of(held)
         for name in COLUMNS:
-            where = place(site_id, head.bucket, column=name)
-            if name in head.without_values:
-                found[name] = encode_column([None], array("I", [0] * head.events))
+            where = place(site_id, segment.bucket, column=name)
+            if name in segment.without_values:
+                found[name] = encode_column([None], array("I", [0] * segment.events))
             elif name not in found:
-                findings.add(segment_columns.name, where, "a column", NO_ROW)
+                self.findings.add(segment_columns.name, where, "a column", NO_ROW)
                 continue
             try:
                 values = list(values_in(found[name]))
             except ValueError as error:
-                findings.add(segment_columns.name, where, "a column", f"bytes: {error}")
+                self.findings.add(segment_columns.name, where, "a column", f"bytes: {error}")
                 continue
-            pairs = zip(expected[name], values, strict=False)
-            wrong = sum(one != other for one, other in pairs)
-            if wrong or len(values) != len(expected[name]):
-                findings.add(
+            if values != expected[name]:
+                pairs = zip(expected[name], values, strict=False)
+                wrong = sum(one != other for one, other in pairs)
+                self.findings.add(
                     segment_columns.name,
                     where,
                     f"{len(expected[name])} events",
                     f"{len(values)}, {wrong} with another value",
                 )
 
+    def columns_of(self, held: Held) -> dict[str, bytes]:
+        if held not in self.fetched:
+            self.fetch([held, *reversed(self.coming)])
+        return self.fetched.pop(held)
 
-def check_pruned(connection: Connection, site_id: str, day: int, findings: Findings) -> None:
+    def fetch(self, coming: Iterable[Held]) -> None:
+        """The columns of the segments that come next, of CHUNK_EVENTS together, or of one."""
+        some = list(next_of(coming))
+        sites, buckets = zip(*((one.site_id, one.segment.bucket) for one in some), strict=True)
+        of = segment_columns.c
+        statement = (
+            select(of.site_id, of.bucket, of.name, of.data)
+            .prefix_with(LABEL)
+            .where(of.site_id.in_(sorted(set(sites))), of.name.in_(COLUMNS))
+            .where(of.bucket >= min(buckets), of.bucket <= max(buckets))
+            .order_by(of.part)
+        )
+        found: dict[tuple[str, int], dict[str, bytes]] = defaultdict(lambda: defaultdict(bytes))
+        for site_id, bucket, name, data in self.connection.execute(statement):
+            found[site_id, bucket][name] += data
+        self.fetched = {one: found[one.site_id, one.segment.bucket] for one in some}
+
+
+def next_of(coming: Iterable[Held]) -> Iterator[Held]:
+    room = CHUNK_EVENTS
+    for held in coming:
+        yield held
+        room -= held.segment.events
+        if room <= 0:
+            return
+
+
+def check_pruned(connection: Connection, held: Iterable[Held], findings: Findings) -> None:
     """Pruning takes a segment before its first event: none has any that is gone."""
-    for head in segments_of_day(connection, site_id, day):
+    for site_id, segment in held:
         of_segment = (
             events.c.site_id == site_id,
-            events.c.timestamp >= head.bucket,
-            events.c.timestamp < head.until,
+            events.c.timestamp >= segment.bucket,
+            events.c.timestamp < segment.until,
         )
         left = select(func.count()).select_from(events).where(*of_segment).prefix_with(LABEL)
-        if (connection.scalar(left) or 0) < head.events:
-            findings.add(segments.name, place(site_id, head.bucket), NO_ROW, "a row")
-
-
-def segments_of_day(connection: Connection, site_id: str, day: int) -> list[Segment]:
-    statement = select_segments(site_id, day, day + DAY_MS).prefix_with(LABEL)
-    return [Segment(*row) for row in connection.execute(statement)]
+        if (connection.scalar(left) or 0) < segment.events:
+            findings.add(segments.name, place(site_id, segment.bucket), NO_ROW, "a row")
 
 
 def values_in(data: bytes) -> Iterator[Any]:
@@ -93,23 +153,21 @@ def values_in(data: bytes) -> Iterator[Any]:
     return (texts[n] for n in numbers.tolist()) if texts else iter(numbers.tolist())
 
 
-def values_of_events(
-    connection: Connection, site_id: str, start: int, end: int
-) -> dict[str, list[Any]]:
-    """By the column of a segment, each event's value, in the order of events."""
-    key = (events.c.timestamp, events.c.event_id)
-    its_user = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
-    statement = (
-        select(*key, users.c.number, *VALUE_COLUMNS.values())
-        .join_from(events, users, its_user, isouter=True)
-        .where(events.c.site_id == site_id, events.c.timestamp < end)
-        .prefix_with(LABEL)
-    )
-    found: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for page in pages(connection, statement, key, start=start):
-        for moment, _, number, *values in page:
-            found[TIME].append(moment - start)
-            found[USER].append(0 if number is None else number + 1)
-            for name, value in zip(VALUE_COLUMNS, values, strict=True):
-                found[name].append(value)
-    return found
+def values_of_events(rows: Sequence[Any], start: int) -> dict[str, list[Any]]:
+    """By the column of a segment, each event's value; rows as `pages_of_events` has them."""
+    if not rows:
+        return {name: [] for name in COLUMNS}
+    _, moments, _, _, numbers, *values = (list(column) for column in zip(*rows, strict=True))
+    return {
+        TIME: [moment - start for moment in moments],
+        USER: [0 if number is None else number + 1 for number in numbers],
+        **dict(zip(VALUE_COLUMNS, values, strict=True)),
+    }
+
+
+def start_of(held: Held) -> tuple[str, int]:
+    return held.site_id, held.segment.bucket
+
+
+def end_of(held: Held) -> tuple[str, int]:
+    return held.site_id, held.segment.until

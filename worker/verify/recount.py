@@ -1,165 +1,157 @@
-"""What the rollups of a day should hold, by plain SQL over `events`: nothing of it is shared with
-the code that writes them, save the names of what is counted."""
+"""What the rollups of some sites and days should hold: their events, each read once by plain SQL,
+and counted. Nothing of it is shared with the code that writes rollups, save the names of what is
+counted."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, not_, or_, select
+from sqlalchemy import Connection, and_, select
 
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from shared.counts.rollups import ROLLED_UP, TOTAL, TOTAL_KEY, Rollup, bucket_start, value_key
+from shared.counts.rollups import (
+    ROLLED_UP,
+    TOTAL,
+    TOTAL_KEY,
+    VALUE_COLUMNS,
+    Rollup,
+    value_key,
+)
 from shared.db.tables import events, users
 from shared.fields import EVENT_TYPE
-from worker.stored.key_order import pages
+from worker.stored.key_order import Rows, pages
 from worker.stored.site_rows import MAX_NUMBER
+from worker.verify.portion import LABEL, Portion
 
-# Counted in one statement: a day of ten million takes longer than a statement may.
-SLICE_EVENTS = 200_000
-
-# What every event has for the dimension TOTAL.
-TOTAL_VALUE = literal("")
-VALUES_OF_USERS = {TOTAL: TOTAL_VALUE, EVENT_TYPE: events.c.event_type, **ROLLED_UP}
+KEY = (events.c.site_id, events.c.timestamp, events.c.event_id)
 ITS_USER = and_(users.c.site_id == events.c.site_id, users.c.user_id == events.c.user_id)
 
 
 class Cell(NamedTuple):
-    """What a row of a rollup is about. Users are of all types of events: theirs is empty."""
+    """What a row of a rollup is about. Users are of all types of events: theirs is empty. Where
+    there are many, each is a plain tuple of the same."""
 
+    site_id: str
     bucket: int
     dimension: str
     value_key: bytes
     event_type: str
 
-    def in_bucket(self, bucket_ms: int) -> "Cell":
-        return self._replace(bucket=bucket_start(self.bucket, bucket_ms))
+
+Key = tuple[str, int, str, bytes, str]
+Counts = dict[Key, int]
+Members = dict[Key, BitMap]
 
 
 @dataclass
 class Recount:
-    """A site's day."""
+    """Events, counted by the minute and the hour."""
 
     events: int = 0
-    minutes: dict[Cell, int] = field(default_factory=dict)
-    hours: dict[Cell, int] = field(default_factory=dict)
-    users: dict[Cell, BitMap] = field(default_factory=lambda: defaultdict(BitMap))
-    texts: dict[bytes, str] = field(default_factory=dict)
-    # Who should have a number, and has none that can be.
-    unnumbered: set[str] = field(default_factory=set)
+    # site_id, minute, event type
+    minutes: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    # By dimension: site_id, hour, value, event type
+    hours: dict[str, Counter[tuple[str, int, str | None, str]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    # By dimension: site_id, hour, value -> the numbers of users
+    users: dict[str, dict[tuple[str, int, str], BitMap]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    # Site_id, day and user_id of who should have a number, and has none that can be.
+    unnumbered: set[tuple[str, int, str]] = field(default_factory=set)
 
-    def counts_of(self, rollup: Rollup) -> dict[Cell, int]:
+    def add(
+        self,
+        site_ids: Sequence[str],
+        moments: Sequence[int],
+        numbers: Sequence[int | None],
+        event_types: Sequence[str],
+        values: Mapping[str, Sequence[str | None]],
+    ) -> None:
+        """Count events: of each its site, its moment, its user's number, its type, and the values
+        of the dimensions that are rolled up."""
+        self.events += len(moments)
+        minutes = [moment - moment % MINUTE_MS for moment in moments]
+        hours = [moment - moment % HOUR_MS for moment in moments]
+        everything = [""] * len(moments)
+        self.minutes.update(zip(site_ids, minutes, event_types, strict=True))
+        for dimension, of_events in {TOTAL: everything, **values}.items():
+            cells = zip(site_ids, hours, of_events, event_types, strict=True)
+            self.hours[dimension].update(cells)
+        for dimension, of_events in {TOTAL: everything, EVENT_TYPE: event_types, **values}.items():
+            found: dict[tuple[str, int, str], list[int]] = defaultdict(list)
+            for site_id, hour, value, number in zip(
+                site_ids, hours, of_events, numbers, strict=True
+            ):
+                if number is not None and value is not None:
+                    found[site_id, hour, value].append(number)
+            known = self.users[dimension]
+            for cell, members in found.items():
+                known[cell] = BitMap(members) | known.get(cell, BitMap())
+
+    def counts_of(self, rollup: Rollup) -> Counts:
+        """What the rollup should count, by its rows."""
         if not rollup.has_dimensions:
-            return self.minutes
-        counts: dict[Cell, int] = defaultdict(int)
-        for cell, number in self.hours.items():
-            counts[cell.in_bucket(rollup.bucket_ms)] += number
+            return {
+                (site_id, minute, TOTAL, TOTAL_KEY, event_type): number
+                for (site_id, minute, event_type), number in self.minutes.items()
+            }
+        counts: Counts = defaultdict(int)
+        for dimension, hours in self.hours.items():
+            for (site_id, hour, value, event_type), number in hours.items():
+                if value is not None:
+                    bucket = hour - hour % rollup.bucket_ms
+                    counts[site_id, bucket, dimension, value_key(value), event_type] += number
         return counts
 
-    def users_by(self, bucket_ms: int) -> dict[Cell, BitMap]:
-        sets: dict[Cell, BitMap] = defaultdict(BitMap)
-        for cell, members in self.users.items():
-            sets[cell.in_bucket(bucket_ms)] |= members
+    def users_by(self, bucket_ms: int) -> Members:
+        """Whose numbers should be in the rows of users by such buckets."""
+        sets: Members = {}
+        for dimension, hours in self.users.items():
+            for (site_id, hour, value), members in hours.items():
+                cell = (site_id, hour - hour % bucket_ms, dimension, value_key(value), "")
+                sets[cell] = members | sets[cell] if cell in sets else members
         return sets
 
+    def days(self) -> set[tuple[str, int]]:
+        return {(site_id, hour - hour % DAY_MS) for site_id, hour, *_ in self.hours[TOTAL]}
 
-def recount_day(connection: Connection, site_id: str, day: int) -> Recount:
-    of_site = events.c.site_id == site_id
-    of_day = and_(of_site, events.c.timestamp >= day, events.c.timestamp < day + DAY_MS)
-    counted = select(func.count()).select_from(events).where(of_day)
-    recount = Recount(events=connection.scalar(counted) or 0)
-    for start, end in slices(day, recount.events):
-        among = and_(of_site, events.c.timestamp >= start, events.c.timestamp < end)
-        add_minutes(connection, recount, among, start)
-        add_hours(connection, recount, among, start)
-        add_unnumbered(connection, recount, among)
-    add_users(connection, recount, site_id, day)
-    return recount
+    def texts(self) -> dict[bytes, str]:
+        """What the keys of values stand for."""
+        values = {value for hours in self.hours.values() for _, _, value, _ in hours}
+        return {value_key(value): value for value in values if value is not None}
 
 
-def slices(day: int, number: int) -> Iterator[tuple[int, int]]:
-    """The day in whole hours, as many at a time as hold SLICE_EVENTS where all are alike."""
-    step = max(1, 24 * SLICE_EVENTS // max(number, 1)) * HOUR_MS
-    for start in range(day, day + DAY_MS, step):
-        yield start, min(start + step, day + DAY_MS)
-
-
-def add_minutes(
-    connection: Connection, recount: Recount, among: ColumnElement[bool], start: int
-) -> None:
-    for step, event_type, number in connection.execute(
-        select_counts(among, start, MINUTE_MS, events.c.event_type)
-    ):
-        bucket = start + int(step) * MINUTE_MS
-        recount.minutes[Cell(bucket, TOTAL, TOTAL_KEY, event_type)] = int(number)
-
-
-def add_hours(
-    connection: Connection, recount: Recount, among: ColumnElement[bool], start: int
-) -> None:
-    for dimension, column in {TOTAL: TOTAL_VALUE, **ROLLED_UP}.items():
-        for step, event_type, value, number in connection.execute(
-            select_counts(among, start, HOUR_MS, events.c.event_type, column)
-        ):
-            bucket = start + int(step) * HOUR_MS
-            cell = Cell(bucket, dimension, keyed(recount, value), event_type)
-            recount.hours[cell] = int(number)
-
-
-def select_counts(
-    among: ColumnElement[bool], start: int, step_ms: int, *columns: ColumnElement[str]
-) -> Select[*tuple[Any, ...]]:
-    """step, columns and how many events; steps are counted from `start`."""
-    step = ((events.c.timestamp - start) // step_ms).label("step")
-    return (
-        select(step, *columns, func.count())
-        .prefix_with("/* worker.verify */")
-        .where(among, *(column.is_not(None) for column in columns))
-        .group_by(step, *columns)
-    )
-
-
-def add_users(connection: Connection, recount: Recount, site_id: str, day: int) -> None:
-    key = (events.c.timestamp, events.c.event_id)
+def pages_of_events(connection: Connection, portion: Portion) -> Iterator[Rows]:
+    """The events of a portion, in the order of their key: that, user_id, its number, and the value
+    of each of VALUE_COLUMNS."""
     statement = (
-        select(*key, users.c.number, *VALUES_OF_USERS.values())
-        .prefix_with("/* worker.verify */")
-        .join_from(events, users, ITS_USER)
-        .where(events.c.site_id == site_id, events.c.timestamp < day + DAY_MS)
-        .where(can_be(users.c.number))
-    )
-    for page in pages(connection, statement, key, start=day):
-        moments, _, numbers, *columns = zip(*page, strict=True)
-        hours = [moment - moment % HOUR_MS for moment in moments]
-        for dimension, values in zip(VALUES_OF_USERS, columns, strict=True):
-            members: dict[tuple[int, str], list[int]] = defaultdict(list)
-            for hour, value, number in zip(hours, values, numbers, strict=True):
-                if value is not None:
-                    members[hour, value].append(number)
-            for (hour, value), of_value in members.items():
-                cell = Cell(hour, dimension, keyed(recount, value), "")
-                recount.users[cell] |= BitMap(of_value)
-
-
-def add_unnumbered(connection: Connection, recount: Recount, among: ColumnElement[bool]) -> None:
-    has_none = or_(users.c.number.is_(None), not_(can_be(users.c.number)))
-    statement = (
-        select(events.c.user_id)
-        .prefix_with("/* worker.verify */")
+        select(*KEY, events.c.user_id, users.c.number, *VALUE_COLUMNS.values())
         .join_from(events, users, ITS_USER, isouter=True)
-        .where(among, events.c.user_id.is_not(None), has_none)
-        .distinct()
+        .prefix_with(LABEL)
+        .where(portion.moments(events.c.timestamp, portion.start, portion.end))
     )
-    recount.unnumbered.update(connection.scalars(statement))
+    read = partial(pages, connection, statement)
+    return read(KEY) if len(portion.sites) > 1 else read(KEY[1:], start=portion.start)
 
 
-def can_be(number: ColumnElement[int]) -> ColumnElement[bool]:
+def add_page(recount: Recount, page: Rows) -> None:
+    """Count a page of events."""
+    site_ids, moments, _, user_ids, numbers, *columns = zip(*page, strict=True)
+    values: dict[str, Any] = dict(zip(VALUE_COLUMNS, columns, strict=True))
+    known = [number if can_be(number) else None for number in numbers]
+    for site_id, moment, user_id, number in zip(site_ids, moments, user_ids, known, strict=True):
+        if number is None and user_id is not None:
+            recount.unnumbered.add((site_id, moment - moment % DAY_MS, user_id))
+    recount.add(
+        site_ids, moments, known, values[EVENT_TYPE], {name: values[name] for name in ROLLED_UP}
+    )
+
+
+def can_be(number: int | None) -> bool:
     """Whether a bitmap can hold it."""
-    return number.between(0, MAX_NUMBER)
-
-
-def keyed(recount: Recount, value: str) -> bytes:
-    key = value_key(value)
-    recount.texts[key] = value
-    return key
+    return number is not None and 0 <= number <= MAX_NUMBER

@@ -37,7 +37,7 @@ from tests.events import NOW, make_batch, make_event
 from tests.merged import merge, merge_as_before
 from worker.batch.commit import KEEP_ALL, commit_batch
 from worker.counting.users import Numbers, User, UserNumbers
-from worker.stored.extent import Part, find_days
+from worker.stored.extent import Part
 from worker.upkeep.retention import raise_pruned_before
 from worker.verify.findings import MOST_LINES
 from worker.verify.verify import verify
@@ -387,7 +387,7 @@ def test_only_the_part_asked_for_is_looked_at(counted: Engine, database_settings
 
 
 def test_what_is_compared_is_told(counted: Engine, database_settings: Settings) -> None:
-    verified = verify(counted, find_days(counted, Part()), are_all=True, say=print)
+    verified = verify(counted, Part(), say=print)
     assert (verified.events, len(verified.sites), len(verified.days)) == (400, 2, 2)
 
 

@@ -67,6 +67,11 @@ function verdictsOn(status) {
   const add = (isSo, kind, text) => isSo && found.push({ kind, text });
   add(!status.balanced, "bad", "The ledger does not add up: run footfall verify.");
   add(
+    (status.verified?.differences ?? 0) > 0,
+    "bad",
+    "Last night counts and events differed: run footfall verify.",
+  );
+  add(
     status.workers === 0,
     "bad",
     waiting
