@@ -12,7 +12,7 @@ from datetime import datetime
 
 import click
 
-from footfall import by_hand, dead_letters, rollups
+from footfall import by_hand, dead_letters, ledger, rollups
 from footfall.demo.command import demo_command, demo_traffic_command
 from footfall.importing import report, run, visitors
 from footfall.load.command import load_command
@@ -121,6 +121,22 @@ def chosen(ids: tuple[int, ...], every: bool) -> tuple[int, ...] | None:
     if bool(ids) == every:
         raise click.UsageError("give the ids that `footfall dead-letters list` shows, or --all")
     return None if every else ids
+
+
+@cli.group("ledger", invoke_without_command=True)
+@click.pass_context
+def ledger_group(context: click.Context) -> None:
+    """What became of every accepted event: print it, and what it means where it does not add up."""
+    if context.invoked_subcommand is None:
+        for line in ledger.tell(Settings.from_env()):
+            click.echo(line)
+
+
+@ledger_group.command("correct")
+@click.option("--reason", required=True, help="Why, in at most 64 characters; it is shown.")
+def correct_ledger_command(reason: str) -> None:
+    """Enter what does not add up, once you know why: a restored backup, a failover of Redis."""
+    click.echo(ledger.correct(Settings.from_env(), reason))
 
 
 @cli.group("import")

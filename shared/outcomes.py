@@ -10,6 +10,9 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     DROPPED = "dropped"
     DEAD = "dead"
+    # What an operator has entered, with the reason: events that a restore took away, or less than
+    # none, that a failover brought once more.
+    CORRECTED = "corrected"
 
 
 class DropReason(StrEnum):

@@ -1,6 +1,6 @@
 """The ledger: every accepted event stored, duplicate, dropped, dead or still on its way.
 
-    accepted = stored + duplicates + dropped + dead + queued + processing + spooled
+    accepted = stored + duplicates + dropped + dead + corrected + queued + processing + spooled
 
 What ingestion keeps in a spool while Redis is away was accepted, too; it counts from when ingestion
 could tell Redis of it.
@@ -11,7 +11,8 @@ what left Redis must be committed by the second look, and what the first look sa
 have left Redis or be in a batch about to. A replica has no part in that: what it lacks is not lost.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import redis
@@ -39,10 +40,13 @@ class Settled:
     duplicates: int
     dead: int
     dropped: dict[str, int]
+    # What an operator has entered, by the reason given.
+    corrected: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
-        return self.stored + self.duplicates + self.dead + sum(self.dropped.values())
+        by_reason = sum(self.dropped.values()) + sum(self.corrected.values())
+        return self.stored + self.duplicates + self.dead + by_reason
 
 
 class Pipeline(Struct, kw_only=True):
@@ -56,6 +60,13 @@ class Pipeline(Struct, kw_only=True):
         about("On purpose: `bot`, of known crawlers; `burst`, of too many page views in a second."),
     ]
     dead: Annotated[int, count("Events the database refused; `footfall dead-letters` lists them.")]
+    corrected: Annotated[
+        dict[str, int],
+        about(
+            "What an operator has entered with `footfall ledger correct`, by the reason given: "
+            "events that are gone, or less than 0: that are there once more than were accepted."
+        ),
+    ]
     queued: Annotated[int, count("Events that wait in Redis.")]
     processing: Annotated[int, count("Events a worker holds.")]
     spooled: Annotated[
@@ -103,8 +114,15 @@ class Pipeline(Struct, kw_only=True):
     balanced: Annotated[
         bool,
         about(
-            "Whether accepted = stored + duplicates + dropped + dead + queued + processing + "
-            "spooled."
+            "Whether accepted = stored + duplicates + dropped + dead + corrected + queued + "
+            "processing + spooled."
+        ),
+    ]
+    unaccounted: Annotated[
+        int,
+        about(
+            "0 where that is so. Else events that were accepted and are nowhere, or less than 0: "
+            "that have an outcome and were not accepted. `footfall ledger` says what that can be."
         ),
     ]
 
@@ -141,6 +159,7 @@ def status_of(
         duplicates=settled.duplicates,
         dropped=settled.dropped,
         dead=settled.dead,
+        corrected=settled.corrected,
         queued=backlog.queued,
         processing=backlog.processing,
         spooled=spooled,
@@ -154,7 +173,8 @@ def status_of(
         failed_batches=backlog.failed_batches,
         replica_lag_seconds=lag,
         verified=verified,
-        balanced=is_balanced(before, backlog, settled),
+        balanced=unaccounted(before, backlog, settled) == 0,
+        unaccounted=unaccounted(before, backlog, settled),
     )
 
 
@@ -167,18 +187,21 @@ def fetch_settled(engine: Engine) -> Settled:
         stored=counts.get((Outcome.STORED, ""), 0),
         duplicates=counts.get((Outcome.DUPLICATE, ""), 0),
         dead=counts.get((Outcome.DEAD, ""), 0),
-        dropped={
-            reason: number
-            for (outcome, reason), number in sorted(counts.items())
-            if outcome == Outcome.DROPPED
-        },
+        dropped=by_reason(counts, Outcome.DROPPED),
+        corrected=by_reason(counts, Outcome.CORRECTED),
     )
 
 
-def is_balanced(before: Settled, backlog: Backlog, after: Settled) -> bool:
-    """Whether nothing is missing and nothing counted twice."""
+def by_reason(counts: Mapping[tuple[str, str], int], of: Outcome) -> dict[str, int]:
+    return {reason: number for (outcome, reason), number in sorted(counts.items()) if outcome == of}
+
+
+def unaccounted(before: Settled, backlog: Backlog, after: Settled) -> int:
+    """How many events are missing, at least; less than 0 where some are counted that nobody
+    accepted, or twice."""
     left_redis = backlog.accepted - backlog.queued - backlog.processing
-    return before.total - backlog.processing <= left_redis <= after.total
+    missing = max(0, left_redis - after.total)
+    return missing or min(0, left_redis - (before.total - backlog.processing))
 
 
 SETTLED = Settled(stored=1802, duplicates=6, dead=0, dropped={})

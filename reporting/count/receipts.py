@@ -68,7 +68,8 @@ def fetch_before(connection: Connection, waiting: list[Line]) -> Tally:
     """What became of events that no receipt tells of: batches of earlier versions write none."""
     before: Tally = Counter()
     for outcome, reason, events in connection.execute(select_outcomes()):
-        before[alike(outcome, reason)] += int(events)
+        if outcome != Outcome.CORRECTED:  # which is no event that arrived
+            before[alike(outcome, reason)] += int(events)
     totals = select(*receipt_totals.columns).prefix_with(LABEL)
     for outcome, reason, events in connection.execute(totals):
         before[alike(outcome, reason)] -= int(events)

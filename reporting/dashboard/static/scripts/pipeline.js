@@ -43,6 +43,9 @@ function show(status) {
       ...Object.entries(status.dropped).map(([reason, number]) =>
         fact(reason, count(number), "sub"),
       ),
+      ...Object.entries(status.corrected || {}).map(([reason, number]) =>
+        fact(`Corrected: ${reason}`, count(number)),
+      ),
       fact("Dead letters", count(status.dead), status.dead ? "trouble" : ""),
       fact("Queued", count(waiting)),
       ...(status.spooled ? [fact("In the spool", count(status.spooled), "trouble")] : []),
@@ -65,7 +68,7 @@ function verdictsOn(status) {
   const waiting = status.queued + status.processing;
   const found = [];
   const add = (isSo, kind, text) => isSo && found.push({ kind, text });
-  add(!status.balanced, "bad", "The ledger does not add up: run footfall verify.");
+  add(!status.balanced, "bad", "The ledger does not add up: footfall ledger says what that can be.");
   add(
     (status.verified?.differences ?? 0) > 0,
     "bad",
