@@ -147,6 +147,13 @@ class Settings:
         "Where it is less than `BATCH_SIZE`, it holds for few as well.",
         integer(1, MAX_BATCH_EVENTS),
     )
+    lease_seconds: int = setting(
+        30,
+        "How long a worker may be silent before another one takes its batch for abandoned. It "
+        "tells every second that it is alive, however long the database takes; more is for "
+        "machines that stand still for a while.",
+        integer(4, 3600),
+    )
     max_backlog: int = setting(
         1_000_000,
         "Events that may wait in Redis; above it ingestion answers 503 until workers catch up.",

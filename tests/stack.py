@@ -78,6 +78,7 @@ class Stack:
             "REDIS_URL": settings.redis_url,
             "DATABASE_URL": settings.database_url,
             "BATCH_SIZE": settings.batch_size,
+            "LEASE_SECONDS": settings.lease_seconds,
             "MAX_BACKLOG": settings.max_backlog,
             "SPOOL_MAX_BYTES": settings.spool_max_bytes,
             "DEFAULT_SITE_ID": settings.default_site_id,

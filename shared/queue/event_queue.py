@@ -40,11 +40,10 @@ PRUNE_JOB = "worker.jobs.prune_events"
 SEGMENTS_JOB = "worker.jobs.build_segments"
 FILL_GROWN_JOB = "worker.jobs.fill_grown"
 FILL_MIXED_JOB = "worker.jobs.fill_mixed"
+RECEIPTS_JOB = "worker.jobs.add_receipts"
 VERIFY_JOB = "worker.jobs.verify_nightly"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
-# A worker that stops renewing is taken for dead after this; its batch is adopted.
-LEASE_MS = 30_000
 # Of a batch: what a worker holds in memory and writes in a transaction is a few times as much, and
 # TiDB takes 100 MB of those.
 MAX_BATCH_BYTES = 4 << 20
@@ -110,6 +109,8 @@ class EventQueue:
         self.verified = f"{prefix}:verified"
         self.verifying = f"{prefix}:verifying"
         self.salt_prefix = f"{prefix}:salt:"
+        # A worker that stops renewing is taken for dead after this; its batch is adopted.
+        self.lease_ms = settings.lease_seconds * 1000
         self.largest_batch = settings.largest_batch
         self.batch_size = min(settings.batch_size, self.largest_batch)
         self.max_backlog = settings.max_backlog
@@ -232,7 +233,7 @@ class EventQueue:
                 self.batch_prefix,
                 uuid.uuid4().hex,
                 self.batch_size,
-                LEASE_MS,
+                self.lease_ms,
                 AWAKE_MS,
                 most,
                 MAX_BATCH_BYTES,
@@ -247,8 +248,8 @@ class EventQueue:
         return Batch(batch_id.decode(), payloads)
 
     def renew(self, batch_id: str) -> None:
-        """Keep the batch for another LEASE_MS."""
-        self._lease(keys=[self.batches], args=[batch_id, LEASE_MS])
+        """Keep the batch for another lease."""
+        self._lease(keys=[self.batches], args=[batch_id, self.lease_ms])
 
     def release(self, batch_id: str) -> None:
         """Give the batch back, so that any worker may adopt it at once."""
@@ -283,7 +284,7 @@ class EventQueue:
         """
         self._report(
             keys=[self.workers, self.batches, self.awake, self.halted],
-            args=[worker, ALIVE_MS, LEASE_MS, AWAKE_MS, HALT_MS],
+            args=[worker, ALIVE_MS, self.lease_ms, AWAKE_MS, HALT_MS],
         )
 
     def count_workers(self) -> int:

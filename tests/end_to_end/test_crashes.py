@@ -4,18 +4,17 @@ import dataclasses
 import json
 import random
 import sqlite3
-import threading
 import time
-from http.client import HTTPException
 from typing import Any
 
 import pytest
 
 from shared.settings import Settings
 from tests.counted import differences
+from tests.poster import Poster
 from tests.promises import within_a_second
 from tests.servers import PATIENCE_SECONDS, SqlServer, ValkeyServer, wait_until
-from tests.stack import Client, PeriodicProcess, Stack
+from tests.stack import PeriodicProcess, Stack
 
 CLIENTS = 4
 SECONDS = 6.0
@@ -24,60 +23,11 @@ ENOUGH = 1000
 CHAOS_SECONDS = 60.0
 
 
-class Poster(threading.Thread):
-    """Posts events with ids of their own and notes which were accepted, until told to stop."""
-
-    def __init__(self, stack: Stack, name: str, *, keyed: bool) -> None:
-        super().__init__(daemon=True)
-        self.stack = stack
-        self.label = name
-        self.keyed = keyed
-        self.accepted: list[str] = []
-        self.unanswered: list[str] = []
-        self.refused = 0
-        self.done = threading.Event()
-
-    def run(self) -> None:
-        random_ = random.Random(self.label)
-        client = self.stack.door()
-        number = 0
-        while not self.done.is_set():
-            ids = [f"{self.label}-{number + i}" for i in range(random_.choice([1, 1, 5, 50]))]
-            number += len(ids)
-            self.post(client, ids)
-
-    def post(self, client: Client, ids: list[str]) -> None:
-        """One request; with keyed events it is repeated until it is answered, as clients should."""
-        body = json.dumps([self.event(event_id) for event_id in ids]).encode()
-        while not self.done.is_set() or self.keyed:
-            try:
-                status, answer = client.post(body)
-            except (OSError, HTTPException):
-                if not self.keyed:
-                    self.unanswered += ids
-                    return
-                time.sleep(0.05)
-                continue
-            if status == 202:
-                self.accepted += ids
-                return
-            assert status == 503, answer
-            self.refused += 1
-            if not self.keyed:
-                self.unanswered += ids
-                return
-            time.sleep(0.05)
-
-    def event(self, event_id: str) -> dict[str, Any]:
-        fields = {"site_id": "s", "event_type": "page_view", "user_id": event_id}
-        return fields | ({"event_id": event_id} if self.keyed else {})
-
-
 def run_with_kills(
     stack: Stack, victims: list[Any], *, keyed: bool, seconds: float = SECONDS
 ) -> list[Poster]:
     """Post for some seconds while killing and restarting victims at random moments."""
-    posters = [Poster(stack, f"p{n}", keyed=keyed) for n in range(CLIENTS)]
+    posters = [Poster(stack.door(), f"p{n}", keyed=keyed) for n in range(CLIENTS)]
     for poster in posters:
         poster.start()
     random_ = random.Random(7)
@@ -94,6 +44,7 @@ def run_with_kills(
     for poster in posters:
         poster.join(PATIENCE_SECONDS)
         assert not poster.is_alive()
+        assert poster.wrong == []
     return posters
 
 

@@ -30,6 +30,7 @@ from shared.queue.event_queue import (
     FORGET_JOB,
     FORGET_PLACES_JOB,
     PRUNE_JOB,
+    RECEIPTS_JOB,
     SEGMENTS_JOB,
     VERIFY_JOB,
     rq_queue,
@@ -56,6 +57,7 @@ KNOWN_JOBS = frozenset(
         PRUNE_JOB,
         FILL_GROWN_JOB,
         FILL_MIXED_JOB,
+        RECEIPTS_JOB,
         SEGMENTS_JOB,
         VERIFY_JOB,
     }
