@@ -1,5 +1,7 @@
 """The benchmarks run to their ends, and give all their figures."""
 
+import pytest
+
 from tests.bench.short_form import result, run_short_form
 from tests.conftest import require
 from tests.servers import OceanBaseServer
@@ -31,6 +33,7 @@ def test_the_short_benchmark_gives_all_its_ratios() -> None:
     assert all(ratio["value"] > 0 for ratio in ratios.values()), ratios
 
 
+@pytest.mark.chaos
 def test_a_database_is_measured_beside_mariadb() -> None:
     require(OceanBaseServer.is_installed(), OceanBaseServer.advice)
     done = run_short_form("bench", "--database", "oceanbase")
@@ -50,6 +53,7 @@ def test_the_short_benchmark_of_reporting_gives_all_its_figures() -> None:
     assert all(figure["value"] > 0 for figure in figures.values()), figures
 
 
+@pytest.mark.chaos
 def test_the_short_form_of_stalled_clients_gives_its_figures() -> None:
     done = run_short_form("bench.stalled")
     assert done.returncode == 0, done.stderr

@@ -124,9 +124,9 @@ asked = st.builds(
     },
     st.sampled_from(ZONES), ranges, filters, st.sampled_from([1, 2, 1000]),
 )  # fmt: skip
-MOST_EXAMPLES = {"oceanbase": 15}
+MOST_EXAMPLES = {"oceanbase": 8}
 law = settings(
-    max_examples=40,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -1,6 +1,7 @@
 """Ways to log in that servers have, and what is told where none leads in."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from shared.db.database import check_connection, make_engine
 from shared.errors import Unavailable
 from shared.settings import Settings
+from tests.conftest import require
 from tests.played import PlayedServer, Sha2Login
 from tests.servers import MariaDbServer
 
@@ -27,7 +29,11 @@ def with_login(url: str, user: str, password: str) -> str:
 
 
 @pytest.fixture(params=["ed25519", "mysql_native_password"])
-def plugin(request: pytest.FixtureRequest) -> str:
+def plugin(request: pytest.FixtureRequest, strange_server: MariaDbServer) -> str:
+    if request.param == "ed25519":
+        ((directory,),) = strange_server.execute("SELECT @@plugin_dir")
+        advice = "the server's plugin is not installed; to get it: apt-get install mariadb-server"
+        require(Path(directory, "auth_ed25519.so").exists(), advice)
     return str(request.param)
 
 
