@@ -88,6 +88,7 @@ def run(plan: Plan, directory: Path, valkey: ValkeyServer, mariadb: MariaDbServe
                 poster.done.set()
             for poster in posters:
                 poster.join(PATIENCE_SECONDS)
+                poster.client.connection.close()
         accepted = sorted(event_id for poster in posters for event_id in poster.accepted)
         refused = sum(poster.refused for poster in posters)
         found = Found(played, len(accepted), refused)
