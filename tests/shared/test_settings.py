@@ -53,6 +53,7 @@ NUMBERS = [
     ("REPORTING_PROCESSES", 1, 256),
     ("WORKERS", 1, 256),
     ("BATCH_SIZE", 1, 10_000),
+    ("LEASE_SECONDS", 4, 3600),
     ("MAX_BACKLOG", 1, 1_000_000_000),
     ("MAX_BACKLOG_BYTES", 1, 1 << 50),
     ("SPOOL_MAX_BYTES", 0, 1 << 50),
