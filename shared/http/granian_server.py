@@ -2,9 +2,12 @@
 Python's, so that a client that stalls costs its connection and nothing else."""
 
 import logging
+import math
 import os
 import resource
 import signal
+import threading
+import time
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -23,6 +26,36 @@ WAITING_CONNECTIONS = 4096
 # Of a process, for its log, its libraries, its database and Redis.
 OTHER_FILES = 128
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+# How late a signal may be noticed.
+LOOK_SECONDS = 0.1
+
+
+class Interrupt(threading.Event):
+    """What the main process waits for: a signal, or a worker that ended.
+
+    Granian's own is a plain Event, which its signal handler sets: one that comes while the main
+    thread is on its way into `wait` finds the lock inside taken by that very thread, and both wait
+    for ever. This one takes no lock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_told = False
+
+    def is_set(self) -> bool:
+        return self.is_told
+
+    def set(self) -> None:
+        self.is_told = True
+
+    def clear(self) -> None:
+        self.is_told = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.is_told and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        return self.is_told
 
 
 def serve(
@@ -39,7 +72,7 @@ def serve(
     requests under way get GRACE_SECONDS to end."""
     logging.getLogger(GRANIANS_LOG).addFilter(is_of_use)
     let_starting_workers_end()
-    Granian(
+    server = Granian(
         factory,
         factory=True,
         interface=interface,
@@ -58,7 +91,9 @@ def serve(
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE_SECONDS,
         log_level=LogLevels(level),
-    ).serve()
+    )
+    server.main_loop_interrupt = Interrupt()
+    server.serve()
 
 
 def let_starting_workers_end() -> None:

@@ -5,9 +5,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from granian import Granian
+from granian.constants import Interfaces
 
+from shared.http import granian_server
 from tests.servers import free_port, leashed, wait_until
 
 STARTS_SLOWLY = """
@@ -52,3 +56,30 @@ def test_told_while_its_worker_starts_it_ends_at_once(tmp_path: Path, sent: sign
     assert "Stopped worker-1" in said
     assert "Killing" not in said
     assert time.monotonic() - asked_at < 4, said
+
+
+class Taken:
+    """A lock that the thread which asks for it has already: it would wait for ever."""
+
+    def __enter__(self) -> None:
+        raise AssertionError("a signal's handler waits for the thread that it interrupts")
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_signal_in_the_middle_of_waiting_needs_no_lock_that_waiting_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    servers: list[Any] = []
+    monkeypatch.setattr(Granian, "serve", lambda server: servers.append(server))
+    monkeypatch.setattr(granian_server, "let_starting_workers_end", lambda: None)
+    options = {"host": "127.0.0.1", "port": 1, "processes": 1, "threads": 1, "level": "info"}
+    granian_server.serve("none:none", interface=Interfaces.WSGI, **options)  # type: ignore[arg-type]
+    (server,) = servers
+    server.main_loop_interrupt._cond = Taken()
+    monkeypatch.setattr(time, "sleep", lambda _: server.signal_handler_interrupt())
+    server.main_loop_interrupt.wait()
+    assert server.main_loop_interrupt.is_set()
+    server.main_loop_interrupt.clear()
+    assert not server.main_loop_interrupt.is_set()
