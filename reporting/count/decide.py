@@ -44,7 +44,7 @@ def fetch_totals(
 ) -> list[Totals]:
     """Totals of each bucket between `boundaries`; `unmerged` are of a longer time, of an answer
     that asks several times."""
-    unmerged = unmerged or Unmerged(connection, query.site_id, (query.start, query.end))
+    unmerged = unmerged or from_rollups.unmerged_of(connection, query)
     if is_covered(query) and is_certain(query, unmerged):
         check_not_pruned(connection, query, cover_of(boundaries).edges)
         return from_rollups.fetch_totals(connection, query, boundaries, unmerged)
@@ -64,7 +64,7 @@ def fetch_values(
     with_users: bool = True,
 ) -> list[ValueTotals]:
     """The most viewed values of a dimension, equal ones by value; their users only if asked for."""
-    unmerged = unmerged or Unmerged(connection, query.site_id, (query.start, query.end))
+    unmerged = unmerged or from_rollups.unmerged_of(connection, query)
     if is_covered(query, dimension, with_users=with_users) and is_certain(
         query, unmerged, dimension
     ):

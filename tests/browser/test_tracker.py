@@ -307,7 +307,9 @@ def test_who_does_not_want_to_be_counted_is_not(
     page.evaluate("footfall('ignored')")
     page.evaluate("localStorage.removeItem('footfall_ignore')")
     page.evaluate("footfall('counted')")
-    assert [event.event_type for event in wait_for(queue, 2)] == ["page_view", "counted"]
+    # Each once, though a page that is left before it hears an answer lets the next one send again.
+    types = {event.event_id: event.event_type for event in wait_for(queue, 2)}
+    assert list(types.values()) == ["page_view", "counted"]
 
 
 def test_a_browser_that_a_program_drives_is_not_counted(
