@@ -1,7 +1,6 @@
 """Periodic jobs: what is due when, and what a failed one leaves."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from tests.merged import unmerged
 from tests.migration import migrate
 from tests.servers import free_port, wait_until
 from tests.stack import PeriodicProcess
+from tests.worker.conftest import BecomePeriodic
 from worker import jobs, periodic
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import QuietWorker
@@ -26,16 +26,9 @@ NAME = "periodic"
 
 
 @pytest.fixture
-def _without_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _without_database(settings: Settings, become_periodic: BecomePeriodic) -> None:
     """This process has the environment of the periodic one, whose database is away."""
-    monkeypatch.setenv("REDIS_URL", settings.redis_url)
-    monkeypatch.setenv("DATABASE_URL", f"mysql://nobody@127.0.0.1:{free_port()}/none")
-    yield
-    jobs.runtime().engine.dispose()
-    jobs.runtime().queue.close()
-    jobs.reader().dispose()
-    for made in (jobs.runtime, jobs.reader, jobs.settings):
-        made.cache_clear()
+    become_periodic(settings, DATABASE_URL=f"mysql://nobody@127.0.0.1:{free_port()}/none")
 
 
 @pytest.mark.usefixtures("_without_database")

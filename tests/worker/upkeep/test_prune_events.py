@@ -1,6 +1,7 @@
 """Raw events past MAX_AGE go, their counts stay, and nobody is misled about what is left."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, rebuild_all
 from tests.events import NOW, make_event
 from tests.merged import merge
+from tests.worker.conftest import BecomePeriodic
 from worker import jobs
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import KNOWN_JOBS
@@ -187,22 +189,10 @@ def test_events_that_no_rollup_counts_yet_stay(engine: Engine) -> None:
 
 @pytest.fixture
 def job_settings(
-    database_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., None]]:
+    database_settings: Settings, become_periodic: BecomePeriodic
+) -> Callable[..., None]:
     """Sets the environment of the periodic process, which is this one."""
-
-    def use(**environment: str) -> None:
-        monkeypatch.setenv("REDIS_URL", database_settings.redis_url)
-        monkeypatch.setenv("DATABASE_URL", database_settings.database_url)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-
-    yield use
-    if jobs.runtime.cache_info().currsize:
-        jobs.runtime().engine.dispose()
-        jobs.runtime().queue.close()
-    jobs.runtime.cache_clear()
-    jobs.settings.cache_clear()
+    return partial(become_periodic, database_settings)
 
 
 def test_without_max_age_the_job_deletes_nothing(

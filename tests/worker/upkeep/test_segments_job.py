@@ -1,7 +1,5 @@
 """The periodic job that makes segments."""
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import Engine
 
@@ -9,6 +7,7 @@ from shared.queue.event_queue import SEGMENTS_JOB, EventQueue, periodic_queue_na
 from shared.settings import Settings
 from tests.counted import commit, varied_events
 from tests.segmented import held, in_force
+from tests.worker.conftest import BecomePeriodic
 from worker import jobs
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import KNOWN_JOBS
@@ -17,17 +16,10 @@ from worker.upkeep import segments as building
 
 @pytest.fixture
 def as_periodic(
-    engine: Engine, database_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+    engine: Engine, database_settings: Settings, become_periodic: BecomePeriodic
+) -> None:
     """This process has the environment of the periodic one."""
-    monkeypatch.setenv("REDIS_URL", database_settings.redis_url)
-    monkeypatch.setenv("DATABASE_URL", database_settings.database_url)
-    yield
-    jobs.runtime().engine.dispose()
-    jobs.runtime().queue.close()
-    jobs.reader().dispose()
-    for made in (jobs.runtime, jobs.reader, jobs.settings):
-        made.cache_clear()
+    become_periodic(database_settings)
 
 
 def test_the_job_is_followed_by_one_other_until_all_is_made(

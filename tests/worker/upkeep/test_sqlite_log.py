@@ -13,6 +13,7 @@ from shared.db.tables import events
 from shared.settings import Settings
 from tests.events import NOW, make_batch, make_event
 from tests.migration import migrate
+from tests.worker.conftest import BecomePeriodic
 from worker import jobs
 from worker.batch.commit import commit_batch
 
@@ -62,17 +63,12 @@ def grow(writing: Engine, reading: Engine) -> int:
 
 
 def test_after_the_reader_upkeep_cuts_it_back(
-    writing: Engine, reading: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    writing: Engine, reading: Engine, settings: Settings, become_periodic: BecomePeriodic
 ) -> None:
     assert grow(writing, reading) > 2 * LIMIT
-    monkeypatch.setenv("REDIS_URL", settings.redis_url)
-    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    become_periodic(settings)
     jobs.compact()
     assert log_size(writing) <= LIMIT
-    jobs.runtime().engine.dispose()
-    jobs.runtime().queue.close()
-    for made in (jobs.runtime, jobs.settings):
-        made.cache_clear()
     with reading.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(events)) == 10_000
 
