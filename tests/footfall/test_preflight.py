@@ -134,6 +134,7 @@ def test_a_service_alone_says_that_there_are_no_tables(
     assert line == "footfall: DATABASE_URL: the database has no tables yet; run `make migrate`"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", ["worker", "periodic", "reporting", "verify"])
 def test_what_the_database_lacks_is_named(
     refusal: Refusal, settings: Settings, database_url: str, command: str

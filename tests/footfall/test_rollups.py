@@ -26,6 +26,8 @@ from worker.stored.extent import EVER, Part
 from worker.verify.verify import Verified
 
 Run = Callable[..., tuple[int, str, list[str]]]
+# What a command makes of its options is the same on each.
+ON_ONE_SERVER = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MIGRATED = pytest.mark.parametrize("database_url", earlier.DATABASES, indirect=True)
 
 
@@ -90,6 +92,7 @@ def test_comparing_may_take_longer_than_questions_may(
     assert verify_rollups(hasty, Part()) == (True, "300 events of 2 sites on 3 days: no difference")
 
 
+@ON_ONE_SERVER
 def test_site_and_days_can_be_chosen(counted: Engine, run: Run) -> None:
     with counted.begin() as connection:
         at = (events_by_hour.c.site_id == "a", events_by_hour.c.bucket == TODAY - DAY_MS)
@@ -107,6 +110,7 @@ def test_site_and_days_can_be_chosen(counted: Engine, run: Run) -> None:
     assert run("verify")[0] == 0
 
 
+@ON_ONE_SERVER
 def test_a_comparison_that_was_stopped_goes_on(
     counted: Engine, configured: Settings, run: Run
 ) -> None:
@@ -122,6 +126,7 @@ def test_a_comparison_that_was_stopped_goes_on(
     assert (status, output, path.exists()) == (1, summary, False)
 
 
+@ON_ONE_SERVER
 def test_pruned_days_are_left_out_and_said_so(counted: Engine, run: Run) -> None:
     with counted.begin() as connection:
         connection.execute(insert(retention).values(id=1, pruned_before=TODAY))
@@ -140,6 +145,7 @@ def said(command: str) -> str:
     return "no difference" if command == "verify" else "rebuilt"
 
 
+@ON_ONE_SERVER
 @pytest.mark.parametrize("command", ["verify", "rebuild-rollups"])
 def test_what_makes_no_sense_is_refused(counted: Engine, run: Run, command: str) -> None:
     unknown = "footfall: site 'x': it has neither events nor counts"
@@ -149,6 +155,7 @@ def test_what_makes_no_sense_is_refused(counted: Engine, run: Run, command: str)
     assert run(command, "--from", "yesterday")[0] == 2
 
 
+@ON_ONE_SERVER
 def test_sql_is_printed_for_a_site_and_days(counted: Engine, run: Run) -> None:
     days = ("--from", "2025-11-14", "--to", "2025-11-15")
     status, output, errors = run("verify", "--sql", "--site", "a", *days)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -106,18 +107,21 @@ def test_a_second_run_in_the_same_directory_is_refused(
     footfall.wait_for_views(1)
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
-def test_a_killed_process_is_started_again(start: Start, name: str) -> None:
+def test_a_killed_process_is_started_again(start: Start) -> None:
     footfall = start("run")
-    footfall.post_view()
-    footfall.wait_for_views(1)
+    for number, name in enumerate(sorted(ALL), 1):
+        kill(footfall, name)
+        wait_until(lambda: succeeds(footfall.post_view))
+        wait_until(partial(succeeds, partial(footfall.wait_for_views, number)))
+
+
+def kill(footfall: Footfall, name: str) -> None:
+    """Returns once another is in its place, and all that it had started is gone."""
     killed = footfall.processes()[name]
     its_own = killed.children(recursive=True)
     killed.kill()
     wait_until(lambda: footfall.processes().get(name) not in {None, killed})
     wait_until(lambda: not any(is_alive(process) for process in its_own))
-    wait_until(lambda: succeeds(lambda: footfall.post_view()))
-    wait_until(lambda: succeeds(lambda: footfall.wait_for_views(2)))
 
 
 def is_alive(process: psutil.Process) -> bool:

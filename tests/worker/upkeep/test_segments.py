@@ -207,6 +207,7 @@ def test_what_a_segment_is_made_of_may_be_merged_later(
     assert differences(database_settings) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("work", ["merge", "commit"])
 @pytest.mark.parametrize(
     "words",
