@@ -3,7 +3,8 @@
 import http.client
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -15,6 +16,7 @@ from tests.migration import migrate
 from tests.servers import ServiceProcess, wait_until
 
 SETTLE_SECONDS = 60
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class WorkerProcess(ServiceProcess):
@@ -27,9 +29,9 @@ class WorkerProcess(ServiceProcess):
 class PeriodicProcess(ServiceProcess):
     """Merges, and what else is done from time to time; nothing tells that it is ready."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str] = NOTHING) -> None:
         addresses = {"REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
-        super().__init__("worker.periodic", addresses)
+        super().__init__("worker.periodic", {**addresses, **environment})
 
     def is_ready(self) -> bool:
         return True
@@ -70,9 +72,19 @@ class Client:
 
 
 class Stack:
-    """Ingestion, `workers` workers and reporting on one Redis and one migrated database."""
+    """Ingestion, `workers` workers and reporting on one Redis and one migrated database.
 
-    def __init__(self, settings: Settings, *, server: str = "granian", workers: int = 2) -> None:
+    `environment` is what they are given besides their settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        server: str = "granian",
+        workers: int = 2,
+        environment: Mapping[str, str] = NOTHING,
+    ) -> None:
         self.settings = settings
         shared = {
             "REDIS_URL": settings.redis_url,
@@ -84,6 +96,7 @@ class Stack:
             "DEFAULT_SITE_ID": settings.default_site_id,
             "BOT_BURST_LIMIT": settings.bot_burst_limit,
             "DROP_BOTS": settings.drop_bots,
+            **environment,
         }
         self.ingestion = ServiceProcess("ingestion", shared | {"INGESTION_SERVER": server})
         reporting = {

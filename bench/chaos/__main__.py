@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from bench.chaos.run import Plan, timed
-from tests.servers import MariaDbServer, ValkeyServer
+from tests.servers import MariaDbServer
 
 DATABASES = ("sqlite", "mariadb")
 SERVERS = ("granian", "gunicorn")
@@ -52,14 +52,9 @@ def main() -> int:
                 break
             if plan.database == "mariadb" and mariadb is None:
                 mariadb = stack.enter_context(MariaDbServer())
-            # Of its own, for what one seed leaves there is none of the next one's.
-            with ValkeyServer() as valkey, tempfile.TemporaryDirectory(prefix="ff-") as directory:
-                line = timed(
-                    plan,
-                    Path(directory),
-                    valkey,
-                    mariadb if plan.database == "mariadb" else None,
-                )
+            its_own = mariadb if plan.database == "mariadb" else None
+            with tempfile.TemporaryDirectory(prefix="ff-") as directory:
+                line = timed(plan, Path(directory), its_own)
             print(line, flush=True)
             played += 1
             wrong += line.startswith("WRONG")

@@ -3,9 +3,9 @@
 import contextlib
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pymysql
 import redis
 
+from bench.chaos.preloaded import Lies
 from bench.chaos.wire import Wire
 from shared.settings import Settings
 from tests.servers import MariaDbServer, Server, ValkeyServer
@@ -20,6 +21,10 @@ from tests.stack import PeriodicProcess, Stack
 
 # Of a fault, in seconds; freezing lasts up to half as long again as a lease.
 SHORT, LONG = 0.05, 2.0
+HOUR_SECONDS = 3600
+# Kept to the end: what a thread has started gets a SIGTERM when that thread is over.
+HANDS = ThreadPoolExecutor(max_workers=2)
+WEEK_SECONDS = 7 * 24 * HOUR_SECONDS
 
 
 @dataclass
@@ -32,6 +37,7 @@ class World:
     valkey: ValkeyServer
     to_valkey: Wire
     to_door: Wire
+    lies: Lies
     mariadb: MariaDbServer | None
     to_mariadb: Wire | None
 
@@ -70,11 +76,15 @@ def faults_of(world: World) -> list[Fault]:
         *(Fault(f"shut {name}", during(shut, wire)) for name, wire in wires),
         Fault("valkey out of memory", during(out_of_memory, world.valkey)),
         Fault("valkey read-only", during(read_only, world.valkey)),
+        Fault("clock a week ahead", during(world.lies.clock_moved, WEEK_SECONDS)),
+        Fault("clock an hour behind", during(world.lies.clock_moved, -HOUR_SECONDS)),
+        Fault("disk full", during(disk_full, world)),
     ]
     if world.mariadb is None:
         return [*faults, Fault("database locked", during(file_locked, world.settings))]
     return [
         *faults,
+        Fault("mariadb read-only", during(writes_refused, world.mariadb)),
         Fault("mariadb locked", during(tables_locked, world.mariadb)),
         Fault("mariadb out of connections", during(out_of_connections, world.mariadb)),
     ]
@@ -151,11 +161,27 @@ def read_only(valkey: ValkeyServer) -> Iterator[None]:
 
 
 @contextmanager
+def disk_full(world: World) -> Iterator[None]:
+    """Not MariaDB's. Valkey ends where it can't write what it has to acknowledge."""
+    with world.lies.disk_full():
+        yield
+    world.valkey.revive()
+
+
+@contextmanager
 def tables_locked(mariadb: MariaDbServer) -> Iterator[None]:
     with pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root") as connection:
         connection.cursor().execute("FLUSH TABLES WITH READ LOCK")
         yield
         connection.cursor().execute("UNLOCK TABLES")
+
+
+@contextmanager
+def writes_refused(mariadb: MariaDbServer) -> Iterator[None]:
+    """As by a primary that is about to be replaced; the user must not be one who may anyway."""
+    mariadb.execute("SET GLOBAL read_only = ON")
+    yield
+    mariadb.execute("SET GLOBAL read_only = OFF")
 
 
 @contextmanager
@@ -196,14 +222,7 @@ def play(world: World, seed: int, seconds: float) -> list[str]:
         told.append(
             " and ".join(f"{f.name} for {s:.1f} s" for f, s in zip(chosen, lasting, strict=True))
         )
-        threads = [
-            threading.Thread(target=attempt, args=(fault, each))
-            for fault, each in zip(chosen, lasting, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        list(HANDS.map(attempt, chosen, lasting))
     heal(world)
     return told
 
@@ -225,5 +244,6 @@ def heal(world: World) -> None:
     if world.mariadb is not None:
         world.mariadb.revive()
         world.mariadb.execute("SET GLOBAL max_connections = 151")
+        world.mariadb.execute("SET GLOBAL read_only = OFF")
     for service in (*world.stack.processes, world.periodic):
         service.revive()

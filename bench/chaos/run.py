@@ -4,21 +4,25 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.chaos.faults import World, play
+from bench.chaos.preloaded import Lies, PreloadedValkey
 from bench.chaos.wire import Wire, to_port, to_socket
 from shared.settings import Settings
 from tests.counted import differences
 from tests.poster import Poster
-from tests.servers import PATIENCE_SECONDS, MariaDbServer, ValkeyServer
+from tests.servers import PATIENCE_SECONDS, MariaDbServer
 from tests.stack import Client, PeriodicProcess, Stack
 
 CLIENTS = 4
 SETTLE_SECONDS = 180.0
 LEASE_SECONDS = 4
 BATCH_EVENTS = 200
+# One whom a read-only MariaDB refuses, as it does not root.
+USER = "footfall"
 TRACEBACK = "Traceback"
 # Of the spool: full at once, full now and then, and as large as it is by itself.
 SPOOLS = (0, 65_536, Settings().spool_max_bytes)
@@ -46,11 +50,11 @@ class Found:
 
 
 @contextmanager
-def world_of(
-    plan: Plan, directory: Path, valkey: ValkeyServer, mariadb: MariaDbServer | None
-) -> Iterator[World]:
+def world_of(plan: Plan, directory: Path, mariadb: MariaDbServer | None) -> Iterator[World]:
     """Everything, started, with wires between."""
     with ExitStack() as stack:
+        lies = Lies(directory)
+        valkey = stack.enter_context(PreloadedValkey(lies))
         to_valkey = stack.enter_context(Wire(to_socket(f"{valkey.directory}/s")))
         settings = Settings(
             redis_url=f"redis://127.0.0.1:{to_valkey.port}/0",
@@ -64,17 +68,22 @@ def world_of(
             url = mariadb.create_database()
             stack.callback(mariadb.drop_database, url)
             to_mariadb = stack.enter_context(Wire(to_port(mariadb.port)))
-            through = urlsplit(url)._replace(netloc=f"root@127.0.0.1:{to_mariadb.port}")
+            through = urlsplit(url)._replace(netloc=f"{USER}@127.0.0.1:{to_mariadb.port}")
+            mariadb.execute(f"CREATE USER IF NOT EXISTS {USER}@localhost")
+            mariadb.execute(f"GRANT ALL ON {through.path[1:]}.* TO {USER}@localhost")
             settings = replace(settings, database_url=through.geturl())
-        running = stack.enter_context(Stack(settings, server=plan.server))
-        periodic = stack.enter_context(PeriodicProcess(settings))
+        told = lies.environment
+        running = stack.enter_context(Stack(settings, server=plan.server, environment=told))
+        periodic = stack.enter_context(PeriodicProcess(settings, told))
         to_door = stack.enter_context(Wire(to_port(running.ingestion.port)))
-        yield World(settings, running, periodic, valkey, to_valkey, to_door, mariadb, to_mariadb)
+        yield World(
+            settings, running, periodic, valkey, to_valkey, to_door, lies, mariadb, to_mariadb
+        )
 
 
-def run(plan: Plan, directory: Path, valkey: ValkeyServer, mariadb: MariaDbServer | None) -> Found:
+def run(plan: Plan, directory: Path, mariadb: MariaDbServer | None) -> Found:
     """Post for so long while faults happen; then hold what was accepted against what is there."""
-    with world_of(plan, directory, valkey, mariadb) as world:
+    with world_of(plan, directory, mariadb) as world:
         url = f"http://127.0.0.1:{world.to_door.port}"
         posters = [
             Poster(Client(url), f"{plan.seed}-{number}", keyed=True) for number in range(CLIENTS)
@@ -119,12 +128,19 @@ def faults_in(world: World, accepted: list[str]) -> list[str]:
         )
     if not ledger["balanced"] or ledger["dead"] or ledger["dropped"]:
         faults.append(f"the ledger: {ledger}")
-    users = world.stack.stats(site_id="s")
+    users = world.stack.stats(site_id="s", **at_any_time())
     if users["unique_users"] != len(accepted):
         faults.append(f"{users['unique_users']} users of {len(accepted)}")
     faults += differences(world.settings)
     logs = (process.log() for process in (*world.stack.processes, world.periodic))
     return faults + [f"logged: {around(log)}" for log in logs if TRACEBACK in log]
+
+
+def at_any_time() -> dict[str, str]:
+    """The days on which events may be, by a clock that was moved."""
+    now = datetime.now(UTC)
+    first, last = now - timedelta(days=2), now + timedelta(days=9)
+    return {"from": first.date().isoformat(), "to": last.date().isoformat()}
 
 
 def around(log: str) -> str:
@@ -133,10 +149,10 @@ def around(log: str) -> str:
     return log[max(0, place - 300) : place + 3000]
 
 
-def timed(plan: Plan, directory: Path, valkey: ValkeyServer, mariadb: MariaDbServer | None) -> str:
+def timed(plan: Plan, directory: Path, mariadb: MariaDbServer | None) -> str:
     """The line that tells how it went; it begins with what is wrong, if anything is."""
     began = time.monotonic()
-    found = run(plan, directory, valkey, mariadb)
+    found = run(plan, directory, mariadb)
     told = (
         f"{plan}: {found.accepted} events, {found.refused} times 503, {len(found.played)} faults, "
         f"{time.monotonic() - began:.0f} s"

@@ -20,6 +20,7 @@ from ingestion.delivery.home import SUFFIX, Home
 from ingestion.delivery.records import most_packed_bytes
 from shared.errors import Unavailable
 from shared.queue.push_command import Place
+from shared.waiting import Reminder
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Spool:
         self.writer: threading.Thread | None = None
         self.measured = (0.0, 0)
         self.failing_until = 0.0
+        self.reminder = Reminder()
 
     @property
     def is_on(self) -> bool:
@@ -123,7 +125,7 @@ class Spool:
                     self.own.append(requests)
         except OSError as error:
             self.failing_until = time.monotonic() + FAILING_SECONDS
-            log.error("nothing can be kept in %s: %s", self.root, error)
+            self.reminder.say(f"nothing can be kept in {self.root}: {error}")
             reason = f"nothing can be kept in {self.root}: {error.strerror}"
             failed = f"the queue takes no events, and {reason}"
             return [Unavailable("queue_unavailable", failed)] * len(group)

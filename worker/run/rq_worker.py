@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
@@ -20,6 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from shared.db.schema import require_schema
+from shared.errors import FootfallError
 from shared.queue.answering import explain_absence, require_redis
 from shared.queue.connections import connect
 from shared.queue.event_queue import (
@@ -102,16 +104,36 @@ class QuietWorker(SimpleWorker):
             if self.pubsub_thread is not None:
                 self.pubsub_thread.stop()
 
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """A Redis that becomes a replica meanwhile says so, and another is looked for."""
+        try:
+            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+        except redis.ResponseError as error:  # RQ takes this for a bug as well
+            raise StopRequested from error
+
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job of ours; any other is refused and forgotten, for its name is code to run."""
         if called_function(job) in KNOWN_JOBS:
-            super().execute_job(job, queue)
+            try:
+                super().execute_job(job, queue)
+            except redis.RedisError as error:  # RQ would tell of it as of a bug, and end as well
+                raise StopRequested from error
             return
         log.error("refused job %s: it is none of %s", job.id, ", ".join(sorted(KNOWN_JOBS)))
         with self.connection.pipeline() as pipeline:
             pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
             pipeline.delete(job.key)
             pipeline.execute()
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """A sentence where a server is away; RQ's own tells from where that was raised."""
+        error = exc_info[1]
+        if isinstance(error, FootfallError | redis.RedisError):
+            log.error("%s failed: %s", called_function(job), error)
+        else:
+            super().handle_exception(job, *exc_info)
 
 
 def called_function(job: Job) -> str | None:

@@ -268,6 +268,17 @@ def test_a_disk_that_fails_once_tears_nothing(
     assert all(path.stat().st_size for path in files_in(root))
 
 
+def test_a_disk_that_stays_full_is_not_said_with_every_event(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(root, LARGE)
+    monkeypatch.setattr(os, "fsync", failing(os.fsync, [errno.ENOSPC] * 9))
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="nothing can be kept"):
+            keep(spool, [event("lost")])
+    assert caplog.text.count("nothing can be kept") == 1
+
+
 FILLS_A_DISK = """
 import resource, signal, sys
 from pathlib import Path

@@ -1,5 +1,6 @@
 """RQ's worker as we run it: it stops when asked, and runs no function but ours."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 import redis
 
 from shared.queue.connections import CONNECT_TIMEOUT_SECONDS, connect
-from shared.queue.event_queue import EventQueue, rq_queue
+from shared.queue.event_queue import DRAIN_JOB, EventQueue, rq_queue
 from shared.settings import Settings
-from tests.servers import ValkeyServer
+from tests.servers import ValkeyServer, wait_until
+from worker import jobs
 from worker.run.rq_worker import RECONNECT_SECONDS, QuietWorker
 from worker.stopping import StopFlag
 
@@ -38,6 +40,59 @@ def test_a_job_whose_data_is_no_json_is_refused(settings: Settings, queue: Event
     queue.redis.hset(job.key, "data", b"\x80\x04pickle")
     make_worker(settings).work(burst=True, logging_level="WARNING")
     assert not queue.redis.exists(job.key)
+
+
+def test_a_redis_that_goes_away_during_a_job_is_no_bug(
+    settings: Settings,
+    queue: EventQueue,
+    valkey: ValkeyServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(jobs, "drain", valkey.kill)
+    queue.rq.enqueue(DRAIN_JOB)
+    with pytest.raises(redis.RedisError):
+        make_worker(settings).work(burst=True, logging_level="WARNING")
+    assert "Traceback" not in caplog.text
+
+
+def test_a_redis_that_becomes_a_replica_during_a_wait_is_no_bug(
+    settings: Settings, valkey: ValkeyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def demote() -> None:
+        with valkey.client() as admin:
+            wait_until(lambda: admin.info("clients")["blocked_clients"])
+            admin.replicaof("127.0.0.1", "1")
+
+    demotion = threading.Thread(target=demote)
+    demotion.start()
+    with pytest.raises(redis.RedisError):
+        make_worker(settings).work(logging_level="WARNING")
+    demotion.join()
+    with valkey.client() as admin:
+        admin.replicaof("NO", "ONE")
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "is_bug"), [(redis.ConnectionError("gone"), False), (ValueError("a bug"), True)]
+)
+def test_a_job_that_fails_for_a_server_tells_no_line_of_code(
+    settings: Settings,
+    queue: EventQueue,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    is_bug: bool,
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(jobs, "drain", fail)
+    queue.rq.enqueue(DRAIN_JOB)
+    make_worker(settings).work(burst=True, logging_level="WARNING")
+    assert str(error) in caplog.text
+    assert ("Traceback" in caplog.text) is is_bug
 
 
 def test_a_redis_that_has_gone_without_a_word_is_noticed_within_half_a_minute(
