@@ -32,6 +32,7 @@ LEASH = ROOT / "footfall" / "run" / "leash.py"
 # How long to wait for what takes a moment, unless the machine has much else to do: an end to
 # waiting, and no promise.
 PATIENCE_SECONDS = 60
+GIVEN_PORTS: set[int] = set()
 # Making a MariaDB is some seconds of work, much of it for the disk.
 INSTALL_SECONDS = 600
 
@@ -360,11 +361,15 @@ def leashed() -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with contextlib.closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    """A port that nobody listened on a moment ago, and that was given to nobody else here: of two
+    servers on one, the second would seem to be there because the first answers."""
+    while True:
+        with contextlib.closing(socket.socket()) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port: int = taken.getsockname()[1]
+        if port not in GIVEN_PORTS:
+            GIVEN_PORTS.add(port)
+            return port
 
 
 def wait_until(
