@@ -57,9 +57,9 @@ def fetch_pages(connection: Connection, query: RankingQuery) -> Annotated[list[V
 
 def fetch_sessions(connection: Connection, query: SessionsQuery) -> Sessions:
     site_ids = find_sites(connection, query.window.site_id, query.window.start)
-    rows = connection.execute(select_sessions(query, site_ids))
+    rows = connection.execute(select_sessions(query, site_ids)).all()
     sessions = [Session(row.session_id, iso_from_ms(row.last_seen)) for row in rows]
-    return Sessions(query.user_id, len(sessions), sessions)
+    return Sessions(query.user_id, rows[0].sessions if rows else 0, sessions)
 
 
 TWO_SESSIONS = [
@@ -70,7 +70,7 @@ USER_SESSIONS = Route(
     paths=("/users/{user_id}/sessions",),
     summary="A user's sessions",
     description="Those with an event in the last five minutes, newest first.",
-    parameters=(by.SITE, by.USER_ID),
+    parameters=(by.SITE, by.USER_ID, by.SESSIONS_LIMIT),
     query=sessions_query,
     answer=from_database(fetch_sessions),
     examples=(Example("two", "Two", Sessions(by.USER_ID.example, 2, TWO_SESSIONS)),),
@@ -80,7 +80,7 @@ SESSIONS_ANYWHERE = replace(
     paths=("/metrics/user-sessions/{user_id}",),
     summary="A user's sessions, of any site",
     description="The same as `/users/{user_id}/sessions` where `site_id` may be left out.",
-    parameters=(by.ANY_SITE, by.USER_ID),
+    parameters=(by.ANY_SITE, by.USER_ID, by.SESSIONS_LIMIT),
 )
 THREE_USERS = [ActiveUser("user-0", 8), ActiveUser("user-1", 8), ActiveUser("user-10", 8)]
 ACTIVE_USERS = Route(

@@ -31,10 +31,11 @@ class RankingQuery:
 
 @dataclass(frozen=True)
 class SessionsQuery:
-    """A user's sessions."""
+    """A user's sessions, the first `limit` of them."""
 
     window: Window
     user_id: str
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def ranking_query(asked: Asked, now: int) -> RankingQuery:
 
 
 def sessions_query(asked: Asked, now: int) -> SessionsQuery:
-    return SessionsQuery(live_query(asked, now), asked[by.USER_ID])
+    return SessionsQuery(live_query(asked, now), asked[by.USER_ID], asked[by.SESSIONS_LIMIT])
 
 
 def minutes_query(asked: Asked, now: int) -> Window:

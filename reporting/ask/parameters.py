@@ -132,6 +132,9 @@ FILTERS = tuple(
 RANGE: tuple[Parameter[Any], ...] = (DATE, FROM, TO, TZ, TYPE, *FILTERS)
 LIMIT = number("limit", "How many to list.", 1000, default=10)
 PAGE_LIMIT = number("limit", "How many to list at a time.", 10_000, default=1000)
+SESSIONS_LIMIT = number(
+    "limit", "How many sessions to list; `active_sessions` counts all.", 10_000, default=1000
+)
 CURSOR = Parameter("cursor", "Go on there: `next_cursor` of the answer before.", NAME, None)
 COMPARE = Parameter(
     "compare",

@@ -104,10 +104,11 @@ def select_users(query: RankingQuery, site_ids: SiteIds) -> Rows:
 
 
 def select_sessions(query: SessionsQuery, site_ids: SiteIds) -> Rows:
-    """session_id and last_seen (ms), newest first, equal ones by session_id."""
+    """session_id and last_seen (ms), newest first, equal ones by session_id; in each row, of how
+    many these are the first."""
     last_seen = func.max(events.c.timestamp).label("last_seen")
     return (
-        select(events.c.session_id, last_seen)
+        select(events.c.session_id, last_seen, func.count().over().label("sessions"))
         .where(
             within(query.window, site_ids),
             events.c.user_id == query.user_id,
@@ -115,6 +116,7 @@ def select_sessions(query: SessionsQuery, site_ids: SiteIds) -> Rows:
         )
         .group_by(events.c.session_id)
         .order_by(last_seen.desc(), events.c.session_id)
+        .limit(query.limit)
         .prefix_with("/* reporting.sessions */")
     )
 

@@ -112,6 +112,18 @@ def test_sessions_are_listed_by_their_last_event_newest_first(
     assert reports.get("/metrics/user-sessions/user").get_json() == expected
 
 
+def test_of_many_sessions_some_are_listed_and_all_are_counted(
+    reports: FlaskClient, store: Store
+) -> None:
+    store(*(make_event(n, timestamp=NOW - n, session_id=f"s{n:04}") for n in range(1002)))
+    for path in ("/users/user/sessions?site_id=site-a", "/metrics/user-sessions/user?"):
+        answer = reports.get(path).get_json()
+        assert (answer["active_sessions"], len(answer["sessions"])) == (1002, 1000)
+        two = reports.get(f"{path}&limit=2").get_json()
+        assert two["active_sessions"] == 1002
+        assert [each["session_id"] for each in two["sessions"]] == ["s0000", "s0001"]
+
+
 def test_sessions_of_a_user_are_of_one_site_unless_it_is_left_out(
     reports: FlaskClient, store: Store
 ) -> None:

@@ -31,7 +31,7 @@ def asked(tmp_path: Path) -> Iterator[FlaskClient]:
         ("/realtime?site_id[$ne]=a", "unknown_parameter", "site_id[$ne]", "did you mean site_id?"),
         (f"/realtime?site_id={LONG}", "too_long", "site_id", "255"),
         ("/users/u/sessions", "missing_field", "site_id", "site_id required"),
-        ("/users/u/sessions?site_id=a&limit=3", "unknown_parameter", "limit", "known are site_id"),
+        ("/users/u/sessions?site_id=a&lim=3", "unknown_parameter", "lim", "did you mean limit?"),
         (f"/users/{LONG}/sessions?site_id=a", "too_long", "user_id", "255"),
         (f"/metrics/user-sessions/{LONG}", "too_long", "user_id", "255"),
         (f"/metrics/user-sessions/u?site_id={LONG}", "too_long", "site_id", "255"),

@@ -63,7 +63,7 @@ STATEMENTS: dict[str, Statement] = {
     "minutes": lambda ids: select_minutes(all_sites(), ids),
     "pages": lambda ids: select_pages(RankingQuery(all_sites(), 10), ids),
     "users": lambda ids: select_users(RankingQuery(all_sites(), 10), ids),
-    "sessions": lambda ids: select_sessions(SessionsQuery(all_sites(), "u"), ids),
+    "sessions": lambda ids: select_sessions(SessionsQuery(all_sites(), "u", 1000), ids),
     "minute_counts": lambda ids: select_minute_counts(all_sites(), "page_view", ids),
     "viewers": lambda ids: select_viewers(all_sites(), ids),
     "pending_heads": lambda ids: select_pending_heads(ids, (START, END)),
