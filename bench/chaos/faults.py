@@ -3,6 +3,7 @@
 import contextlib
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,11 @@ from tests.stack import PeriodicProcess, Stack
 # Of a fault, in seconds; freezing lasts up to half as long again as a lease.
 SHORT, LONG = 0.05, 2.0
 HOUR_SECONDS = 3600
+WEEK_SECONDS = 7 * 24 * HOUR_SECONDS
+
+STARTING = threading.Lock()
 # Kept to the end: what a thread has started gets a SIGTERM when that thread is over.
 HANDS = ThreadPoolExecutor(max_workers=2)
-WEEK_SECONDS = 7 * 24 * HOUR_SECONDS
 
 
 @dataclass
@@ -104,14 +107,20 @@ def during(
 def killed(server: Server) -> Iterator[None]:
     server.kill()
     yield
-    server.start()
+    bring_back(server)
 
 
 @contextmanager
 def restarted(server: Server) -> Iterator[None]:
     server.stop()
     yield
-    server.start()
+    bring_back(server)
+
+
+def bring_back(server: Server) -> None:
+    """Of two faults of one server, whichever ends first does; the other finds it there."""
+    with STARTING:
+        server.revive()
 
 
 @contextmanager
@@ -165,7 +174,7 @@ def disk_full(world: World) -> Iterator[None]:
     """Not MariaDB's. Valkey ends where it can't write what it has to acknowledge."""
     with world.lies.disk_full():
         yield
-    world.valkey.revive()
+    bring_back(world.valkey)
 
 
 @contextmanager
