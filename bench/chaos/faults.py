@@ -224,15 +224,16 @@ def play(world: World, seed: int, seconds: float) -> list[str]:
     faults = faults_of(world)
     told: list[str] = []
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        time.sleep(random_.uniform(0.1, 0.8))
-        chosen = random_.sample(faults, random_.choice([1, 1, 1, 2]))
-        lasting = [random_.uniform(SHORT, fault.longest) for fault in chosen]
-        told.append(
-            " and ".join(f"{f.name} for {s:.1f} s" for f, s in zip(chosen, lasting, strict=True))
-        )
-        list(HANDS.map(attempt, chosen, lasting))
-    heal(world)
+    try:
+        while time.monotonic() < deadline:
+            time.sleep(random_.uniform(0.1, 0.8))
+            chosen = random_.sample(faults, random_.choice([1, 1, 1, 2]))
+            lasting = [random_.uniform(SHORT, fault.longest) for fault in chosen]
+            both = zip(chosen, lasting, strict=True)
+            told.append(" and ".join(f"{each.name} for {long:.1f} s" for each, long in both))
+            list(HANDS.map(attempt, chosen, lasting))
+    finally:
+        heal(world)
     return told
 
 

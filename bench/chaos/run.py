@@ -152,7 +152,10 @@ def around(log: str) -> str:
 def timed(plan: Plan, directory: Path, mariadb: MariaDbServer | None) -> str:
     """The line that tells how it went; it begins with what is wrong, if anything is."""
     began = time.monotonic()
-    found = run(plan, directory, mariadb)
+    try:
+        found = run(plan, directory, mariadb)
+    except (AssertionError, RuntimeError) as error:  # of a server that does not come back
+        return f"WRONG {plan}: {error}"
     told = (
         f"{plan}: {found.accepted} events, {found.refused} times 503, {len(found.played)} faults, "
         f"{time.monotonic() - began:.0f} s"

@@ -66,6 +66,19 @@ KNOWN_JOBS = frozenset(
 )
 
 
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A filter of RQ's log, which tells of a Redis that goes away, or becomes a replica, as of a
+    bug; RQ's worker ends then, and `work` begins another."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, redis.RedisError):
+        record.msg, record.args = "Redis is looked for anew: %s", (error,)
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("rq.worker").addFilter(without_traceback)
+
+
 class QuietWorker(SimpleWorker):
     """A SimpleWorker that tells its job when it is asked to stop.
 
@@ -104,22 +117,10 @@ class QuietWorker(SimpleWorker):
             if self.pubsub_thread is not None:
                 self.pubsub_thread.stop()
 
-    def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
-    ) -> tuple[Job, Queue] | None:
-        """A Redis that becomes a replica meanwhile says so, and another is looked for."""
-        try:
-            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-        except redis.ResponseError as error:  # RQ takes this for a bug as well
-            raise StopRequested from error
-
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job of ours; any other is refused and forgotten, for its name is code to run."""
         if called_function(job) in KNOWN_JOBS:
-            try:
-                super().execute_job(job, queue)
-            except redis.RedisError as error:  # RQ would tell of it as of a bug, and end as well
-                raise StopRequested from error
+            super().execute_job(job, queue)
             return
         log.error("refused job %s: it is none of %s", job.id, ", ".join(sorted(KNOWN_JOBS)))
         with self.connection.pipeline() as pipeline:
