@@ -10,15 +10,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Insert, Select, Table
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Delete,
+    Engine,
+    Insert,
+    Select,
+    Table,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.types import TypeEngine
 
 from shared.settings import Settings
 
+AnySelect = Select[*tuple[Any, ...]]
 # What stands behind IN.
-Texts = Sequence[str] | Select[*tuple[Any, ...]]
+Texts = Sequence[str] | AnySelect
 # The row that was to be inserted -> what changes in the one that is there.
 Changes = Callable[[ReadOnlyColumnCollection[str, Any]], Mapping[str, ColumnElement[Any]]]
 
@@ -92,6 +103,18 @@ class Dialect(ABC):
     ) -> ColumnElement[bool]:
         """That a row's key is one of `wanted`, of which there are fewer than 1,000; found by
         seeking along the key."""
+
+    def select_by_primary_key(self, statement: AnySelect, table: Table) -> AnySelect:  # noqa: ARG002
+        """The statement, made to seek its rows by the primary key of their table where one of its
+        indexes begins as that does."""
+        return statement
+
+    def delete_by_primary_key(
+        self,
+        statement: Delete,
+        table: Table,  # noqa: ARG002
+    ) -> Delete:
+        return statement
 
     @abstractmethod
     def any_of(self, texts: Sequence[str]) -> Texts:

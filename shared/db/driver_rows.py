@@ -70,8 +70,8 @@ def fetch_by_keys(
     wanted: Sequence[Key],
     label: str,
 ) -> Iterator[tuple[Any, ...]]:
-    """The columns of the rows whose key is one of `wanted`. `label` names the caller, as a comment
-    does in SQL."""
+    """The columns of the rows whose key is one of `wanted`: their table's primary key, or how that
+    begins. `label` names the caller, as a comment does in SQL."""
     sql = select_sql(connection.dialect, columns, key, label)
     read = reader_of(connection.dialect, columns)
     for parameters in chunks(wanted):
@@ -124,12 +124,24 @@ def read_texts(
 @lru_cache(maxsize=32)
 def select_sql(dialect: Dialect, columns: Columns, key: Columns, label: str) -> str:
     statement = select(*columns).prefix_with(label).where(is_one_of_many(dialect, key))
+    table = key[0].table
+    if isinstance(table, Table) and has_rival(table):
+        statement = dialect_of(dialect).select_by_primary_key(statement, table)
     return driver_sql(dialect, statement)
 
 
 @lru_cache(maxsize=32)
 def delete_sql(dialect: Dialect, table: Table, key: Columns, label: str) -> str:
-    return driver_sql(dialect, delete(table).prefix_with(label).where(is_one_of_many(dialect, key)))
+    statement = delete(table).prefix_with(label).where(is_one_of_many(dialect, key))
+    if has_rival(table):
+        statement = dialect_of(dialect).delete_by_primary_key(statement, table)
+    return driver_sql(dialect, statement)
+
+
+def has_rival(table: Table) -> bool:
+    """Whether one of its indexes begins as its primary key does."""
+    first = table.primary_key.columns[0]
+    return any(index.columns[0] is first for index in table.indexes)
 
 
 def is_one_of_many(dialect: Dialect, key: Columns) -> ColumnElement[bool]:

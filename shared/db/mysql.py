@@ -19,6 +19,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Delete,
     Engine,
     Insert,
     String,
@@ -33,7 +34,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from shared.db.dialect import Changes, Dialect, Fault, Texts
+from shared.db.dialect import AnySelect, Changes, Dialect, Fault, Texts
 from shared.db.mysql_address import CHARSET, options_of, tls_arguments
 from shared.db.mysql_compression import DECIDING, compression_of
 from shared.db.mysql_packets import (
@@ -92,6 +93,8 @@ RETURNS_SINCE = (10, 5)
 STATEMENT_BYTES = 8 << 10
 # Of a character in UTF-8.
 MOST_BYTES = 4
+
+PRIMARY_KEY_ONLY = "FORCE INDEX (PRIMARY)"
 
 SIZE = text(
     "SELECT /* db.size */ COALESCE(SUM(data_length + index_length), 0) "
@@ -207,6 +210,15 @@ class MySQL(Dialect):
     ) -> ColumnElement[bool]:
         """Ranges of the key are read for that; with OR, MariaDB takes half as long again."""
         return tuple_(*key).in_(wanted)
+
+    def select_by_primary_key(self, statement: AnySelect, table: Table) -> AnySelect:
+        """Where two indexes would do, MariaDB's optimizer takes a time that grows with the square
+        of the keys: 86 µs a row among 250 keys, and 15 with the one."""
+        return statement.with_hint(table, PRIMARY_KEY_ONLY)
+
+    def delete_by_primary_key(self, statement: Delete, table: Table) -> Delete:
+        """Only a DELETE that names its table as if it read several takes such a hint."""
+        return statement.prefix_with(table.name).with_hint(PRIMARY_KEY_ONLY)
 
     def any_of(self, texts: Sequence[str]) -> Texts:
         """Given a SELECT, MariaDB would read all rows of each instead of ranges."""

@@ -234,7 +234,7 @@ STATEMENTS = (
     "SELECT /* worker.rebuild */ events",
     "SELECT /* worker.rebuild */ pending_counts",
     "SELECT /* worker.rebuild */ recent_users",
-    "DELETE /* worker.rebuild */ FROM pending_counts",
+    "DELETE /* worker.rebuild */",  # from pending_counts
     "DELETE /* worker.rebuild */ FROM recent_users",
     "DELETE /* worker.rebuild */ FROM users_by_hour",
     "DELETE /* worker.rebuild */ FROM events_by_day",
