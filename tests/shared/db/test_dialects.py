@@ -84,13 +84,14 @@ def test_it_names_its_columns(engine: Engine) -> None:
 def test_it_knows_its_size(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(users.insert(), user("u", 1))
-        if is_oceanbase(connection):
-            connection.exec_driver_sql("ALTER SYSTEM MINOR FREEZE")
     wait_until(lambda: size_of(engine) > 0)
 
 
 def size_of(engine: Engine) -> int:
     with engine.begin() as connection:
+        if is_oceanbase(connection):
+            # Soon after its start, a server does nothing of the kind, and says that it did.
+            connection.exec_driver_sql("ALTER SYSTEM MINOR FREEZE")
         if connection.dialect.name == "mysql":
             connection.exec_driver_sql("ANALYZE TABLE users")
         return dialect_of(connection).fetch_size(connection)
