@@ -109,6 +109,11 @@ class QuietWorker(SimpleWorker):
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
 
+    def _install_signal_handlers(self) -> None:
+        """A signal that came while this worker was registered has set only the flag."""
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        self._stop_requested = self._stop_requested or self.stopping.is_set()
+
     def teardown(self) -> None:
         """RQ's own ends its thread, which listens for commands, only where Redis still answers."""
         try:

@@ -132,3 +132,20 @@ def test_a_worker_that_ends_without_redis_leaves_no_thread(
         admin.replicaof("NO", "ONE")
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_stop_that_comes_while_it_is_registered_is_kept(
+    settings: Settings, queue: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handlers of before set the flag; those of RQ's worker come when it is registered."""
+    worker = make_worker(settings)
+    register = worker.register_birth
+
+    def register_birth() -> None:
+        register()  # type: ignore[no-untyped-call]
+        worker.stopping.set()
+
+    monkeypatch.setattr(worker, "register_birth", register_birth)
+    queue.rq.enqueue(DRAIN_JOB)
+    assert not worker.work(burst=True, logging_level="WARNING")
+    assert queue.rq.count == 1
