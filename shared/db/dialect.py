@@ -114,6 +114,7 @@ class Dialect(ABC):
         statement: Delete,
         table: Table,  # noqa: ARG002
     ) -> Delete:
+        """The same, of a DELETE."""
         return statement
 
     @abstractmethod

@@ -81,7 +81,8 @@ def fetch_by_keys(
 def delete_by_keys(
     connection: Connection, table: Table, key: Columns, wanted: Sequence[Key], label: str
 ) -> int:
-    """Delete the rows whose key is one of `wanted`; returns how many were there."""
+    """Delete the rows whose key, as in `fetch_by_keys`, is one of `wanted`; returns how many were
+    there."""
     sql = delete_sql(connection.dialect, table, key, label)
     return sum(
         connection.exec_driver_sql(sql, parameters).rowcount for parameters in chunks(wanted)
