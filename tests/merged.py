@@ -28,8 +28,9 @@ def merge_as_before(engine: Engine) -> None:
             columns, numbers = columns_of([(key, pending)])
             add_events(connection, [columns])
             add_values(connection, values_in(columns))
-            for sets in user_sets_from(columns, numbers).values():
-                insert_tuples(connection, recent_users.insert(), [(*key, encode_sets(sets))])
+            for (site_id, hour), sets in user_sets_from(columns, numbers).items():
+                of_hour = [(site_id, hour, row.batch_id, encode_sets(sets))]
+                insert_tuples(connection, recent_users.insert(), of_hour)
             widen_sites(connection, [columns])
         connection.execute(delete(pending_counts))
 

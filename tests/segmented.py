@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, event, select
 
 from shared.clock import HOUR_MS
+from shared.counts.pending import read_pending
 from shared.counts.rollups import TOTAL
 from shared.counts.segments import Segment
 from shared.db.database import reading_engine
@@ -40,13 +41,15 @@ def held(engine: Engine, site_id: str = "a") -> list[Segment]:
 
 def in_force(engine: Engine, site_id: str = "a") -> list[Segment]:
     """Those that have as many events as are counted in their hours, or wait to be."""
-    hours: list[Any] = []
+    merged, pending = events_by_hour.c, pending_counts.c
+    counts = select(merged.bucket, merged.events).where(
+        merged.site_id == site_id, merged.dimension == TOTAL
+    )
+    rows = select(pending.bucket, pending.events, pending.data).where(pending.site_id == site_id)
     with engine.connect() as connection:
-        for table in (events_by_hour, pending_counts):
-            counts = select(table.c.bucket, table.c.events).where(table.c.site_id == site_id)
-            if table is events_by_hour:
-                counts = counts.where(table.c.dimension == TOTAL)
-            hours += connection.execute(counts)
+        hours: list[Any] = list(connection.execute(counts))
+        for row in connection.execute(rows):
+            hours += [(moment, 1) for moment in read_pending(*row).moments()]
     return [
         segment
         for segment in held(engine, site_id)

@@ -6,6 +6,7 @@ Exact for any query, at the cost of every event in its range: a few bytes and so
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -15,11 +16,14 @@ from sqlalchemy import Connection
 
 from reporting.ask.query import Query
 from reporting.count.cover import Span, bucket_at, joined
-from reporting.count.matching import Matched, Question, Tally, match_columns
+from reporting.count.matching import Matched, Question, Tally, buckets_of, match_columns
+from reporting.count.pending_rows import fetch_rows
 from reporting.count.rollup_statements import chunks
 from reporting.count.segment_statements import select_columns, select_matching
 from reporting.count.totals import Totals, ValueTotals, ranked
 from shared.clock import DAY_MS, HOUR_MS
+from shared.counts.pending import Pending
+from shared.counts.pending_hours import Key, fetch_pending_hours
 from shared.counts.segments import (
     TIME,
     Segment,
@@ -27,7 +31,6 @@ from shared.counts.segments import (
     empty_column,
     in_force,
     select_counts,
-    select_pending_hours,
     select_segments,
 )
 from shared.db.tables import events_by_hour
@@ -63,18 +66,19 @@ def fetch_past(connection: Connection, query: Query) -> Past:
     found = [Segment(*row) for row in connection.execute(heads)]
     # Segments may reach beyond the range, by less than a day.
     around = (query.start - DAY_MS, query.end + DAY_MS)
-    hours: Counter[int] = Counter()
-    for counts in (
-        select_counts(events_by_hour, query.site_id, *around).prefix_with(LABEL),
-        select_pending_hours(query.site_id, *around).prefix_with(LABEL),
-    ):
-        for hour, number in connection.execute(counts):
-            hours[hour] += int(number)
+    counted = select_counts(events_by_hour, query.site_id, *around).prefix_with(LABEL)
+    hours = Counter({hour: int(number) for hour, number in connection.execute(counted)})
+    read = partial(read_pending_rows, connection)
+    hours.update(fetch_pending_hours(connection, query.site_id, *around, read, LABEL))
     segments = in_force(found, hours)
     held = {hour for segment in segments for hour in range(segment.bucket, segment.until, HOUR_MS)}
     rest = [hour for hour in hours if hour not in held and query.start - HOUR_MS < hour < query.end]
     gaps = joined((max(hour, query.start), min(hour + HOUR_MS, query.end)) for hour in rest)
     return Past(segments, gaps, sum(hours[hour] for hour in rest))
+
+
+def read_pending_rows(connection: Connection, keys: Sequence[Key]) -> Iterator[Pending]:
+    return (row for _, row in fetch_rows(connection, keys))
 
 
 def fetch_totals(
@@ -177,7 +181,7 @@ def match_segment(question: Question, segment: Segment, data: Mapping[str, bytes
         raise ValueError("it has another number of events")
     if question.cuts(segment):
         moments = columns[TIME].numbers.astype(np.int64) + segment.bucket
-        buckets = np.searchsorted(np.array(boundaries), moments, side="right") - 1
+        buckets = buckets_of(boundaries, moments)
     else:
         buckets = np.full(segment.events, bucket_at(boundaries, segment.bucket))
     return match_columns(question, columns, buckets)

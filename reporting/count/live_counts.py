@@ -49,7 +49,7 @@ def fetch_minutes(
     hours = (bucket_start(window.start, HOUR_MS), window.end)
     heads = fetch_heads(connection, site_ids, hours)
     keys = [head.key for head in heads if head.views or event_type != PAGE_VIEW]
-    for row in fetch_rows(connection, keys):
+    for _, row in fetch_rows(connection, keys):
         for minute, number in minutes_of(row, event_type).items():
             if window.start <= minute < window.end:
                 minutes[minute] += number
@@ -107,7 +107,7 @@ def fetch_waiting_days(
             days[bucket_start(head.bucket, DAY_MS), PAGE_VIEW] += head.events
         else:
             mixed.append(head)
-    for pending in fetch_rows(connection, [head.key for head in mixed]):
+    for _, pending in fetch_rows(connection, [head.key for head in mixed]):
         texts, numbers = pending.column(EVENT_TYPE)
         for place, number in enumerate(np.bincount(numbers.astype(np.int64)).tolist()):
             days[bucket_start(pending.bucket, DAY_MS), str(texts[place])] += number

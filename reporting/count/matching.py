@@ -123,6 +123,11 @@ def match_columns(question: Question, columns: Mapping[str, Column], buckets: In
     return Matched(groups[keep], are_views[keep], users[keep])
 
 
+def buckets_of(boundaries: Sequence[int], moments: Integers) -> Integers:
+    """The number of the bucket that each moment lies in."""
+    return np.searchsorted(np.array(boundaries), moments, side="right") - 1
+
+
 def has_text(column: Column, text: str) -> Booleans:
     """Which events have it."""
     if text not in column.texts:

@@ -15,8 +15,9 @@ from reporting.count.cover import Span
 from reporting.count.held import Held
 from reporting.count.pending_statements import select_pending, select_pending_heads
 from reporting.count.rollup_statements import chunks
-from shared.clock import iso_from_ms
+from shared.clock import HOUR_MS, iso_from_ms
 from shared.counts.pending import Pending, read_pending
+from shared.counts.pending_hours import Key
 from shared.db.dialect import Texts
 from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import pending_counts
@@ -33,8 +34,12 @@ KEY_COLUMNS = tuple(pending_counts.primary_key)
 ROW_COLUMNS = (*KEY_COLUMNS, pending_counts.c.events, pending_counts.c.data)
 LABEL = "/* reporting.pending_rows */"
 
-# site_id, bucket, batch_id
-Key = tuple[str, int, str]
+
+class Part(NamedTuple):
+    """What a row has of an hour."""
+
+    hour: int
+    key: Key
 
 
 class Head(NamedTuple):
@@ -56,13 +61,23 @@ log = logging.getLogger(__name__)
 kept: WeakKeyDictionary[Engine, Held[Key, Pending]] = WeakKeyDictionary()
 
 
-def fetch_keys(connection: Connection, site_id: str, span: Span) -> list[Key]:
-    """Of all rows of hours that begin in a span."""
-    return list(map(tuple, connection.execute(select_pending(site_id, span)).all()))
+def fetch_parts(connection: Connection, site_id: str, span: Span) -> list[Part]:
+    """Of all hours that begin in a span."""
+    start, end = span
+    parts: list[Part] = []
+    of_several: list[Key] = []
+    for site, bucket, batch_id, last in connection.execute(select_pending(site_id, span)):
+        if last < bucket + HOUR_MS:
+            parts.append(Part(bucket, (site, bucket, batch_id)))
+        else:
+            of_several.append((site, bucket, batch_id))
+    for key, row in fetch_rows(connection, of_several):
+        parts += [Part(hour, key) for hour in row.hours()]
+    return [part for part in parts if start <= part.hour < end]
 
 
 def fetch_heads(connection: Connection, site_ids: Texts, span: Span) -> list[Head]:
-    """The same of many sites."""
+    """Of all rows of many sites that may have hours that begin in a span."""
     return [
         Head(*row)
         for some in ([site_ids] if isinstance(site_ids, Select) else chunks(site_ids))
@@ -70,13 +85,13 @@ def fetch_heads(connection: Connection, site_ids: Texts, span: Span) -> list[Hea
     ]
 
 
-def fetch_rows(connection: Connection, keys: Sequence[Key]) -> Iterator[Pending]:
-    """These rows, which are there in the connection's snapshot. One that is not what it should be
-    (`verify` says so) is left out."""
+def fetch_rows(connection: Connection, keys: Sequence[Key]) -> Iterator[tuple[Key, Pending]]:
+    """These rows by their keys, which are there in the connection's snapshot. One that is not what
+    it should be (`verify` says so) is left out."""
     rows = kept.setdefault(connection.engine, Held(MOST_BYTES))
     for first in range(0, len(keys), CHUNK_ROWS):
         found = {key: rows.find(key) for key in keys[first : first + CHUNK_ROWS]}
-        yield from (row for row in found.values() if row is not None)
+        yield from ((key, row) for key, row in found.items() if row is not None)
         missing = [key for key, row in found.items() if row is None]
         for site_id, bucket, batch_id, events, data in fetch_by_keys(
             connection, ROW_COLUMNS, KEY_COLUMNS, missing, LABEL
@@ -87,5 +102,6 @@ def fetch_rows(connection: Connection, keys: Sequence[Key]) -> Iterator[Pending]
                 at = f"{iso_from_ms(bucket)}, batch {batch_id}"
                 log.error("pending_counts of %s, %s: %s", site_id, at, error)
                 continue
-            rows.keep((site_id, bucket, batch_id), row, ROW_BYTES + len(data))
-            yield row
+            key = (site_id, bucket, batch_id)
+            rows.keep(key, row, ROW_BYTES + len(data))
+            yield key, row

@@ -3,11 +3,12 @@
 `data` is read by the key alone. What only asks how many there are is answered from an index.
 """
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import func, select
 
 from reporting.ask.paging import Page
 from reporting.count.cover import Span
 from reporting.count.statements import Rows, on_page
+from shared.counts.pending_hours import reaches_into
 from shared.db.dialect import Texts
 from shared.db.tables import pending_counts
 
@@ -15,26 +16,21 @@ of = pending_counts.c
 
 
 def select_pending(site_id: str, span: Span) -> Rows:
-    """The key of each row of hours that begin in a span."""
+    """The key and the last moment (ms) of each row that may have hours that begin in a span."""
     return (
-        select(of.site_id, of.bucket, of.batch_id)
-        .where(of.site_id == site_id, within(span))
+        select(of.site_id, of.bucket, of.batch_id, of.last_event)
+        .where(of.site_id == site_id, reaches_into(*span))
         .prefix_with("/* reporting.pending */")
     )
 
 
 def select_pending_heads(site_ids: Texts, span: Span) -> Rows:
-    """The same of many sites, with events and views."""
+    """The key, events and views of each such row of many sites."""
     return (
         select(of.site_id, of.bucket, of.batch_id, of.events, of.views)
-        .where(of.site_id.in_(site_ids), within(span))
+        .where(of.site_id.in_(site_ids), reaches_into(*span))
         .prefix_with("/* reporting.pending_heads */")
     )
-
-
-def within(span: Span) -> ColumnElement[bool]:
-    start, end = span
-    return and_(of.bucket >= start, of.bucket < end)
 
 
 def select_pending_sites(site_id: str | None, page: Page) -> Rows:

@@ -2,10 +2,12 @@
 
 What is counted for a question is kept: where it is asked again, only the rows that came since are
 counted, for all others are as they were. Where one of them was merged, the rest is counted anew.
+A row may have several hours, of which an answer counts some: each of them is a part by itself.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -15,15 +17,24 @@ from sqlalchemy import Connection, Engine
 
 from reporting.count.cover import Span, bucket_at
 from reporting.count.held import Held
-from reporting.count.matching import Matched, Question, Tally, match_columns
-from reporting.count.pending_rows import Key, fetch_keys, fetch_rows
+from reporting.count.matching import (
+    Integers,
+    Matched,
+    Question,
+    Tally,
+    buckets_of,
+    match_columns,
+)
+from reporting.count.pending_rows import Part, fetch_parts, fetch_rows
 from reporting.count.sparse import SparseDays
+from shared.clock import HOUR_MS
 from shared.counts.pending import Pending
+from shared.counts.pending_hours import Key
 from shared.counts.rollups import value_key
 
 # Of one site's 300,000 events, 200 kB for a question.
 MOST_BYTES = 32 << 20
-# What it takes to keep the name of a row, a value with its numbers, and a user in a bitmap.
+# What it takes to keep the name of a part, a value with its numbers, and a user in a bitmap.
 KEY_BYTES, VALUE_BYTES, USER_BYTES = 200, 400, 2
 # Of one addition; what they take meanwhile is some 50 bytes each.
 CHUNK_EVENTS = 1_000_000
@@ -31,10 +42,10 @@ CHUNK_EVENTS = 1_000_000
 
 @dataclass(frozen=True)
 class Counted:
-    """The tally of some rows; of a question about a dimension, the number of each value's group.
+    """The tally of some parts; of a question about a dimension, the number of each value's group.
     Nobody changes it."""
 
-    keys: frozenset[Key]
+    parts: frozenset[Part]
     tally: Tally
     groups: dict[str, int]
 
@@ -42,7 +53,7 @@ class Counted:
     def size_bytes(self) -> int:
         users = sum(len(users) for users in self.tally.users.values())
         groups = len(self.tally.events) + len(self.groups)
-        return KEY_BYTES * len(self.keys) + VALUE_BYTES * groups + USER_BYTES * users
+        return KEY_BYTES * len(self.parts) + VALUE_BYTES * groups + USER_BYTES * users
 
     @cached_property
     def texts(self) -> dict[bytes, str]:
@@ -73,14 +84,14 @@ class Unmerged:
         return SparseDays(self.connection, self.site_id, self.span)
 
     @cached_property
-    def keys(self) -> frozenset[Key]:
-        return frozenset(fetch_keys(self.connection, self.site_id, self.span))
+    def parts(self) -> frozenset[Part]:
+        return frozenset(fetch_parts(self.connection, self.site_id, self.span))
 
     @cached_property
     def hours(self) -> frozenset[int]:
-        return frozenset(hour for _, hour, _ in self.keys)
+        return frozenset(part.hour for part in self.parts)
 
-    def keys_in(self, spans: Sequence[Span]) -> frozenset[Key]:
+    def parts_in(self, spans: Sequence[Span]) -> frozenset[Part]:
         """Of spans in order."""
         starts = [start for start, _ in spans]
         hours = {
@@ -89,28 +100,36 @@ class Unmerged:
             if (place := bisect_right(starts, hour)) and hour < spans[place - 1][1]
         }
         if len(hours) == len(self.hours):
-            return self.keys
-        return frozenset(key for key in self.keys if key[1] in hours)
+            return self.parts
+        return frozenset(part for part in self.parts if part.hour in hours)
 
     def count(
         self, question: Question, spans: Sequence[Span], values: Sequence[str] | None = None
     ) -> Counted:
         """Whole hours in `spans`, none of which a boundary cuts. A question about a dimension is
         one about `values`, or else all there are: `number_of` is not asked."""
-        keys = self.keys_in(spans)
+        parts = self.parts_in(spans)
         nothing = Counted(frozenset(), Tally(), {v: n for n, v in enumerate(values or ())})
-        if not keys:
+        if not parts:
             return nothing
         memory = kept.setdefault(self.connection.engine, Held(MOST_BYTES))
         asked = (*identity(question), values and tuple(values))
         known = memory.find(asked)
-        if known is None or not known.keys <= keys:
+        if known is None or not known.parts <= parts:
             known = nothing
-        if len(known.keys) < len(keys):
-            rows = fetch_rows(self.connection, sorted(keys - known.keys))
-            known = counted_with(known, question, rows, keys, is_of_all=values is None)
+        if len(known.parts) < len(parts):
+            rows = self.fetch(parts - known.parts)
+            known = counted_with(known, question, rows, parts, is_of_all=values is None)
             memory.keep(asked, known, known.size_bytes)
         return known
+
+    def fetch(self, parts: Iterable[Part]) -> Iterator[tuple[Pending, set[int]]]:
+        """The rows of these parts, each with the hours that are asked for."""
+        hours: dict[Key, set[int]] = defaultdict(set)
+        for part in parts:
+            hours[part.key].add(part.hour)
+        for key, row in fetch_rows(self.connection, sorted(hours)):
+            yield row, hours[key]
 
 
 def identity(question: Question) -> tuple[object, ...]:
@@ -130,12 +149,12 @@ def identity(question: Question) -> tuple[object, ...]:
 def counted_with(
     known: Counted,
     question: Question,
-    rows: Iterable[Pending],
-    keys: frozenset[Key],
+    rows: Iterable[tuple[Pending, set[int]]],
+    parts: frozenset[Part],
     *,
     is_of_all: bool,
 ) -> Counted:
-    """What is known, and these rows besides; together they are those of `keys`."""
+    """What is known, and these hours of rows besides; together they are `parts`."""
     tally, groups = known.tally.copy(), dict(known.groups)
 
     def number_of(value: str | None) -> int:
@@ -144,15 +163,24 @@ def counted_with(
         return groups.setdefault(value, len(groups)) if is_of_all else groups.get(value, -1)
 
     question = question._replace(number_of=number_of)
-    for some in together(match_row(question, row) for row in rows):
+    for some in together(match_row(question, row, hours) for row, hours in rows):
         tally.add(some)
-    return Counted(keys, tally, groups)
+    return Counted(parts, tally, groups)
 
 
-def match_row(question: Question, row: Pending) -> Matched:
+def match_row(question: Question, row: Pending, hours: Collection[int]) -> Matched:
     columns = {name: row.column(name) for name in question.columns}
-    bucket = bucket_at(question.boundaries, row.bucket)
-    return match_columns(question, columns, np.full(row.events, bucket))
+    return match_columns(question, columns, buckets_in(question.boundaries, row, hours))
+
+
+def buckets_in(boundaries: Sequence[int], row: Pending, hours: Collection[int]) -> Integers:
+    """Of each event the number of its bucket; -1 if it is not of these hours, which no boundary
+    cuts."""
+    moments = row.moments()
+    if hours == {row.bucket} and moments.max() < row.bucket + HOUR_MS:  # as of most
+        return np.full(row.events, bucket_at(boundaries, row.bucket))
+    is_asked = np.isin(moments - moments % HOUR_MS, list(hours))
+    return np.where(is_asked, buckets_of(boundaries, moments), -1)
 
 
 def together(matched: Iterable[Matched]) -> Iterator[Matched]:

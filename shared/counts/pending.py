@@ -1,8 +1,10 @@
-"""What a batch has stored and no rollup knows yet: its events of one site and hour, in columns.
+"""What a batch has stored and no rollup knows yet: its events of a site and hour, in columns.
 
 A batch only appends: a row of `pending_counts` for each site and hour of its events, in the
-transaction that stores these. Merging takes such rows away in the transaction that counts them in
-the rollups. So at any moment an event is counted by the one or the other, and answers add the two.
+transaction that stores these. Of hours of one UTC day that have few events, one row holds several:
+`bucket` is the first of them, and the last is that of `last_event`. Merging takes such rows away in
+the transaction that counts them in the rollups. So at any moment an event is counted by the one or
+the other, and answers add the two.
 
 `data` holds, by name, what the rollups tell apart: TIME, in ms since `bucket`; USER, the number
 plus one, 0 for nobody; the type; and each dimension that is rolled up, where any of the events has
@@ -15,7 +17,9 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from shared.clock import HOUR_MS
 from shared.counts.rollups import ROLLED_UP
 from shared.counts.segments import SIZES, TIME, USER, Column, empty_column
 from shared.fields import EVENT_TYPE
@@ -27,6 +31,9 @@ TEXTS = (EVENT_TYPE, *ROLLED_UP)
 # each event: of its text, where there are texts.
 Encoded = tuple[list[str | None], int, bytes]
 
+# A row has more events only if they are all of one hour.
+MOST_OF_HOURS = 250
+
 # Of users, so that bitmaps can hold them; stored, each is one more.
 MOST_NUMBERS = 1 << 32
 
@@ -37,7 +44,7 @@ decode = msgspec.msgpack.Decoder(dict[str, Encoded]).decode
 
 
 class Pending(NamedTuple):
-    """Events of one hour, which begins at `bucket` (ms)."""
+    """Events of one hour, which begins at `bucket` (ms), or of several from that on."""
 
     bucket: int
     events: int
@@ -64,6 +71,16 @@ class Pending(NamedTuple):
             return empty_column(self.events)
         texts, size, numbers = encoded
         return Column(texts, np.frombuffer(numbers, f"<u{size}"))
+
+    def moments(self) -> NDArray[np.int64]:
+        """When each happened, in ms."""
+        return self.bucket + self.column(TIME).numbers.astype(np.int64)
+
+    def hours(self) -> dict[int, int]:
+        """The hours (ms) that have any, and how many."""
+        moments = self.moments()
+        hours, numbers = np.unique(moments - moments % HOUR_MS, return_counts=True)
+        return dict(zip(hours.tolist(), numbers.tolist(), strict=True))
 
 
 def read_pending(bucket: int, events: int, data: bytes) -> Pending:

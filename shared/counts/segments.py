@@ -28,7 +28,7 @@ from sqlalchemy import Select, Table, func, select
 
 from shared.clock import DAY_MS, HOUR_MS
 from shared.counts.rollups import TOTAL
-from shared.db.tables import pending_counts, segments
+from shared.db.tables import segments
 from shared.fields import DIMENSIONS
 
 Numbers = npt.NDArray[np.unsignedinteger]
@@ -131,17 +131,6 @@ def select_counts(table: Table, site_id: str, start: int, end: int) -> Rows:
         .where(table.c.bucket >= start, table.c.bucket < end)
         .group_by(table.c.bucket)
         .order_by(table.c.bucket)
-    )
-
-
-def select_pending_hours(site_id: str, start: int, end: int) -> Rows:
-    """bucket and events of each hour that begins from `start` up to `end`, of the events that no
-    rollup counts yet."""
-    of = pending_counts.c
-    return (
-        select(of.bucket, func.sum(of.events).label("events"))
-        .where(of.site_id == site_id, of.bucket >= start, of.bucket < end)
-        .group_by(of.bucket)
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared.counts.pending import encode_pending
+from shared.clock import DAY_MS
+from shared.counts.pending import MOST_OF_HOURS, encode_pending
 from shared.db.dialects import dialect_of
 from shared.db.driver_rows import delete_by_keys, insert_tuples
 from shared.db.tables import pending_counts
@@ -52,12 +53,18 @@ def take_back(connection: Connection, keys: Sequence[Key]) -> None:
 
 
 def slices(columns: Columns) -> Iterator[Slice]:
-    """The events of each site and hour."""
-    start = 0
-    for _, same in groupby(zip(columns.site_ids, columns.hours, strict=True)):
-        end = start + sum(1 for _ in same)
-        yield start, end
-        start = end
+    """The events of each site and hour; those of hours of a day with few each, together."""
+    start = end = 0
+    before: tuple[str, int] | None = None
+    for (site_id, hour), same in groupby(zip(columns.site_ids, columns.hours, strict=True)):
+        number = sum(1 for _ in same)
+        day = (site_id, hour - hour % DAY_MS)
+        if before is not None and (day != before or end + number - start > MOST_OF_HOURS):
+            yield start, end
+            start = end
+        before = day
+        end += number
+    yield start, end
 
 
 def rows_of(

@@ -27,8 +27,6 @@ from shared.counts.segments import (
     Segment,
     encode_column,
     parts_of,
-    select_counts,
-    select_pending_hours,
     select_segments,
 )
 from shared.counts.sparse import Kept
@@ -38,7 +36,6 @@ from shared.db.driver_rows import insert_tuples
 from shared.db.tables import (
     events,
     events_by_day,
-    events_by_hour,
     events_by_week,
     pending_counts,
     segment_columns,
@@ -49,6 +46,7 @@ from shared.db.tables import (
 )
 from worker.stopping import StopFlag
 from worker.stored.extent import fetch_pruned_before
+from worker.stored.hours import fetch_counts, fetch_hours, fetch_unmerged
 from worker.stored.key_order import pages
 from worker.stored.segment_rows import LABEL, delete_rows, delete_segments
 from worker.stored.site_locks import take_locks
@@ -219,7 +217,7 @@ def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
         if is_behind(connection, site_id):
             return []
         counted = fetch_counts(connection, events_by_day, site_id, 0, last_day)
-        for hour, number in fetch_pending(connection, site_id, 0, last_day).items():
+        for hour, number in fetch_unmerged(connection, site_id, 0, last_day).items():
             counted[hour - hour % DAY_MS] += number
         today = fetch_hours(connection, site_id, last_day, end)
         has: Counter[int] = Counter()
@@ -249,27 +247,6 @@ def fetch_missing(reader: Engine, site_id: str, day: int, end: int) -> list[Segm
         if (segment.bucket, segment.until, segment.events) not in held
         and segment.events <= MOST_EVENTS
     ]
-
-
-def fetch_counts(
-    connection: Connection, table: Table, site_id: str, start: int, end: int
-) -> Counter[int]:
-    """How many events a rollup counts in each of its buckets."""
-    rows = connection.execute(select_counts(table, site_id, start, end).prefix_with(LABEL))
-    return Counter({bucket: int(number) for bucket, number in rows})
-
-
-def fetch_pending(connection: Connection, site_id: str, start: int, end: int) -> Counter[int]:
-    """How many events of each hour no rollup counts yet."""
-    rows = connection.execute(select_pending_hours(site_id, start, end).prefix_with(LABEL))
-    return Counter({hour: int(number) for hour, number in rows})
-
-
-def fetch_hours(connection: Connection, site_id: str, start: int, end: int) -> Counter[int]:
-    """How many events there are in each hour: in a snapshot, or for one who has the site's lock. By
-    statements that see different moments, no event is counted twice."""
-    counted = fetch_counts(connection, events_by_hour, site_id, start, end)
-    return counted + fetch_pending(connection, site_id, start, end)
 
 
 def fetch_segments(connection: Connection, site_id: str, start: int, end: int) -> list[Segment]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared.clock import HOUR_MS, iso_from_ms
+from shared.clock import DAY_MS, HOUR_MS, iso_from_ms
 from shared.counts.pending import TEXTS, Pending, read_pending
 from shared.counts.rollups import ROLLED_UP
 from shared.counts.segments import TIME, USER
@@ -31,7 +31,7 @@ class Waiting:
     """What rollups will have more once it is merged."""
 
     recount: Recount = field(default_factory=Recount)
-    # What the rows say how many events they have, by site_id and hour.
+    # How many events answers take the rows to have, by site_id and hour.
     events: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
@@ -44,9 +44,13 @@ def count_pending(
     at = portion.moments(pending_counts.c.bucket, portion.start, portion.end)
     for row in connection.execute(rows.where(at)):
         where = place(row.site_id, row.bucket, batch_id=row.batch_id)
-        waiting.events[row.site_id, row.bucket] += row.events
+        has_several_hours = row.last_event >= row.bucket + HOUR_MS
+        waiting.events[row.site_id, row.bucket] += 0 if has_several_hours else row.events
         try:
             pending = read_pending(row.bucket, row.events, row.data)
+            if has_several_hours:
+                for hour, number in pending.hours().items():
+                    waiting.events[row.site_id, hour] += number
             check_row(row, pending, where, findings)
         except ValueError as error:
             findings.add(pending_counts.name, where, "counts", f"bytes: {error}")
@@ -63,9 +67,11 @@ def check_row(row: Row[*tuple[Any, ...]], pending: Pending, where: str, findings
         raise ValueError(f"its columns are {', '.join(sorted(pending.columns))}")
     if None in pending.texts(EVENT_TYPE):
         raise ValueError("it has an event without a type")
-    if row.bucket % HOUR_MS or max(pending.numbers(TIME)) >= HOUR_MS:
-        raise ValueError(f"it has events that are not of the hour {iso_from_ms(row.bucket)}")
     moments = [pending.bucket + offset for offset in pending.numbers(TIME)]
+    day = row.bucket - row.bucket % DAY_MS
+    if row.bucket % HOUR_MS or min(moments) >= row.bucket + HOUR_MS or max(moments) >= day + DAY_MS:
+        begin = iso_from_ms(row.bucket)
+        raise ValueError(f"its events do not begin in the hour {begin}, or go on to another day")
     views = pending.texts(EVENT_TYPE).count(PAGE_VIEW)
     has = dict(zip(SAID, (pending.events, views, min(moments), max(moments)), strict=True))
     for name, expected in has.items():

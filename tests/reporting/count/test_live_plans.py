@@ -30,7 +30,7 @@ from reporting.count.live_statements import (
     select_viewers,
 )
 from reporting.count.pending_statements import select_pending_heads
-from shared.clock import DAY_MS, MINUTE_MS
+from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.counts.rollups import TOTAL, TOTAL_KEY
 from shared.db.tables import events, events_by_day, events_by_minute, pending_counts, sites
 from tests.oceanbase import is_oceanbase
@@ -66,7 +66,7 @@ STATEMENTS: dict[str, Statement] = {
     "sessions": lambda ids: select_sessions(SessionsQuery(all_sites(), "u", 1000), ids),
     "minute_counts": lambda ids: select_minute_counts(all_sites(), "page_view", ids),
     "viewers": lambda ids: select_viewers(all_sites(), ids),
-    "pending_heads": lambda ids: select_pending_heads(ids, (START, END)),
+    "pending_heads": lambda ids: select_pending_heads(ids, (FIRST_DAY, FIRST_DAY + HOUR_MS)),
     "days": lambda ids: select_days(FIRST_DAY, ids, "a", "z"),
     "day_totals": lambda ids: select_day_totals(FIRST_DAY, ids),
     "types": lambda ids: select_types(FIRST_DAY, ids, PAGE),
@@ -100,7 +100,7 @@ def fill(connection: Connection, site_id: str) -> None:
         insert(pending_counts),
         [
             waiting | {"bucket": at, "batch_id": "b", "first_event": at, "last_event": at}
-            for at in (n * MINUTE_MS for n in numbers)
+            for at in (n * DAY_MS for n in numbers)
         ],
     )
     total = {**counted, "dimension": TOTAL, "value_key": TOTAL_KEY}

@@ -16,7 +16,7 @@ from reporting.count.pending_statements import (
 )
 from reporting.count.statements import Rows
 from shared.clock import HOUR_MS
-from shared.counts.segments import select_pending_hours
+from shared.counts.pending_hours import select_hours, select_of_several
 from shared.db.tables import pending_counts
 from tests.oceanbase import is_oceanbase
 from tests.reporting.plans import check_oceanbase, literal, rows_read
@@ -27,7 +27,8 @@ SPAN = (50 * HOUR_MS, 52 * HOUR_MS)
 OF_A_SPAN: dict[str, Rows] = {
     "pending": select_pending("site-3", SPAN),
     "heads": select_pending_heads(["site-3", "site-5"], SPAN),
-    "hours": select_pending_hours("site-3", *SPAN).prefix_with(LABEL),
+    "hours": select_hours("site-3", *SPAN).prefix_with(LABEL),
+    "of several hours": select_of_several("site-3", *SPAN).prefix_with(LABEL),
 }
 OF_ALL: dict[str, Rows] = {
     "sites": select_pending_sites(None, Page("", 1000)),
@@ -35,7 +36,7 @@ OF_ALL: dict[str, Rows] = {
     "unmerged": select_unmerged(),
 }
 # What no index answers by itself.
-READ = {"heads"}
+READ = {"pending", "heads", "of several hours"}
 
 
 @pytest.fixture
@@ -111,14 +112,17 @@ def test_what_each_tells(filled: Engine) -> None:
     hours = [(50 * HOUR_MS, 1), (50 * HOUR_MS, 2), (51 * HOUR_MS, 1), (51 * HOUR_MS, 2)]
     with filled.connect() as connection:
         keys = rows_of(connection, OF_A_SPAN["pending"])
-        assert keys == [("site-3", hour, f"batch-{events}") for hour, events in hours]
+        assert keys == [
+            ("site-3", hour, f"batch-{events}", hour + 10 * events) for hour, events in hours
+        ]
         assert rows_of(connection, OF_A_SPAN["heads"]) == [
             (site_id, hour, f"batch-{events}", events, 1)
             for site_id in ("site-3", "site-5")
             for hour, events in hours
         ]
         per_hour = rows_of(connection, OF_A_SPAN["hours"])
-        assert per_hour == [(50 * HOUR_MS, 3), (51 * HOUR_MS, 3)]
+        assert per_hour == [(50 * HOUR_MS, 0, 3), (51 * HOUR_MS, 0, 3)]
+        assert rows_of(connection, OF_A_SPAN["of several hours"]) == []
         last = 99 * HOUR_MS + 20
         assert rows_of(connection, OF_ALL["sites"]) == [
             (site_id, 1, last, 300, 200) for site_id in SITES

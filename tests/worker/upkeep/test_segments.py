@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import Connection, Engine, event, select
 
+from reporting.count.from_segments import fetch_past
 from shared.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from shared.counts.segments import COLUMNS, TIME, USER, Segment, decode_column
 from shared.db.database import reading_engine
@@ -17,6 +18,7 @@ from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, insist, varied_events
 from tests.events import NOW, make_event
 from tests.merged import merge
+from tests.reporting.asked import stats_query_from
 from tests.segmented import build_all, events_in, held, held_columns, in_force, once
 from worker.stopping import StopFlag
 from worker.stored import key_order
@@ -121,6 +123,27 @@ def test_a_second_run_writes_nothing(engine: Engine, database_settings: Settings
     event.listen(engine, "before_cursor_execute", lambda *found: sent.append(found[2]))
     assert build_all(database_settings, engine)
     assert sent == []
+
+
+def test_late_events_of_several_hours_take_the_segments_of_these_out_of_force(
+    engine: Engine, database_settings: Settings, reader: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait in one row, which begins in an hour of the first segment."""
+    monkeypatch.setattr(building, "FULL_EVENTS", 3)
+    commit(engine, "b", events_in(1, 1.2, 2, 3.1, 5, 5.1, 6.5, 7, 7.1))
+    build_all(database_settings, engine)
+    first, second, third = held(engine)
+    commit(engine, "c", events_in(2.2, 7.5, batch="late"))
+    assert in_force(engine) == [second]
+    assert differences(database_settings) == []
+    with reader.connect() as connection:
+        query = stats_query_from({"site_id": ["a"], "date": ["2025-11-15"]}, NOW)
+        past = fetch_past(connection, query)
+    assert past.segments == [second]
+    assert past.events_in_gaps == first.events + third.events + 2
+    assert build_all(database_settings, engine)
+    assert in_force(engine) == held(engine)
+    assert sum(segment.events for segment in held(engine)) == 11
 
 
 @pytest.mark.parametrize("hour", [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5])
