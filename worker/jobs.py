@@ -154,6 +154,16 @@ def build_segments() -> None:
         go_on(SEGMENTS_JOB)
 
 
+def build_late_segments() -> None:
+    """Periodic: the same of sites to which very many events of such hours have come just now."""
+    late, stopping = merger().take_late(), runtime().stopping
+    known, said = failed_segments(), faults(segments.WORK)
+    if late and not segments.build_segments(
+        reader(), runtime().engine, now_ms(), stopping, known, said, late
+    ):
+        merger().put_late(late)
+
+
 def verify_nightly() -> None:
     """Periodic: compare what was counted lately with the events, once a night."""
     stopping = runtime().stopping

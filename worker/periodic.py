@@ -18,6 +18,7 @@ from shared.process import collect_seldom, refuse, start
 from shared.queue.event_queue import periodic_queue_name, rq_queue
 from worker.jobs import (
     add_receipts,
+    build_late_segments,
     build_segments,
     compact,
     fill_grown,
@@ -49,6 +50,8 @@ GROWN_SECONDS = 120
 MIXED_SECONDS = 3600
 # How long an hour that is over, or one that a late event came to, is counted from its events.
 SEGMENTS_SECONDS = 300
+# The same, of a site to which very many events of such hours have come.
+LATE_SECONDS = 10
 # How late a night's comparison may begin, or go on where a process was killed.
 VERIFY_SECONDS = 600
 JOB_TIMEOUT_SECONDS = 600
@@ -87,6 +90,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (fill_grown, GROWN_SECONDS),
         (fill_mixed, MIXED_SECONDS),
         (build_segments, SEGMENTS_SECONDS),
+        (build_late_segments, LATE_SECONDS),
         (verify_nightly, VERIFY_SECONDS),
     ):
         scheduler.get_jobs().append(

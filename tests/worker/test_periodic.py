@@ -38,7 +38,7 @@ def test_a_failed_job_leaves_nothing_for_the_next_does_its_work(
     scheduler = make_scheduler(queue.redis, NAME)
     scheduled = {job.func_name for job in scheduler.enqueue_jobs()}
     waiting = rq_queue(NAME, queue.redis)
-    assert len(waiting.job_ids) == len(scheduled) == 9
+    assert len(waiting.job_ids) == len(scheduled) == 10
     client = connect(settings, timeout_seconds=5)
     QuietWorker(rq_queue(NAME, client), client, StopFlag()).work(burst=True)
     assert "the database is unavailable" in caplog.text

@@ -31,6 +31,7 @@ from shared.queue.event_queue import (
     FILL_MIXED_JOB,
     FORGET_JOB,
     FORGET_PLACES_JOB,
+    LATE_SEGMENTS_JOB,
     PRUNE_JOB,
     RECEIPTS_JOB,
     SEGMENTS_JOB,
@@ -61,6 +62,7 @@ KNOWN_JOBS = frozenset(
         FILL_MIXED_JOB,
         RECEIPTS_JOB,
         SEGMENTS_JOB,
+        LATE_SEGMENTS_JOB,
         VERIFY_JOB,
     }
 )

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
-from shared.clock import DAY_MS, iso_from_ms, now_ms
+from shared.clock import DAY_MS, HOUR_MS, iso_from_ms, now_ms
 from shared.counts.pending import Pending, read_pending
 from shared.counts.rollups import ROLLED_UP
 from shared.counts.segments import TIME, USER
@@ -45,6 +45,9 @@ MERGE_ROWS = 2_000
 # meanwhile falls into the same counters. Answers read it from `pending_counts` until then.
 SITE_EVENTS = 5_000
 WAIT_MS = 20_000
+# Where so many events of hours that are over came to a site, its segments are made soon: until then
+# what no rollup covers is counted from the events, at a million a second.
+LATE_EVENTS = 50_000
 # Workers merge before they store what makes more than this: then nobody else does, or too slowly.
 MOST_ROWS = 50_000
 RELIEF_SECONDS = 5.0
@@ -82,6 +85,8 @@ class Merger:
     # When, by the clock, rows of an earlier version were last seen; see `take_all_locks`.
     older_at: float = -OLDER_SECONDS
     looked_at: float = field(init=False)
+    # Events merged into hours that were over, by site, since `take_late` last told of it.
+    late: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.looked_at = self.clock()
@@ -162,7 +167,24 @@ class Merger:
             delete_by_keys(connection, pending_counts, KEY_COLUMNS, merged, LABEL)
             kept = count_days(connection, events_by_day_of(readable))
             raise_rollups(connection, parts_of(readable, kept), kept)
+        self.note_late(readable, now_ms())
         return sum(pending.events for _, pending in readable)
+
+    def note_late(self, rows: Iterable[tuple[Key, Pending]], now: int) -> None:
+        for (site_id, bucket, _), pending in rows:
+            if bucket + HOUR_MS <= now:
+                self.late[site_id] += pending.events
+
+    def take_late(self) -> list[str]:
+        """The sites that LATE_EVENTS came to. Another thread may ask."""
+        large = sorted(site for site, events in self.late.copy().items() if events >= LATE_EVENTS)
+        for site_id in large:
+            del self.late[site_id]
+        return large
+
+    def put_late(self, site_ids: Iterable[str]) -> None:
+        """They are to be told of once more."""
+        self.late.update(dict.fromkeys(site_ids, LATE_EVENTS))
 
     def readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Key, Pending]]:
         """Rows that are what they should be; the others wait for `footfall rebuild-rollups`."""

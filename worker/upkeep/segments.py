@@ -112,8 +112,10 @@ def build_segments(
     stopping: StopFlag,
     failed: Failed | None = None,
     faults: Faults | None = None,
+    site_ids: Sequence[str] | None = None,
 ) -> bool:
-    """Make the segments that are missing up to the last full hour, newest first. `now` is in ms.
+    """Make the segments that are missing up to the last full hour, newest first, of all sites or of
+    these. `now` is in ms.
 
     Those that could not be made join `failed`, and are tried again once another hour is over;
     `faults` are told of what went wrong. False where time was up or a stop is requested before all
@@ -123,7 +125,7 @@ def build_segments(
     failed = {} if failed is None else failed
     faults = faults or Faults(WORK)
     run = Run(reader, writer, end, stopping, failed)
-    for site_id in fetch_sites(reader):
+    for site_id in fetch_sites(reader) if site_ids is None else site_ids:
         note = partial(faults.note, site_id)
         with own_fault(writer, note):
             build_site(run, site_id, note)
@@ -131,7 +133,8 @@ def build_segments(
             return False
     for known in [known for known, when in failed.items() if when != end]:
         del failed[known]
-    faults.end(still={site_id for site_id, _ in failed})
+    if site_ids is None:
+        faults.end(still={site_id for site_id, _ in failed})
     return True
 
 

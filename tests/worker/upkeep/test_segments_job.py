@@ -1,16 +1,28 @@
 """The periodic job that makes segments."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Engine
 
-from shared.queue.event_queue import SEGMENTS_JOB, EventQueue, periodic_queue_name, rq_queue
+from shared.clock import HOUR_MS, now_ms
+from shared.counts.pending import Pending
+from shared.queue.event_queue import (
+    LATE_SEGMENTS_JOB,
+    SEGMENTS_JOB,
+    EventQueue,
+    periodic_queue_name,
+    rq_queue,
+)
 from shared.settings import Settings
 from tests.counted import commit, varied_events
-from tests.segmented import held, in_force
+from tests.events import make_event
+from tests.segmented import events_in, held, in_force
 from tests.worker.conftest import BecomePeriodic
 from worker import jobs
 from worker.periodic import make_scheduler
 from worker.run.rq_worker import KNOWN_JOBS
+from worker.upkeep import merging
 from worker.upkeep import segments as building
 
 
@@ -47,6 +59,39 @@ def test_a_job_that_is_stopped_is_followed_by_none(engine: Engine, as_periodic: 
     assert queue.count == len(held(engine)) == 0
 
 
-def test_the_job_is_scheduled_and_known(queue: EventQueue) -> None:
+def test_a_site_that_very_many_late_events_came_to_has_its_segments_soon(
+    engine: Engine, as_periodic: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late is what is merged into hours that are over; and of other sites none are made yet."""
+    monkeypatch.setattr(merging, "LATE_EVENTS", 5)
+    commit(engine, "b", events_in(1, 2, 2.5, 3, batch="few"))
+    commit(engine, "c", [replace(event, site_id="b") for event in events_in(1, 2, 3, 4, 5)])
+    jobs.build_late_segments()
+    assert jobs.merger().merge_all() == 9
+    jobs.build_late_segments()
+    assert (held(engine, "a"), len(held(engine, "b"))) == ([], 1)
+    assert in_force(engine, "b") == held(engine, "b")
+    commit(engine, "d", events_in(4, batch="one more"))
+    jobs.merger().merge_all()
+    monkeypatch.setattr(building, "BUDGET_SECONDS", -1.0)
+    jobs.build_late_segments()
+    assert held(engine, "a") == []  # time was up: the next run goes on
+    monkeypatch.setattr(building, "BUDGET_SECONDS", 5.0)
+    jobs.build_late_segments()
+    assert [segment.events for segment in in_force(engine, "a")] == [5]
+    assert jobs.merger().take_late() == []
+
+
+def test_events_of_now_are_not_late(engine: Engine, as_periodic: None) -> None:
+    moment = now_ms()
+    commit(engine, "b", [make_event(1, site_id="a", timestamp=moment)])
+    jobs.merger().merge_all()
+    assert jobs.merger().late == {}
+    jobs.merger().note_late([(("a", moment - HOUR_MS, "b"), Pending(moment, 7, {}))], moment)
+    assert jobs.merger().late == {"a": 7}
+
+
+@pytest.mark.parametrize("job", [SEGMENTS_JOB, LATE_SEGMENTS_JOB])
+def test_the_job_is_scheduled_and_known(queue: EventQueue, job: str) -> None:
     scheduled = make_scheduler(queue.redis, "periodic").get_jobs()
-    assert SEGMENTS_JOB in {job.func_name for job in scheduled} & KNOWN_JOBS
+    assert job in {one.func_name for one in scheduled} & KNOWN_JOBS
