@@ -1,8 +1,7 @@
 """The periodic job that makes segments."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from shared.clock import HOUR_MS, now_ms
