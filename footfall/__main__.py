@@ -5,6 +5,7 @@ An error that an operator can act on is one sentence on standard error and exit 
 
 import dataclasses
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from footfall.settings_table import as_markdown_table
 from shared.clock import now_ms
 from shared.errors import FootfallError
 from shared.event import PAGE_VIEW
+from shared.private import UMASK
 from shared.process import BAD_SETTING_STATUS, configure_logging
 from shared.settings import Settings
 from worker.stored.extent import Part
@@ -33,6 +35,7 @@ from worker.stored.extent import Part
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Footfall: self-hosted web analytics. Settings come from the environment and `.env`."""
+    os.umask(UMASK)
 
 
 @cli.command("run")

@@ -10,6 +10,7 @@ import redis
 from ingestion.visitor.countries import open_countries
 from shared.db.schema import require_connection, require_schema
 from shared.errors import BadSetting, Unavailable
+from shared.private import keep_private
 from shared.process import resolve
 from shared.queue.answering import TIMEOUT_SECONDS, require_redis
 from shared.queue.connections import connect
@@ -60,6 +61,7 @@ def check_data_dir(settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadSetting(f"DATA_DIR: {settings.data_dir}: {error.strerror}") from error
+    keep_private(settings)
     if not os.access(settings.data_dir, os.W_OK | os.X_OK):
         raise BadSetting(f"DATA_DIR: {settings.data_dir}: not writable")
 

@@ -10,6 +10,7 @@ import tempfile
 from typing import Any, NoReturn
 
 from shared.errors import BadSetting
+from shared.private import keep_private
 from shared.settings import Settings, is_loopback
 
 log = logging.getLogger("footfall")
@@ -28,6 +29,7 @@ def start(service: str) -> Settings:
     except BadSetting as error:
         refuse(error)
     configure_logging(settings.log_level)
+    keep_private(settings)
     log.debug("%s starts", service)
     return settings
 

@@ -327,11 +327,15 @@ def read(environ: Mapping[str, str], name: str) -> str | None:
     return None
 
 
+# In the name of a URL's option whose value must not be shown: drivers have several for a password.
+HIDDEN = "pass|pwd|secret|token|credential"
+
+
 def masked(address: str) -> str:
     """A URL fit for a log: its password, if any, replaced by asterisks."""
     # Up to the last @: a password may hold one that was not percent-encoded, or a slash.
     address = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", address)
+    return re.sub(rf"([?&][^=&]*(?:{HIDDEN})[^=&]*=)[^&]*", r"\1***", address, flags=re.I)
 
 
 def is_loopback(host: str) -> bool:

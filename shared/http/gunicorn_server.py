@@ -5,6 +5,8 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from shared.private import UMASK
+
 GRACE_SECONDS = 5
 
 
@@ -40,6 +42,7 @@ def serve(
         "header_map": "drop",
         "forwarder_headers": "",
         "loglevel": level,
+        "umask": UMASK,  # gunicorn sets one of its own, which lets everybody read and write
         "control_socket_disable": True,
     }
     GunicornServer(factory, options).run()
