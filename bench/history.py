@@ -1,7 +1,7 @@
 """A site with a past: the same page views on every database, put there by the worker's own code."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -88,13 +88,18 @@ def write_history(engine: Engine, reader: Engine, history: History) -> None:
     """Store it as batches are stored, only larger ones, and do the periodic work."""
     numbers, merger = UserNumbers(engine), Merger(engine, StopFlag())
     for day, events in enumerate(make_days(history)):
-        for first in range(0, len(events), BATCH_ROWS):
-            batch = events[first : first + BATCH_ROWS]
-            opened = Opened(f"{day}-{first}", batch, [], [], number_users(numbers, batch))
-            rows = [row_from(event) for event in batch]
-            with engine.begin() as connection:
-                insert_rows(connection, rows)
-                count_rows(connection, opened, rows, burst_limit=0, now=0)
+        write_events(engine, numbers, f"{day}", events)
         merger.merge_all()
     while not build_segments(reader, engine, history.last_day + DAY_MS + GRACE_MS, StopFlag()):
         pass
+
+
+def write_events(engine: Engine, numbers: UserNumbers, name: str, events: Sequence[Event]) -> None:
+    """Store events, in the order of their keys, as batches whose ids begin with `name`."""
+    for first in range(0, len(events), BATCH_ROWS):
+        batch = list(events[first : first + BATCH_ROWS])
+        opened = Opened(f"{name}-{first}", batch, [], [], number_users(numbers, batch))
+        rows = [row_from(event) for event in batch]
+        with engine.begin() as connection:
+            insert_rows(connection, rows)
+            count_rows(connection, opened, rows, burst_limit=0, now=0)

@@ -1,8 +1,10 @@
 """An upgrade as operators do it: workers of both versions on one Redis and one database.
 
-An earlier version creates and fills the database. It is migrated while that version's worker goes
-on to store; the migration is killed in its middle, and run again. Then this version's periodic
-process and its worker join, and one process after another is killed.
+An earlier version creates and fills the database. It is migrated while that version goes on to
+take, to store and to answer; the migration is killed in its middle, and run again. Then this
+version's processes take the places of the earlier ones in the order that the documents give:
+reporting, the periodic process, workers, ingestion. The workers of both store side by side, and one
+process after another is killed. No client may see an error but to come again later.
 """
 
 import random
@@ -22,6 +24,7 @@ from bench.against.programs import Program, migrate
 from bench.against.storing import BATCHES, BUFFER, LOOK_SECONDS, Environment, Servers
 from bench.against.versions import THIS, Version
 from bench.upgrade.checks import faults_of, is_at_rest
+from bench.upgrade.front import Front
 from bench.upgrade.traffic import SITES, Posted, Traffic, make_traffic
 from footfall.migrate import migrate as migrate_here
 from reporting.app import create_app
@@ -30,7 +33,6 @@ from shared.db.database import reading_engine
 from shared.db.tables import events, pending_counts, recent_users
 from shared.settings import Settings
 from tests.servers import wait_until
-from tests.stack import Client
 
 # The last commit whose batches raised the rollups themselves.
 BEFORE_APPENDING = "3487c08"
@@ -95,13 +97,18 @@ class Upgrade:
             "LOG_LEVEL": "debug",
         }
         self.earlier = earlier
-        self.door = Program(earlier, "ingestion", self.environment)
+        self.door, self.reporting = (
+            Front(
+                Program(earlier, module, self.environment), Program(THIS, module, self.environment)
+            )
+            for module in ("ingestion", "reporting")
+        )
         self.old = Program(earlier, "worker", self.environment)
         self.new = Program(THIS, "worker", self.environment)
         self.periodic = Program(THIS, "worker.periodic", self.environment)
         self.reader, self.app = reading_engine(self.settings), create_app(self.settings)
         self.random = random.Random(plan.seed)
-        self.is_over = threading.Event()
+        self.is_half_posted, self.is_over, self.is_answered = (threading.Event() for _ in range(3))
         self.kills = 0
         self.faults: list[str] = []
 
@@ -110,17 +117,21 @@ class Upgrade:
         with ExitStack() as stack:
             stack.callback(self.reader.dispose)
             stack.callback(self.app.close)
-            for program in (self.door, self.old, self.new, self.periodic):
+            fronts = (self.door, self.reporting)
+            doubles = [program for front in fronts for program in (front.old, front.new)]
+            for program in (*doubles, self.old, self.new, self.periodic):
                 stack.callback(program.close)
             migrate(self.earlier, self.environment)
-            self.old.start()
-            self.door.start()
+            for program in (self.old, *(front.old for front in fronts)):
+                program.start()
             self.post(traffic)
             # What batches of the earlier version left may wait for ten seconds; answers add it.
             tables = (pending_counts, *((recent_users,) if self.plan.kill_seconds else ()))
             asking = self.app.test_client()
             wait_until(lambda: is_at_rest(self.reader, asking, tables), REST_SECONDS, 0.2)
-            faults = self.faults + faults_of(self.settings, asking, traffic)
+            resent = POST_EVENTS * self.door.unanswered
+            faults = self.faults + [fault for front in fronts for fault in front.faults]
+            faults += faults_of(self.settings, asking, traffic, resent)
             earlier_batches, batches = (w.log().count(STORED) for w in (self.old, self.new))
             return Found(faults, earlier_batches, batches, self.kills)
 
@@ -128,33 +139,43 @@ class Upgrade:
         number = len(traffic.posted)
         parts = cut(traffic.posted, (int(ALONE * number), int((ALONE + MIGRATING) * number)))
         self.post_some(parts[0])
-        with meanwhile(lambda: self.post_some(parts[1])):
-            self.migrate()
-        self.periodic.start()
-        self.new.start()
-        wait_until(lambda: "working on" in self.new.log())
+        with meanwhile(self.keep_asking):
+            try:
+                with meanwhile(lambda: self.post_some(parts[1])):
+                    self.migrate()
+                    self.reporting.replace()
+                    self.periodic.start()
+                    self.new.start()
+                    wait_until(lambda: "working on" in self.new.log())
+                self.post_beside(parts[2])
+            finally:
+                self.is_answered.set()
+
+    def post_beside(self, posted: Sequence[Posted]) -> None:
+        """While workers of both versions store."""
+        halves = cut(posted, (len(posted) // 2,))
         if self.plan.kill_seconds:
-            with meanwhile(lambda: self.post_to_the_end(parts[2])), meanwhile(self.keep_asking):
+            with meanwhile(lambda: self.post_to_the_end(halves)):
                 self.keep_killing()
         else:
-            halves = cut(parts[2], (len(parts[2]) // 2,))
             with meanwhile(lambda: self.post_some(halves[0])):
                 self.kill_both()
-            self.post_some(halves[1])
+            with meanwhile(lambda: self.post_some(halves[1])):
+                self.door.replace()
 
     def post_some(self, posted: Sequence[Posted]) -> None:
-        client = Client(self.door.url)
         for first in range(0, len(posted), POST_EVENTS):
             some = list(posted[first : first + POST_EVENTS])
-            status, answer = client.post(some, "/events")
+            status, answer = self.door.request("POST", "/events", some)
             if status != 202 or answer["rejected"]:
                 raise RuntimeError(f"POST /events: {status} {answer}")
-        client.connection.close()
 
-    def post_to_the_end(self, posted: Sequence[Posted]) -> None:
+    def post_to_the_end(self, halves: Sequence[Sequence[Posted]]) -> None:
         """Until nothing waits any more."""
         try:
-            self.post_some(posted)
+            self.post_some(halves[0])
+            self.is_half_posted.set()
+            self.post_some(halves[1])
             wait_until(self.is_drained, REST_SECONDS)
         finally:
             self.is_over.set()
@@ -177,6 +198,8 @@ class Upgrade:
         while not self.is_over.wait(self.random.uniform(0, self.plan.kill_seconds)):
             if time.monotonic() > deadline:
                 break
+            if self.is_half_posted.is_set() and self.door.current is self.door.old:
+                self.door.replace()
             victim = self.random.choice(victims)
             victim.kill()
             self.kills += 1
@@ -200,12 +223,11 @@ class Upgrade:
 
     def keep_asking(self) -> None:
         """Whatever is told at any moment is what was stored before it, or after, or between."""
-        client = self.app.test_client()
-        while not self.is_over.wait(0.3):
+        while not self.is_answered.wait(0.3):
             for site_id in SITES:
-                query = {"site_id": site_id, "from": FIRST_DATE, "to": LAST_DATE}
+                asked = f"/stats?site_id={site_id}&from={FIRST_DATE}&to={LAST_DATE}"
                 before = count_stored(self.reader, site_id)
-                answer: Any = client.get("/stats", query_string=query).get_json()
+                answer: Any = self.reporting.get(asked)
                 after = count_stored(self.reader, site_id)
                 if not before <= answer.get("total_events", -1) <= after:
                     self.faults.append(f"{site_id}: {before} to {after} are stored, told {answer}")
