@@ -80,6 +80,7 @@ bench-reporting: $(VENV)/dev ## Measure what questions cost on a site of 5 M eve
 
 chaos: $(VENV)/dev mariadb ## Let everything go wrong under load, and count what is left (ARGS='--seeds 10')
 	@$(BIN)/python -m pytest --all-cases -m 'chaos or sampled'
+	@$(BIN)/python -m bench.upgrade
 	@$(BIN)/python -m bench.chaos $(ARGS)
 
 screenshots: $(VENV)/dev ## Photograph the dashboard into docs/ and build/ (needs chromium)

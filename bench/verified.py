@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -26,9 +27,11 @@ from bench.pipeline.traffic import Traffic, make_traffic, payloads, site_name
 from bench.report import Bar, as_json, note, print_bars, save
 from shared.clock import now_ms
 from shared.db.database import make_engine, writing_engine
+from shared.outcomes import Outcome
 from shared.settings import Settings
 from tests.migration import migrate
 from tests.servers import ROOT, MariaDbServer, ValkeyServer
+from worker.batch.commit import count_outcomes
 from worker.batch.insert import primary_key
 from worker.counting.users import UserNumbers
 from worker.stopping import StopFlag
@@ -54,7 +57,7 @@ class Checked(NamedTuple):
 
 
 def fill(url: str, traffic: Traffic) -> None:
-    """As batches are stored, only larger ones, and merged."""
+    """As batches are stored, only larger ones, and merged; the ledger knows of them."""
     engine = writing_engine(Settings(database_url=url))
     migrate(engine)
     numbers, merger = UserNumbers(engine), Merger(engine, StopFlag())
@@ -64,6 +67,8 @@ def fill(url: str, traffic: Traffic) -> None:
         write_events(engine, numbers, f"{number}", some)
         merger.merge_all()
         number += len(some)
+    with engine.begin() as connection:
+        count_outcomes(connection, "fill", Counter({(Outcome.STORED, ""): number}))
     engine.dispose()
 
 

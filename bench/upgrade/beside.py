@@ -34,8 +34,11 @@ from shared.db.tables import events, pending_counts, recent_users
 from shared.settings import Settings
 from tests.servers import wait_until
 
-# The last commit whose batches raised the rollups themselves.
-BEFORE_APPENDING = "3487c08"
+# The last commit whose batches raised the rollups themselves, and the last one that counted each
+# day in full; and a table that the migration of each creates in its middle.
+BEFORE_APPENDING, BEFORE_SPARSE = "3487c08", "43558f3"
+KILLED_AT = {BEFORE_APPENDING: "site_locks", BEFORE_SPARSE: "sparse_days"}
+LAST_TABLE = "batch_receipts"
 # Of the events: what the earlier version stores by itself, and while the database is migrated.
 ALONE, MIGRATING = 0.2, 0.3
 POST_EVENTS = 100
@@ -52,9 +55,10 @@ from sqlalchemy import Engine, event
 
 @event.listens_for(Engine, "after_cursor_execute")
 def look(_connection, _cursor, statement, *_):
-    if "CREATE TABLE site_locks" in statement:
+    if f"CREATE TABLE {table} " in statement:
         os.kill(os.getpid(), signal.SIGKILL)
 
+table = sys.argv[1]
 sys.argv[1:] = ["migrate"]
 import footfall.__main__
 footfall.__main__.main()
@@ -181,8 +185,9 @@ class Upgrade:
             self.is_over.set()
 
     def migrate(self) -> None:
+        table = KILLED_AT.get(self.earlier.name, LAST_TABLE)
         killed = subprocess.run(
-            [sys.executable, "-c", KILLED_MIGRATION],
+            [sys.executable, "-c", KILLED_MIGRATION, table],
             cwd=THIS.tree,
             env=self.new.environment(),
             check=False,
