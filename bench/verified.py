@@ -45,6 +45,8 @@ WRITTEN_EVENTS = 100_000
 LOOK_SECONDS = 0.2
 MOST_MINUTES = 10
 SINCE_DAYS = 1
+# Of the segments of 90 days, which are made first.
+BEGIN_SECONDS = 1800
 
 
 class Checked(NamedTuple):
@@ -127,7 +129,7 @@ def measure(servers: Servers, events: int, per_second: int, stored: int) -> Iter
         started = time.perf_counter()
         fill(url, quarter_of(events))
         note(f"{events:,} events in {time.perf_counter() - started:.0f} s")
-        with Pipeline(THIS, servers, environment) as pipeline:
+        with Pipeline(THIS, servers, environment, patience_seconds=BEGIN_SECONDS) as pipeline:
             arriving = Arriving(pipeline, per_second)
             whole = arriving.run(environment, "verify")
             tell("verify", whole)

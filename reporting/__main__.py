@@ -1,5 +1,6 @@
 """Start reporting: `python -m reporting`, on Granian or gunicorn."""
 
+import os
 from functools import partial
 
 from shared.db.database import of_replica, reading_engine
@@ -12,6 +13,8 @@ from shared.waiting import wait_for
 
 # Most of them wait for a seat (reporting/http/seats.py), and the rest are for `/health`.
 THREADS = 256
+# Processes, unless it is said how many: each takes memory and connections, asked or not.
+MOST_BY_ITSELF = 4
 
 
 def load_app() -> object:
@@ -36,11 +39,16 @@ def main() -> None:
     except BadSetting as error:
         refuse(error)
     warn_if_open("reporting", settings.reporting_host, settings.api_auth)
-    share_metrics(settings.reporting_processes)
+    share_metrics(processes_of(settings))
     if settings.reporting_server == "granian":
         serve_with_granian(settings, address[0])
     else:
         serve_with_gunicorn(settings, address[0])
+
+
+def processes_of(settings: Settings) -> int:
+    """How many to start."""
+    return settings.reporting_processes or min(os.cpu_count() or 1, MOST_BY_ITSELF)
 
 
 def serve_with_granian(settings: Settings, address: str) -> None:
@@ -53,7 +61,7 @@ def serve_with_granian(settings: Settings, address: str) -> None:
         interface=Interfaces.WSGI,
         host=address,
         port=settings.reporting_port,
-        processes=settings.reporting_processes,
+        processes=processes_of(settings),
         threads=THREADS,
         level=settings.log_level,
     )
@@ -66,7 +74,7 @@ def serve_with_gunicorn(settings: Settings, address: str) -> None:
         load_app,
         host=address,
         port=settings.reporting_port,
-        processes=settings.reporting_processes,
+        processes=processes_of(settings),
         threads=THREADS,
         level=settings.log_level,
     )

@@ -122,8 +122,10 @@ class Settings:
     reporting_server: str = setting(
         "granian", "Server of reporting: `granian` or `gunicorn`.", one_of("granian", "gunicorn")
     )
-    reporting_processes: int = setting(
-        1, "Processes of the reporting server on this machine.", integer(1, 256)
+    reporting_processes: int | None = setting(
+        None,
+        "Processes of the reporting server on this machine. Empty: one for each core, at most 4.",
+        integer(1, 256),
     )
     port: int | None = setting(
         None,

@@ -314,6 +314,7 @@ class ServiceProcess(Server):
             "DATA_DIR": str(self.directory),
             "INGESTION_PORT": str(self.port if module == "ingestion" else 1),
             "REPORTING_PORT": str(self.port if module == "reporting" else 2),
+            "REPORTING_PROCESSES": "1",  # more take longer to start
             **{name: str(value) for name, value in settings.items()},
         }
 

@@ -61,7 +61,8 @@ class Drained(NamedTuple):
 class Pipeline:
     """A context: the workers and the periodic process run in it, and have ended after it.
 
-    `settings` are of those alone, beside what `environment` says of servers.
+    `settings` are of those alone, beside what `environment` says of servers. What the periodic
+    process does first, of a database that holds much already, may take `patience_seconds`.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class Pipeline:
         environment: Environment,
         workers: int = 1,
         settings: Environment | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.version = version
+        self.patience_seconds = patience_seconds
         self.servers = servers
         self.environment = environment | UNBOUNDED
         self.settings = Settings(
@@ -101,7 +104,7 @@ class Pipeline:
             stack.callback(self.queue.close)
             for program in self.programs:
                 program.start()
-            wait_until(self.has_begun, PATIENCE_SECONDS)
+            wait_until(self.has_begun, self.patience_seconds)
             self.stack = stack.pop_all()
         return self
 

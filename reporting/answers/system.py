@@ -22,7 +22,7 @@ class Memory(Struct):
 
 
 class Process(Struct):
-    memory_bytes: Annotated[int, count("Resident.")]
+    memory_bytes: Annotated[int, count("Resident, of the process that answers.")]
 
 
 class RedisUse(Struct):

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reporting.__main__ import processes_of
 from shared.db.database import writing_engine
 from shared.http.granian_server import HEAD_SECONDS
 from shared.settings import Settings
@@ -143,6 +145,11 @@ def test_a_signal_ends_it(address: Settings, server: str, number: int) -> None:
         service.signal(number)
         assert service.process.wait(60) == 0
         assert "Traceback" not in service.log()
+
+
+def test_there_is_a_process_for_each_core_up_to_four_unless_it_is_said() -> None:
+    assert processes_of(Settings()) == min(os.cpu_count() or 1, 4)
+    assert processes_of(Settings(reporting_processes=7)) == 7
 
 
 @pytest.mark.parametrize("server", SERVERS)
