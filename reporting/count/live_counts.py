@@ -12,7 +12,6 @@ from reporting.ask.live_query import AnalyticsQuery, Window
 from reporting.ask.paging import Page
 from reporting.count.live_statements import (
     SiteIds,
-    select_day_totals,
     select_days,
     select_filtered_days,
     select_minute_counts,
@@ -67,18 +66,17 @@ def fetch_days(connection: Connection, since: int, site_ids: SiteIds, page: Page
     waiting = fetch_waiting_days(connection, since, site_ids)
     known = connection.execute(select_types(since, site_ids, page)).scalars()
     types, has_more = page.cut({*known, *(event_type for _, event_type in waiting)})
+    first, last = (types[0], types[-1]) if types else ("", "")  # no type is empty
     each: Counter[tuple[int, str]] = Counter()
-    if types:
-        for row in connection.execute(select_days(since, site_ids, types[0], types[-1])):
-            each[row.day, row.event_type] += int(row.events)
-        for (day, event_type), number in waiting.items():
-            if types[0] <= event_type <= types[-1]:
-                each[day, event_type] += number
     overall: Counter[int] = Counter()
-    for row in connection.execute(select_day_totals(since, site_ids)):
+    for row in connection.execute(select_days(since, site_ids, first, last)):
         overall[row.day] += int(row.events)
-    for (day, _), number in waiting.items():
+        if row.event_type is not None:
+            each[row.day, row.event_type] += int(row.events)
+    for (day, event_type), number in waiting.items():
         overall[day] += number
+        if first <= event_type <= last:
+            each[day, event_type] += number
     return DayCounts(overall, each, types[-1] if has_more else None)
 
 

@@ -149,23 +149,15 @@ def select_viewers(window: Window, site_ids: SiteIds) -> Rows:
 
 
 def select_days(since: int, site_ids: SiteIds, first: str, last: str) -> Rows:
-    """day (ms), event_type and events of whole UTC days, of the types from one to another."""
+    """day (ms), event_type and events of whole UTC days: of each type from one to another, and of
+    all others together, whose type is null."""
     event_type = events_by_day.c.event_type
+    listed = case((event_type.between(first, last), event_type)).label("event_type")
     return (
-        select(DAY_BUCKET, event_type, EVENTS)
-        .where(of_days(since, site_ids), event_type.between(first, last))
-        .group_by(DAY_BUCKET, event_type)
-        .prefix_with("/* reporting.days */")
-    )
-
-
-def select_day_totals(since: int, site_ids: SiteIds) -> Rows:
-    """day (ms) and events of whole UTC days, of all types."""
-    return (
-        select(DAY_BUCKET, EVENTS)
+        select(DAY_BUCKET, listed, EVENTS)
         .where(of_days(since, site_ids))
-        .group_by(DAY_BUCKET)
-        .prefix_with("/* reporting.day_totals */")
+        .group_by(DAY_BUCKET, listed)
+        .prefix_with("/* reporting.days */")
     )
 
 

@@ -13,8 +13,12 @@ from sqlalchemy import Connection, Engine, Select
 
 from reporting.count.cover import Span
 from reporting.count.held import Held
-from reporting.count.pending_statements import select_pending, select_pending_heads
-from reporting.count.rollup_statements import chunks
+from reporting.count.pending_statements import (
+    select_pending,
+    select_pending_heads,
+    select_pending_site_ids,
+)
+from reporting.count.rollup_statements import CHUNK_TERMS, chunks
 from shared.clock import HOUR_MS, iso_from_ms
 from shared.counts.pending import Pending, read_pending
 from shared.counts.pending_hours import Key
@@ -78,6 +82,10 @@ def fetch_parts(connection: Connection, site_id: str, span: Span) -> list[Part]:
 
 def fetch_heads(connection: Connection, site_ids: Texts, span: Span) -> list[Head]:
     """Of all rows of many sites that may have hours that begin in a span."""
+    if not isinstance(site_ids, Select) and len(site_ids) > CHUNK_TERMS:
+        # Few of them have any.
+        waiting = set(connection.scalars(select_pending_site_ids(span[0])))
+        site_ids = [site_id for site_id in site_ids if site_id in waiting]
     return [
         Head(*row)
         for some in ([site_ids] if isinstance(site_ids, Select) else chunks(site_ids))

@@ -17,7 +17,6 @@ from reporting.ask.paging import Page
 from reporting.count.live_sites import fetch_site_ids
 from reporting.count.live_statements import (
     select_active,
-    select_day_totals,
     select_days,
     select_filtered_days,
     select_minute_counts,
@@ -68,7 +67,6 @@ STATEMENTS: dict[str, Statement] = {
     "viewers": lambda ids: select_viewers(all_sites(), ids),
     "pending_heads": lambda ids: select_pending_heads(ids, (FIRST_DAY, FIRST_DAY + HOUR_MS)),
     "days": lambda ids: select_days(FIRST_DAY, ids, "a", "z"),
-    "day_totals": lambda ids: select_day_totals(FIRST_DAY, ids),
     "types": lambda ids: select_types(FIRST_DAY, ids, PAGE),
     "filtered_days": filtered,
 }
