@@ -43,7 +43,7 @@ class Shapes:
 
 
 def shapes_of(events: int, last_day: int) -> Shapes:
-    """In proportion to the 5 million events that the issue of each is known at."""
+    """So many of each, in proportion, that with 5 million events each by itself is dear."""
     return Shapes(
         last_day,
         events,

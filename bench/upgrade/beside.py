@@ -43,6 +43,8 @@ LAST_TABLE = "batch_receipts"
 ALONE, MIGRATING = 0.2, 0.3
 POST_EVENTS = 100
 BATCH_EVENTS = 200
+# Posted at a time, and the pause behind them, while ingestion is being replaced.
+SLOW_EVENTS, SLOW_SECONDS = 20, 0.2
 # On a busy machine a worker that is killed every few seconds may never come to work.
 KILLING_SECONDS = 60
 REST_SECONDS = 300
@@ -112,7 +114,8 @@ class Upgrade:
         self.periodic = Program(THIS, "worker.periodic", self.environment)
         self.reader, self.app = reading_engine(self.settings), create_app(self.settings)
         self.random = random.Random(plan.seed)
-        self.is_half_posted, self.is_over, self.is_answered = (threading.Event() for _ in range(3))
+        self.is_half_posted, self.is_replaced = threading.Event(), threading.Event()
+        self.is_over, self.is_answered = threading.Event(), threading.Event()
         self.kills = 0
         self.faults: list[str] = []
 
@@ -164,8 +167,8 @@ class Upgrade:
         else:
             with meanwhile(lambda: self.post_some(halves[0])):
                 self.kill_both()
-            with meanwhile(lambda: self.post_some(halves[1])):
-                self.door.replace()
+            with meanwhile(lambda: self.post_to_both(halves[1])):
+                self.replace_door()
 
     def post_some(self, posted: Sequence[Posted]) -> None:
         for first in range(0, len(posted), POST_EVENTS):
@@ -174,12 +177,28 @@ class Upgrade:
             if status != 202 or answer["rejected"]:
                 raise RuntimeError(f"POST /events: {status} {answer}")
 
+    def post_to_both(self, posted: Sequence[Posted]) -> None:
+        """The first of them without haste, until ingestion is replaced; the last of them after."""
+        first, last = cut(posted, (len(posted) // 2,))
+        for start in range(0, len(first), SLOW_EVENTS):
+            self.post_some(first[start : start + SLOW_EVENTS])
+            self.is_replaced.wait(SLOW_SECONDS)
+        if not self.is_replaced.wait(REST_SECONDS):
+            raise RuntimeError("ingestion was not replaced")
+        self.post_some(last)
+
+    def replace_door(self) -> None:
+        """Once."""
+        if not self.is_replaced.is_set():
+            self.door.replace()
+            self.is_replaced.set()
+
     def post_to_the_end(self, halves: Sequence[Sequence[Posted]]) -> None:
         """Until nothing waits any more."""
         try:
             self.post_some(halves[0])
             self.is_half_posted.set()
-            self.post_some(halves[1])
+            self.post_to_both(halves[1])
             wait_until(self.is_drained, REST_SECONDS)
         finally:
             self.is_over.set()
@@ -203,13 +222,14 @@ class Upgrade:
         while not self.is_over.wait(self.random.uniform(0, self.plan.kill_seconds)):
             if time.monotonic() > deadline:
                 break
-            if self.is_half_posted.is_set() and self.door.current is self.door.old:
-                self.door.replace()
+            if self.is_half_posted.is_set():
+                self.replace_door()
             victim = self.random.choice(victims)
             victim.kill()
             self.kills += 1
             self.is_over.wait(self.random.uniform(0, 1))
             victim.start()
+        self.replace_door()
 
     def kill_both(self) -> None:
         """Stopped first, so that both are killed at one moment, and one holds a batch."""

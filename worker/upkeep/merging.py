@@ -129,6 +129,7 @@ class Merger:
                 with own_fault(self.engine, to_be_narrowed):  # the periodic process tells whose
                     self.merge_rows(keys)
             self.looked_at = self.clock()
+            self.late.clear()  # no worker makes segments
 
     def merge_sites(self, site_ids: Sequence[str], still: Collection[str] = ()) -> int:
         """Merge what these sites have now. Where that fails for what one site has, each is merged
