@@ -257,6 +257,7 @@ def test_a_worker_merges_where_too_much_waits(
     now += merging.RELIEF_SECONDS
     merger.relieve()
     assert unmerged(engine) == {}
+    assert merger.late == {}  # nobody asks a worker for it
     assert differences(database_settings) == []
 
 
