@@ -12,6 +12,7 @@ from reporting.ask.query import Query
 from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, cover_of, is_within
 from reporting.count.each_span import fetch_each, with_events
 from reporting.count.matching import Question
+from reporting.count.prepared import fetch
 from reporting.count.rollup_statements import (
     chunks,
     select_buckets,
@@ -93,13 +94,12 @@ def fetch_buckets(
             whole = [(at, at + step) for span in spans for at in range(*span, step)]
             wanted = with_events(connection, query.site_id, whole)
             for buckets in chunks([at for at, _ in wanted]):
-                yield from connection.execute(
-                    select_value_buckets(level.events, query.site_id, dimension, key, buckets)
-                )
+                of_value = (level.events, query.site_id, dimension, key, buckets)
+                yield from fetch(connection, select_value_buckets, *of_value)
         else:
             for some in chunks(bridged(spans, FEW_BUCKETS * level.bucket_ms)):
-                statement = select_buckets(level.events, query.site_id, TOTAL, some)
-                for row in connection.execute(statement):
+                of_all = (level.events, query.site_id, TOTAL, some)
+                for row in fetch(connection, select_buckets, *of_all):
                     if is_within(spans, row.bucket):
                         yield row
 
@@ -199,7 +199,7 @@ def fetch_value_views(
     top = most(views, query.limit)
     found = Counter({texts[key]: number for key, number in top.items() if key in texts})
     for some_keys in chunks([key for key in top if key not in texts]):
-        for row in connection.execute(select_texts(some_keys)):
+        for row in fetch(connection, select_texts, some_keys):
             found[row.value] = top[row.value_key]
         found = Counter(dict(ranked(found)[: query.limit]))
     return found

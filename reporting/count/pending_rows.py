@@ -18,6 +18,7 @@ from reporting.count.pending_statements import (
     select_pending_heads,
     select_pending_site_ids,
 )
+from reporting.count.prepared import fetch
 from reporting.count.rollup_statements import CHUNK_TERMS, chunks
 from shared.clock import HOUR_MS, iso_from_ms
 from shared.counts.pending import Pending, read_pending
@@ -70,7 +71,7 @@ def fetch_parts(connection: Connection, site_id: str, span: Span) -> list[Part]:
     start, end = span
     parts: list[Part] = []
     of_several: list[Key] = []
-    for site, bucket, batch_id, last in connection.execute(select_pending(site_id, span)):
+    for site, bucket, batch_id, last in fetch(connection, select_pending, site_id, span):
         if last < bucket + HOUR_MS:
             parts.append(Part(bucket, (site, bucket, batch_id)))
         else:

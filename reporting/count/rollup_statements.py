@@ -1,6 +1,7 @@
 """The SELECTs on the rollups: pure functions, labelled for the slow log."""
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import starmap
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Subquery, Table, and_, func, or_, select, union_all
@@ -62,31 +63,38 @@ class ViewsOf(NamedTuple):
     spans: Sequence[Span]
 
 
-def select_value_views(of: ViewsOf, keys: Collection[bytes] | None = None) -> Rows:
-    """value_key and views of each value, or of these."""
-    table = of.table
+def select_value_views(
+    table: Table,
+    site_id: str,
+    dimension: str,
+    views_type: str | None,
+    spans: Sequence[Span],
+    keys: Collection[bytes] | None = None,
+    limit: int | None = None,
+) -> Rows:
+    """value_key and views of each value, or of these, as ViewsOf tells; of any `limit` at most."""
     statement = (
         select(table.c.value_key, func.sum(table.c.events).label("views"))
         .where(
-            table.c.site_id == of.site_id,
-            table.c.dimension == of.dimension,
-            in_spans(table, of.spans),
+            table.c.site_id == site_id,
+            table.c.dimension == dimension,
+            in_spans(table, spans),
         )
         .group_by(table.c.value_key)
         .prefix_with("/* reporting.value_views */")
     )
     if keys is not None:
         statement = statement.where(table.c.value_key.in_(keys))
-    if of.views_type is not None:
-        statement = statement.where(table.c.event_type == of.views_type)
-    return statement
+    if views_type is not None:
+        statement = statement.where(table.c.event_type == views_type)
+    return statement if limit is None else statement.limit(limit)
 
 
 def views_of_all(parts: Sequence[ViewsOf]) -> Subquery:
     """The same of several parts together; there is at least one."""
     if len(parts) == 1:
-        return select_value_views(parts[0]).subquery("counted")
-    each = union_all(*map(select_value_views, parts)).subquery("parts")
+        return select_value_views(*parts[0]).subquery("counted")
+    each = union_all(*starmap(select_value_views, parts)).subquery("parts")
     return (
         select(each.c.value_key, func.sum(each.c.views).label("views"))
         .group_by(each.c.value_key)

@@ -9,6 +9,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from reporting.count.cover import Cover, Span, cut, joined
+from reporting.count.prepared import fetch
 from reporting.count.statements import select_sparse_days
 from shared.clock import DAY_MS
 from shared.counts.rollups import LEVELS
@@ -30,10 +31,9 @@ class SparseDays:
     def rows(self) -> list[tuple[int, Kept, bool]]:
         """Of each, in order: when it begins, what is kept, and whether an earlier version counted
         some of it."""
-        statement = select_sparse_days(self.site_id, self.span)
         return [
             (row.bucket, Kept(row.kept), row.events != row.counted)
-            for row in self.connection.execute(statement)
+            for row in fetch(self.connection, select_sparse_days, self.site_id, self.span)
         ]
 
     @cached_property

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from reporting.ask.query import Query
 from reporting.count.cover import Cover
+from reporting.count.prepared import fetch
 from reporting.count.rollup_statements import (
     ViewsOf,
     chunks,
@@ -39,7 +40,7 @@ def fetch_few(connection: Connection, parts: Sequence[ViewsOf]) -> Counter[bytes
     """The views of every value; None where these are too many."""
     views: Counter[bytes] = Counter()
     for part in parts:
-        for key, number in connection.execute(select_value_views(part).limit(FEW_VALUES + 1)):
+        for key, number in fetch(connection, select_value_views, *part, None, FEW_VALUES + 1):
             views[key] += int(number)
         if len(views) > FEW_VALUES:
             return None
@@ -75,6 +76,6 @@ def fetch_views(
     for first in range(0, len(keys), CHUNK_KEYS):
         some = keys[first : first + CHUNK_KEYS]
         for part in parts:
-            for key, number in connection.execute(select_value_views(part, some)):
+            for key, number in fetch(connection, select_value_views, *part, some):
                 views[key] += int(number)
     return views

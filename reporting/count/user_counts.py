@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from reporting.ask.query import Query
 from reporting.count.cover import FEW_BUCKETS, Cover, bridged, bucket_at, is_within
 from reporting.count.each_span import fetch_each
+from reporting.count.prepared import fetch
 from reporting.count.rollup_statements import chunks, select_bitmaps, select_recent_users
 from reporting.count.statements import select_edge_users
 from shared.clock import HOUR_MS
@@ -56,8 +57,8 @@ def compacted(
     for level, spans in zip(LEVELS, cover.levels, strict=True):
         for some_keys in chunks(keys):
             for some_spans in chunks(bridged(spans, FEW_BUCKETS * level.bucket_ms)):
-                statement = select_bitmaps(level.users, site_id, dimension, some_keys, some_spans)
-                for row in connection.execute(statement):
+                wanted = (level.users, site_id, dimension, some_keys, some_spans)
+                for row in fetch(connection, select_bitmaps, *wanted):
                     if is_within(spans, row.bucket):
                         yield row.bucket, row.value_key, BitMap.deserialize(row.bitmap)
 
@@ -69,7 +70,7 @@ def recent(
     wanted = frozenset(keys)
     whole = cover.in_rollups
     for spans in chunks(bridged(whole, FEW_BUCKETS * HOUR_MS)):
-        for row in connection.execute(select_recent_users(site_id, spans)):
+        for row in fetch(connection, select_recent_users, site_id, spans):
             if is_within(whole, row.bucket):
                 for key, users in sets_of(row.sets, dimension, wanted):
                     yield row.bucket, key, users

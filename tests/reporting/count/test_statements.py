@@ -54,7 +54,7 @@ RANGES: list[Rows] = [
     select_edge_users(QUERY, "path", ["/"], SPAN),
     select_buckets(events_by_day, "site-3", "", [SPAN]),
     select_value_buckets(events_by_day, "site-3", "path", KEY, [QUERY.start]),
-    select_value_views(PART),
+    select_value_views(*PART),
     select_bitmaps(users_by_day, "site-3", "path", [KEY], [SPAN]),
     select_recent_users("site-3", [SPAN]),
 ]
