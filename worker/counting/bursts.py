@@ -23,6 +23,12 @@ from shared.event import PAGE_VIEW
 from worker.counting.columns import Columns
 
 LABEL = "/* worker.bursts */"
+PLACE_AND_TAKER = (view_places.c.place, view_places.c.taker)
+# Of places that are taken with one statement.
+PORTION_ROWS = 2000
+# Of a place, for its second; they begin anew every 136 years.
+SECOND_BYTES = 4
+SECONDS = 1 << 8 * SECOND_BYTES
 
 # site_id, user_id, the first ms of the second.
 Moment = tuple[str, str, int]
@@ -70,24 +76,35 @@ def views_in(columns: Columns, user_ids: Sequence[str | None]) -> dict[Moment, l
 
 
 def digest_of(moment: Moment, place: int) -> bytes:
+    """Those of one time lie together: what comes as it happens is put at the end of the table."""
     site_id, user_id, second = moment
     of = f"{second} {place} {len(site_id)} {site_id}{user_id}"
-    return blake2b(of.encode(), digest_size=PLACE_BYTES).digest()
+    digest = blake2b(of.encode(), digest_size=PLACE_BYTES - SECOND_BYTES).digest()
+    return (second // SECOND_MS % SECONDS).to_bytes(SECOND_BYTES) + digest
 
 
 def take_places(
     connection: Connection, batch_id: str, places: Sequence[bytes], now: int
 ) -> set[bytes]:
     """Those of the places that nobody had; they are the batch's from now on. They come sorted: two
-    workers must lock rows in the same order."""
+    workers must lock rows in the same order.
+
+    Most that somebody had lie together, in a second that two batches share: only the portion that
+    they are in is looked up.
+    """
     taker = blake2b(batch_id.encode(), digest_size=TAKER_BYTES).digest()
     statement = insert_ignoring_known(connection, view_places).prefix_with(LABEL)
-    rows = [(place, taker, now) for place in places]
-    if insert_tuples(connection, statement, rows) == len(rows):
-        return set(places)
-    columns = (view_places.c.place, view_places.c.taker)
-    known = fetch_by_keys(connection, columns, columns[:1], [(place,) for place in places], LABEL)
-    return {place for place, first in known if first == taker}
+    ours: set[bytes] = set()
+    for first in range(0, len(places), PORTION_ROWS):
+        some = places[first : first + PORTION_ROWS]
+        rows = [(place, taker, now) for place in some]
+        if insert_tuples(connection, statement, rows) == len(rows):
+            ours.update(some)
+        else:
+            keys = [(place,) for place in some]
+            known = fetch_by_keys(connection, PLACE_AND_TAKER, PLACE_AND_TAKER[:1], keys, LABEL)
+            ours.update(place for place, whose in known if whose == taker)
+    return ours
 
 
 def delete_rows(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
