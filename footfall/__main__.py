@@ -23,6 +23,7 @@ from footfall.run.child import CannotRun
 from footfall.run.services import base_url
 from footfall.run.signals import Signals
 from footfall.settings_table import as_markdown_table
+from footfall.sites import sites_group
 from shared.clock import now_ms
 from shared.errors import FootfallError
 from shared.event import PAGE_VIEW
@@ -258,6 +259,7 @@ def verify_command(
     sys.exit(0 if is_same else 1)
 
 
+cli.add_command(sites_group)
 cli.add_command(load_command)
 cli.add_command(demo_command)
 cli.add_command(demo_traffic_command)

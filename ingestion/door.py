@@ -7,26 +7,37 @@ that was not fetched ahead: a door that pushes otherwise calls `read`, `answer` 
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 
 from ingestion.cors import cors_headers, preflight_headers
 from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
-from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
+from ingestion.protocols.protocol import (
+    Answer,
+    LeftOut,
+    Outcome,
+    Protocol,
+    Refusal,
+    Stranger,
+)
 from ingestion.reading.aliases import Aliases
 from ingestion.reading.body import MAX_EVENT_BYTES, event_too_large
 from ingestion.reading.fetched_ahead import PREFETCH, is_fetched_ahead
 from ingestion.reading.request import Request, check_query, utf8_text
 from ingestion.reading.schema import EventIds, Visit, event_from
 from ingestion.reading.values import holds_nul
+from ingestion.sites.rules import EXCLUDED, NOBODY, Excluded, Sender, too_many_sites
+from ingestion.sites.site_book import SiteBook
 from ingestion.telemetry import count_answers, count_dropped
 from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
-from shared.event import decode_event, encode_event
+from shared.event import Event, decode_event, encode_event
 from shared.fields import MAX_USER_AGENT
 from shared.http.auth import is_authorised
 from shared.queue.event_queue import EventQueue
@@ -46,7 +57,8 @@ class Door:
         self.salts = Salts(queue, settings.data_dir / "salts.json")
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
         self.refused = RefusalCount()
-        self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused)
+        self.sites = SiteBook(settings, queue)
+        self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused, self.sites)
         self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
@@ -60,8 +72,11 @@ class Door:
     def receive(self, protocol: Protocol, request: Request) -> Answer:
         """The answer to a request that hands over events."""
         outcome = None
+        self.sites.look_first()
         try:
             outcome = self.read(protocol, request)
+            if outcome.strangers:
+                outcome = self.admit(outcome)
             if outcome.encoded:
                 self.delivery.push(outcome.encoded)
         except (InvalidInput, Unavailable) as error:
@@ -86,31 +101,53 @@ class Door:
         visit = self.visit(request)
         encoded: list[bytes] = []
         rejected: list[tuple[int, InvalidInput]] = []
+        dropped: list[LeftOut] = []
+        strangers: list[Stranger] = []
         for index, raw in enumerate(payload.events):
             try:
-                encoded.append(self.encoded(raw, visit, protocol.aliases, payload.may_hold_nul))
+                event = self.event(raw, visit, protocol.aliases, payload.may_hold_nul)
+                if self.sites.is_new(event.site_id):
+                    strangers.append(Stranger(event.site_id, index, len(encoded)))
+                encoded.append(encoded_within_bounds(event))
             except InvalidInput as error:
                 error.site_id = site_named(raw, protocol.aliases, self.default_site_id)
                 if not payload.is_batch:
                     raise
                 rejected.append((index, error))
+            except Excluded as error:
+                dropped.append(LeftOut(error.site_id, EXCLUDED))
         if is_fetched_ahead(request.headers):
-            return Outcome([], rejected, payload.is_batch, dropped=len(encoded))
-        return Outcome(encoded, rejected, payload.is_batch)
+            dropped += [LeftOut(NO_SITE, PREFETCH)] * len(encoded)
+            return Outcome([], rejected, payload.is_batch, dropped)
+        return Outcome(encoded, rejected, payload.is_batch, dropped, strangers)
 
-    def encoded(self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool) -> bytes:
-        """The event as it will wait in the buffer. Raises InvalidInput."""
+    def admit(self, outcome: Outcome) -> Outcome:
+        """The same without the events of strangers that may have none; it may take a round trip.
+        Raises InvalidInput where that was the only one."""
+        refused = self.sites.refused({stranger.site_id for stranger in outcome.strangers})
+        out = [stranger for stranger in outcome.strangers if stranger.site_id in refused]
+        if not out:
+            return outcome
+        most = self.sites.max_sites
+        # Without a site in the receipt: this one there will not be.
+        errors = [(stranger.number, too_many_sites(stranger.site_id, most)) for stranger in out]
+        if not outcome.is_batch:
+            raise errors[0][1]
+        places = {stranger.place for stranger in out}
+        encoded = [event for place, event in enumerate(outcome.encoded) if place not in places]
+        rejected = sorted([*outcome.rejected, *errors], key=itemgetter(0))
+        return Outcome(encoded, rejected, outcome.is_batch, outcome.dropped)
+
+    def event(self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool) -> Event:
+        """Raises InvalidInput and Excluded."""
         if isinstance(raw, InvalidInput):
             raise raw
         try:
             if may_hold_nul and holds_nul(raw):
                 raise InvalidInput("nul_character", "an event must not contain NUL characters")
-            encoded = encode_event(event_from(raw, visit, self.make_id, aliases))
+            return event_from(raw, visit, self.make_id, aliases)
         except RecursionError:  # decoded in C, it may still be too deep for Python to walk
-            raise InvalidInput("too_deep", "the event is nested too deeply") from None
-        if len(encoded) > MAX_EVENT_BYTES:
-            raise event_too_large()
-        return encoded
+            raise too_deep() from None
 
     def visit(self, request: Request) -> Visit:
         """What the request itself says of the visitor. Raises InvalidInput."""
@@ -128,7 +165,11 @@ class Door:
             country = country_of(looks_up, address) if looks_up else country
             # Those without an address, as on a Unix socket, would all be one visitor.
             browser = Browser(self.salts, str(address), now) if is_asked else None
-        return Visit(now, user_agent or None, country, self.default_site_id, browser)
+        sites, sender = self.sites.current(), NOBODY
+        if sites is not None:
+            origin = request.headers.get("origin")
+            sender = Sender(origin, partial(self.address_of, request, now))
+        return Visit(now, user_agent or None, country, self.default_site_id, browser, sites, sender)
 
     def address_of(self, request: Request, now: int) -> Address | None:
         """Of whoever sent the request; it is read, used and forgotten."""
@@ -137,9 +178,9 @@ class Door:
 
     def answer(self, protocol: Protocol, request: Request, outcome: Outcome) -> Answer:
         """The answer to a request whose events, if any, are kept."""
-        if outcome.dropped:
-            count_dropped(outcome.dropped, PREFETCH)
-            self.refused.add(self.clock(), Refused(NO_SITE, 202, PREFETCH), outcome.dropped)
+        for (site_id, reason), number in Counter(outcome.dropped).items():
+            count_dropped(number, reason)
+            self.refused.add(self.clock(), Refused(site_id, 202, reason), number)
         for _, error in outcome.rejected:
             self.refused.add(self.clock(), Refused(error.site_id, error.status, error.code))
         self.count(outcome.status, len(outcome.encoded))
@@ -150,7 +191,7 @@ class Door:
     ) -> Answer:
         """The answer to a request of which nothing is kept; `outcome` is what it was read into."""
         site_ids = [error.site_id if isinstance(error, InvalidInput) else NO_SITE]
-        if outcome is not None and outcome.encoded:
+        if outcome is not None and outcome.encoded and isinstance(error, Unavailable):
             site_ids = [decode_event(encoded).site_id for encoded in outcome.encoded]
         for site_id, number in Counter(site_ids).items():
             self.refused.add(self.clock(), Refused(site_id, error.status, error.code), number)
@@ -174,3 +215,18 @@ class Door:
         length = ("Content-Length", str(len(answer.body)))
         cors = cors_headers(self.cors_origins, request.headers.get("origin"))
         return Answer(answer.status, [*answer.headers, length, *cors], answer.body)
+
+
+def encoded_within_bounds(event: Event) -> bytes:
+    """The event as it will wait in the buffer. Raises InvalidInput."""
+    try:
+        encoded = encode_event(event)
+    except RecursionError:
+        raise too_deep() from None
+    if len(encoded) > MAX_EVENT_BYTES:
+        raise event_too_large()
+    return encoded
+
+
+def too_deep() -> InvalidInput:
+    return InvalidInput("too_deep", "the event is nested too deeply")

@@ -197,6 +197,17 @@ class Settings:
         "several filters over months, takes long.",
         integer(1, 3600),
     )
+    registered_sites_only: bool = setting(
+        False,
+        "Refuse events of sites that nobody has registered with `footfall sites create`.",
+        boolean,
+    )
+    max_sites: int = setting(
+        10_000,
+        "Most sites that may come into being because events name them; a registered one counts for "
+        "nothing, and those that are there stay.",
+        integer(0, 10_000_000),
+    )
     default_site_id: str = setting(
         "", "Site of events that name none. Empty: they are refused.", site_name
     )
@@ -204,6 +215,12 @@ class Settings:
         "",
         "Key that reporting (and with `INGEST_AUTH` ingestion) asks for. Empty: open.",
         header_safe,
+    )
+    allow_open: bool = setting(
+        False,
+        "Let reporting listen on another address than loopback without `API_AUTH`: whoever reaches "
+        "it reads every number.",
+        boolean,
     )
     ingest_auth: bool = setting(
         False,

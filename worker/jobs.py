@@ -24,13 +24,15 @@ from shared.queue.event_queue import (
     rq_queue,
 )
 from shared.settings import Settings
+from shared.sites.published import PublishedSites
+from shared.sites.strangers import Strangers
 from worker.enrich.bots import rule_from
 from worker.run import drain as draining
 from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
 from worker.stored.sparse_days import Day, fetch_grown, fetch_mixed
-from worker.upkeep import compaction, filling, receipts, retention, segments
+from worker.upkeep import compaction, filling, receipts, retention, segments, site_book
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
 from worker.verify import nightly
@@ -162,6 +164,12 @@ def build_late_segments() -> None:
         reader(), runtime().engine, now_ms(), stopping, known, said, late
     ):
         merger().put_late(late)
+
+
+def keep_site_book() -> None:
+    queue = runtime().queue
+    strangers = Strangers(queue, settings().max_sites)
+    site_book.keep_site_book(runtime().engine, PublishedSites(queue), strangers, now_ms())
 
 
 def verify_nightly() -> None:

@@ -26,6 +26,7 @@ from worker.jobs import (
     forget,
     forget_places,
     is_idle,
+    keep_site_book,
     merger,
     prune_events,
     runtime,
@@ -52,6 +53,8 @@ MIXED_SECONDS = 3600
 SEGMENTS_SECONDS = 300
 # The same, of a site to which very many events of such hours have come.
 LATE_SECONDS = 10
+# How long ingestion goes by an older state of what is set for sites, where Redis has lost it.
+SITE_BOOK_SECONDS = 5
 # How late a night's comparison may begin, or go on where a process was killed.
 VERIFY_SECONDS = 600
 JOB_TIMEOUT_SECONDS = 600
@@ -91,6 +94,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (fill_mixed, MIXED_SECONDS),
         (build_segments, SEGMENTS_SECONDS),
         (build_late_segments, LATE_SECONDS),
+        (keep_site_book, SITE_BOOK_SECONDS),
         (verify_nightly, VERIFY_SECONDS),
     ):
         scheduler.get_jobs().append(

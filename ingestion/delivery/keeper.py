@@ -1,5 +1,5 @@
 """The thread behind the door: it replays spools, reports what waits there and what was
-refused, fetches salts ahead."""
+refused, fetches salts ahead, and what is set for sites."""
 
 import logging
 import threading
@@ -13,6 +13,7 @@ from ingestion.delivery.home import Home
 from ingestion.delivery.refused import RefusalCount
 from ingestion.delivery.replay import replay
 from ingestion.delivery.spool import Spool
+from ingestion.sites.site_book import SiteBook
 from ingestion.visitor.visitors import Salts
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
@@ -36,12 +37,14 @@ class Keeper:
         salts: Salts,
         clock: Callable[[], int],
         refused: RefusalCount | None = None,
+        sites: SiteBook | None = None,
     ) -> None:
         self.queue = queue
         self.spool = spool
         self.salts = salts
         self.clock = clock
         self.refused = refused or RefusalCount()
+        self.sites = sites
         self.abandoned: list[Home] = []
         self.reported: set[str] = set()
         self.stopping = threading.Event()
@@ -79,6 +82,9 @@ class Keeper:
 
     def work(self) -> None:
         """One round. Raises Unavailable, redis.RedisError and OSError."""
+        if self.sites is not None:
+            with suppress(redis.RedisError):  # what was known holds on
+                self.sites.look()
         if time.monotonic() - self.looked_at > SELDOM_SECONDS:
             self.looked_at = time.monotonic()
             self.take_over()

@@ -71,6 +71,7 @@ class RsgiDoor:
     async def start(self) -> None:
         self.delivery = LoopDelivery(self.door.queue, self.door.spool)
         self.door.count = TurnCount(self.loop.call_soon)
+        await self.loop.run_in_executor(self.readers, self.door.sites.look_first)
         self.sweeping = self.loop.call_later(SWEEP_SECONDS, self.sweep)
         self.door.keeper.start()
 
@@ -110,6 +111,8 @@ class RsgiDoor:
                 outcome = await self.loop.run_in_executor(self.readers, read, spoken, request)
             else:
                 outcome = self.door.read(spoken, request)
+            if outcome.strangers:
+                outcome = await self.loop.run_in_executor(self.readers, self.door.admit, outcome)
             if outcome.encoded:
                 await self.delivery.push(outcome.encoded)
         except (InvalidInput, Unavailable) as error:

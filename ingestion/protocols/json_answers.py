@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingestion.protocols.protocol import Answer, Outcome, Refusal
 from ingestion.reading.fetched_ahead import PREFETCH
+from ingestion.sites.rules import EXCLUDED
 from shared.errors import InvalidInput, Unavailable
 
 JSON_HEADER = ("Content-Type", "application/json")
@@ -39,10 +40,14 @@ class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
 
     accepted: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
     rejected: RejectedOnes | UnsetType = UNSET
+    dropped: (
+        Annotated[int, Meta(ge=1, description="Of which nothing is kept, if any.")] | UnsetType
+    ) = UNSET
 
 
 class Dropped(msgspec.Struct, frozen=True, tag_field="status", tag="dropped"):
-    """Nothing is kept, and nothing is to be sent again: a browser fetched ahead."""
+    """Nothing is kept, and nothing is to be sent again: a browser fetched ahead, or the site's
+    settings leave it out."""
 
     reason: Annotated[str, Meta(description="Why; stable, for programs.")]
     dropped: Annotated[int, Meta(ge=1)]
@@ -61,12 +66,15 @@ class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="error"):
 
 
 ONE_ACCEPTED = Answer(202, [JSON_HEADER], encode_json(Accepted()))
-ONE_DROPPED = Answer(202, [JSON_HEADER], encode_json(Dropped(PREFETCH, 1)))
+ONE_DROPPED = {
+    reason: Answer(202, [JSON_HEADER], encode_json(Dropped(reason, 1)))
+    for reason in (PREFETCH, EXCLUDED)
+}
 
 
 def answer_in_json(outcome: Outcome) -> Answer:
     if not outcome.is_batch:
-        return ONE_DROPPED if outcome.dropped else ONE_ACCEPTED
+        return ONE_DROPPED[outcome.dropped[0].reason] if outcome.dropped else ONE_ACCEPTED
     return Answer(outcome.status, [JSON_HEADER], encode_json(answer_to_batch(outcome)))
 
 
@@ -76,9 +84,9 @@ def answer_to_batch(outcome: Outcome) -> Accepted | Dropped | Refused:
         for index, error in outcome.rejected
     ]
     if outcome.encoded:
-        return Accepted(len(outcome.encoded), rejected)
+        return Accepted(len(outcome.encoded), rejected, len(outcome.dropped) or UNSET)
     if outcome.dropped:
-        return Dropped(PREFETCH, outcome.dropped, rejected=rejected)
+        return Dropped(outcome.dropped[0].reason, len(outcome.dropped), rejected=rejected)
     return Refused(rejected[0].code, "no event was accepted", accepted=0, rejected=rejected)
 
 

@@ -15,6 +15,7 @@ from ingestion.protocols.protocol import Answer, Outcome, Protocol, Refusal
 from ingestion.reading.body import Payload
 from ingestion.reading.fetched_ahead import PREFETCH
 from ingestion.reading.request import Request, utf8_text
+from ingestion.sites.rules import EXCLUDED
 from ingestion.visitor.visitors import PARAMETER
 from shared.fields import MAX_TEXT
 from shared.http.openapi import header, query
@@ -48,11 +49,11 @@ def image(outcome: str) -> Answer:
 
 
 ACCEPTED = image("accepted")
-DROPPED = image(PREFETCH)
+DROPPED = {reason: image(reason) for reason in (PREFETCH, EXCLUDED)}
 
 
 def answer_with_image(outcome: Outcome) -> Answer:
-    return DROPPED if outcome.dropped else ACCEPTED
+    return DROPPED[outcome.dropped[0].reason] if outcome.dropped else ACCEPTED
 
 
 def refuse_with_image(error: Refusal) -> Answer:
@@ -61,7 +62,9 @@ def refuse_with_image(error: Refusal) -> Answer:
 
 HEADERS = {
     "Cache-Control": header("no-store", "Each view asks again."),
-    "X-Footfall": header("accepted", "`accepted`, `prefetch`, or the code of the error."),
+    "X-Footfall": header(
+        "accepted", "`accepted`, `prefetch`, `excluded`, or the code of the error."
+    ),
 }
 PARAMETERS = [
     query("site_id", TEXT, "Whose event it is.", example=SITE),

@@ -4,8 +4,9 @@ The door speaks whatever is declared in ingestion/protocols/known.py; whether a 
 is counted in /metrics and which pages may read the answer is the same for all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,17 +20,35 @@ from shared.http.openapi import Json
 Refusal = InvalidInput | Unavailable
 
 
+class LeftOut(NamedTuple):
+    """An event of which nothing is kept, and why."""
+
+    site_id: str
+    reason: str
+
+
+class Stranger(NamedTuple):
+    """A site that nobody has registered, the index of an event of it in the request, and its place
+    among those that are to be pushed."""
+
+    site_id: str
+    number: int
+    place: int
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a request's events became: encoded ones to push, and errors by their index.
 
-    One that did not come as a batch is accepted: a fault of it is the whole request's. `dropped` is
-    how many would have been pushed, had not a browser fetched ahead what nobody looks at.
+    One that did not come as a batch is accepted: a fault of it is the whole request's. Those that
+    are `dropped` are valid, and not to be pushed. Of `strangers` it is not known yet whether they
+    may have events.
     """
 
     encoded: list[bytes]
     rejected: list[tuple[int, InvalidInput]]
     is_batch: bool
-    dropped: int = 0
+    dropped: Sequence[LeftOut] = ()
+    strangers: Sequence[Stranger] = ()
 
     @property
     def status(self) -> int:

@@ -12,6 +12,8 @@ from ingestion.reading.request import MAX_PARAMETERS, query_too_long
 from ingestion.reading.schema import missing
 from ingestion.reading.timestamps import bad_timestamp
 from ingestion.reading.values import MAX_VALUES, too_many_values
+from ingestion.sites.rules import host_not_allowed, too_many_sites, unknown_site
+from ingestion.sites.site_book import sites_unknown
 from shared.errors import InvalidInput, Unavailable
 from shared.fields import MAX_EVENT_ID
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
@@ -84,6 +86,7 @@ NOT_NOW = by_code(
         body=ONE,
     ),
     shown("Redis may evict what waits", Unavailable("queue_not_durable", EVICTS), body=ONE),
+    shown("Redis is away, and `REGISTERED_SITES_ONLY` is set", sites_unknown()),
     shown("`MAX_BACKLOG` events wait already", Unavailable("backlog_full", FULL), body=ONE),
     backlog_of_bytes_full=shown(
         "They have `MAX_BACKLOG_BYTES` already", Unavailable("backlog_full", HEAVY), body=ONE
@@ -99,12 +102,18 @@ Nothing was kept: neither does Redis take it now nor, where that is why, the spo
 again after `Retry-After`."""
 TOO_SLOW = """\
 The body did not arrive in time; nothing was kept. Of gunicorn no client hears this: it waits."""
+NOT_TAKEN = by_code(
+    shown("A page on a host that is none of the site's", host_not_allowed("shop", "copy.example")),
+    shown("Not registered, with `REGISTERED_SITES_ONLY`", unknown_site("shop")),
+    shown("One more than `MAX_SITES`", too_many_sites("shop", 10_000)),
+)
 REFUSALS: Json = {
     "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),
     "401": refusal(
         "No key or a wrong one; only with `INGEST_AUTH=true`.",
         unauthorized=shown("No key", NO_KEY, body=ONE),
     ),
+    "403": refusal("The site takes no such events; nothing was kept.", **NOT_TAKEN),
     "408": refusal(
         TOO_SLOW,
         body_too_slow=shown(f"Not within {body.BODY_SECONDS} seconds", body.too_slow()),

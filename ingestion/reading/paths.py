@@ -1,12 +1,15 @@
 """Which page an event is about: its path without query or fragment, and the campaign behind it."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from shared.errors import InvalidInput
 from shared.fields import MAX_NAME, MAX_TEXT
 from shared.urls import is_absolute
 
+# Of those that may be kept; what stands behind them in a query is not read.
+MAX_PARAMETERS = 100
 # Of one page's parameters; the campaigns that are known have nine, and each takes a microsecond.
 MAX_CAMPAIGN = 12
 # A character has at most 12: four bytes, three for each. The one that is cut off is not kept.
@@ -14,22 +17,35 @@ MAX_ENCODED = 12 * (MAX_NAME + 1)
 UTM = re.compile("&(utm_[^&=]*+)=([^&]++)")
 
 
-def path_from(page: str) -> str | None:
+def path_from(page: str, kept_parameters: Sequence[str] = ()) -> str | None:
     """The path of a URL or path, as it was written: not decoded, not lowered. Empty is None.
 
+    Of its query, the parameters are kept that tell pages of the site apart, in their own order.
     Raises InvalidInput (`too_long`) past MAX_TEXT characters.
     """
     if not page:
         return None
-    path = page.partition("#")[0].partition("?")[0]
+    path, _, query = page.partition("#")[0].partition("?")
     if path[:1] != "/" and is_absolute(path):
         path = "/" + path.partition("//")[2].partition("/")[2]
     path = path or "/"
+    if query and kept_parameters and (kept := kept_of(query, kept_parameters)):
+        path = f"{path}?{kept}"
     if len(path) > MAX_TEXT:
         raise InvalidInput(
             "too_long", f"path must have at most {MAX_TEXT} characters", field="path"
         )
     return path
+
+
+def kept_of(query: str, names: Sequence[str]) -> str:
+    """These parameters of a query, as they were written; of one that is there twice, the first."""
+    found: dict[str, str] = {}
+    for pair in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
+        name, _, value = pair.partition("=")
+        if value:
+            found.setdefault(name, pair)
+    return "&".join(found[name] for name in names if name in found)
 
 
 def campaign_from(page: str) -> dict[str, str]:

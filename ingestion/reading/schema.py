@@ -15,6 +15,7 @@ from ingestion.reading.faults import fault_in, too_long
 from ingestion.reading.fields import Fields
 from ingestion.reading.paths import campaign_from, path_from
 from ingestion.reading.timestamps import timestamp_from
+from ingestion.sites.rules import NOBODY, KnownSites, Sender
 from ingestion.visitor.visitors import Browser
 from shared.errors import InvalidInput
 from shared.event import EVENT_TYPES, Event
@@ -37,6 +38,9 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     default_site_id: str | None = None
     # Who sent it, where the request asks to tell visitors apart.
     browser: Browser | None = None
+    # What is set for sites, and who sent it, where anything is.
+    sites: KnownSites | None = None
+    sender: Sender = NOBODY
 
 
 class EventIds:
@@ -51,7 +55,7 @@ class EventIds:
 
 
 def event_from(raw: object, visit: Visit, make_id: EventIds, aliases: Aliases) -> Event:
-    """One event from decoded JSON. Raises InvalidInput with the field to blame."""
+    """One event from decoded JSON. Raises InvalidInput with the field to blame, and Excluded."""
     if type(raw) is not dict:
         raise InvalidInput("bad_type", "an event must be a JSON object")
     if not raw.keys() <= CANONICAL:
@@ -73,6 +77,10 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
         raise missing("site_id")
     if not event_type or event_type.isspace():
         raise missing("event_type")
+    rules = None
+    if visit.sites is not None:
+        site_id = visit.sites.named(site_id)
+        rules = visit.sites.rules_of(site_id)
     received_at = visit.received_at
     timestamp = fields.timestamp
     page = fields.path
@@ -87,6 +95,13 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
     user_id = fields.user_id or None
     if visit.browser and not user_id:
         user_id = visit.browser.user_id(site_id, happened_at, user_agent)
+    # Of a path, as most pages are, that is seen at once.
+    hostname = None
+    if fields.hostname or (page and page[0] != "/"):
+        hostname = hostname_from(fields.hostname, page)
+    path = path_from(page, rules.kept_parameters if rules else ()) if page else None
+    if rules is not None:
+        rules.check(site_id, visit.sender, hostname, path, user_id)
     return Event(
         site_id,
         happened_at,
@@ -94,7 +109,7 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
         EVENT_TYPES.get(event_type, event_type),
         received_at,
         bool(fields.event_id),
-        path_from(page) if page else None,
+        path,
         user_id,
         fields.session_id or None,
         fields.referrer or None,
@@ -105,10 +120,7 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
         fields.utm_medium or (campaign and campaign.get("utm_medium")),
         fields.utm_campaign or (campaign and campaign.get("utm_campaign")),
         properties_of(fields.properties, campaign) if campaign else fields.properties or None,
-        # Of a path, as most pages are, that is seen at once.
-        hostname_from(fields.hostname, page)
-        if fields.hostname or (page and page[0] != "/")
-        else None,
+        hostname,
     )
 
 

@@ -79,6 +79,28 @@ dedupe = Table(
     Index("ix_dedupe_seen_at", "seen_at"),
 )
 
+# The sites that somebody has registered, with what is set for each as JSON; see
+# shared/sites/settings.py. `sites` has counters of all that have events.
+site_settings = Table(
+    "site_settings",
+    metadata,
+    Column("site_id", ExactText(MAX_NAME), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("settings", LongText, nullable=False),
+)
+
+# Whose each name is: of a site that is registered, its own and its aliases.
+site_names = Table(
+    "site_names",
+    metadata,
+    Column("name", ExactText(MAX_NAME), primary_key=True),
+    Column("site_id", ExactText(MAX_NAME), nullable=False),
+    # Serves: a site that is deleted, with all its names.
+    Index("ix_site_names_site_id", "site_id"),
+)
+
 dead_letters = Table(
     "dead_letters",
     metadata,

@@ -95,7 +95,7 @@ class EventQueue:
         self.redis = connect(settings, timeout_seconds, max_age_seconds)
         self.server: Server = self.redis.connection_pool.connection_kwargs["server"]
         self.rq = rq_queue(settings.redis_queue_name, self.redis)
-        prefix = settings.redis_key
+        self.prefix = prefix = settings.redis_key
         self.batch_prefix = f"{prefix}:batch:"
         self.buffer = f"{prefix}:buffer"
         self.bytes = f"{prefix}:bytes"

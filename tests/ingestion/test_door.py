@@ -17,6 +17,7 @@ from shared.errors import InvalidInput
 from shared.event import Event, decode_event
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
+from tests.ingestion.away import Away
 
 NOW = 1_763_208_000_000
 
@@ -29,10 +30,14 @@ class Untouched:
 
 
 class Kept:
-    """In the place of a queue: keeps what is pushed, and has one salt for all days."""
+    """In the place of a queue: keeps what is pushed, and has one salt for all days; nobody knows
+    what is set for sites."""
+
+    prefix = "footfall"
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.redis = Away()
 
     def push(self, events: list[bytes]) -> None:
         self.events += map(decode_event, events)
@@ -42,7 +47,9 @@ class Kept:
 
 
 def make_door(queue: object, **changes: Any) -> Door:
-    return Door(replace(Settings(), **changes), cast("EventQueue", queue), lambda: NOW)
+    door = Door(replace(Settings(), **changes), cast("EventQueue", queue), lambda: NOW)
+    door.sites.looked_at = 0.0
+    return door
 
 
 def asked(body: bytes = b"", query: str = "", peer: str | None = None, **headers: str) -> Request:

@@ -58,6 +58,7 @@ NUMBERS = [
     ("LEASE_SECONDS", 4, 3600),
     ("MAX_BATCH_SIZE", 1, 10_000),
     ("MAX_BACKLOG", 1, 1_000_000_000),
+    ("MAX_SITES", 0, 10_000_000),
     ("MAX_BACKLOG_BYTES", 1, 1 << 50),
     ("SPOOL_MAX_BYTES", 0, 1 << 50),
     ("DEDUPE_DAYS", 1, 365),

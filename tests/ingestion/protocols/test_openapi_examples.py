@@ -25,7 +25,11 @@ from ingestion.reading.body import (
 from ingestion.reading.request import MAX_PARAMETERS, Request
 from ingestion.reading.values import MAX_VALUES
 from shared.settings import Settings
+from shared.sites.published import PublishedSites
+from shared.sites.settings import settings_from
+from shared.sites.strangers import Strangers
 from tests.documented import Example, conforms, examples_of, send
+from tests.events import NOW
 from tests.servers import ValkeyServer, free_port
 
 ONE = {"site_id": "site-abc-123", "event_type": "page_view", "path": "/pricing"}
@@ -49,6 +53,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "invalid_utf8": {"body": b'{"site_id":"caf\xe9"}'},
     "too_deep": {"body": b"[" * 100_000},
     "bad_length": {"body": b"{}", "environ": {"CONTENT_LENGTH": "-1"}},
+    "host_not_allowed": {
+        "body": ONE | {"site_id": "shop"},
+        "headers": {"Origin": "https://copy.example"},
+    },
+    **{name: {"body": ONE | {"site_id": "shop"}} for name in ("unknown_site", "too_many_sites")},
+    "sites_unknown": {"body": ONE},
     "incomplete_body": {
         "environ": {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"site_id":')}
     },
@@ -83,6 +93,8 @@ def settings_for(example: Example, settings: Settings) -> Settings:
         "spool_full": AWAY | {"spool_max_bytes": 300},
         "spooling": AWAY,
         "backlog_full": {"max_backlog": 1},
+        "unknown_site": {"registered_sites_only": True},
+        "sites_unknown": AWAY | {"registered_sites_only": True},
         "backlog_of_bytes_full": {"max_backlog_bytes": 1},
     }
     return dataclasses.replace(settings, **changes.get(example.name, {}))
@@ -93,6 +105,13 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
     """What has to be so before the request, beyond settings."""
     if example.name in FULL:
         assert send(app, "post", "/event", {"body": ONE}).status_code == 202
+    queue = app.door.queue
+    if example.name == "too_many_sites":
+        Strangers(queue, 0).enter(map(str, range(app.door.sites.max_sites)), NOW)
+    if example.name in {"host_not_allowed", "unknown_site"}:
+        its_hosts = settings_from({"hosts": ["shop.example"]})
+        registered = {"shop" if example.name == "host_not_allowed" else "other": its_hosts}
+        PublishedSites(queue).replace(b"", "", registered)
     if example.name != "queue_not_durable":
         yield
         return

@@ -1,0 +1,150 @@
+"""`footfall sites`: register sites, and say what is set for each."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+import redis
+from sqlalchemy import Engine
+
+from footfall.preflight import check_database
+from footfall.rollups import opened
+from shared.clock import iso_from_ms, now_ms
+from shared.db.database import translated_errors, writing_engine
+from shared.queue.event_queue import EventQueue
+from shared.queue.faults import explained
+from shared.settings import Settings
+from shared.sites.published import PublishedSites
+from shared.sites.publishing import publish_sites
+from shared.sites.stored import (
+    StoredSite,
+    change_site,
+    create_site,
+    delete_site,
+    fetch_sites,
+    known_site,
+)
+
+FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
+LATER = "footfall: Redis is away ({}): the periodic process tells ingestion once it is back"
+
+# Each option, the setting it is for, and what it says.
+OPTIONS = (
+    ("--alias", "aliases", "Another id under which clients post its events."),
+    ("--host", "hosts", "Where its pages are: shop.example, or *.shop.example for all below."),
+    ("--exclude-path", "excluded_paths", "Pages of which nothing is kept, such as /admin/*."),
+    ("--exclude-address", "excluded_addresses", "Senders of whom nothing is kept: 203.0.113.0/24."),
+    ("--exclude-user", "excluded_users", "A `user_id` of whom nothing is kept."),
+    ("--keep-parameter", "kept_parameters", "A parameter that tells pages apart, such as p."),
+)
+
+
+@click.group("sites")
+def sites_group() -> None:
+    """Register sites: their other names, their hosts, what is left out."""
+
+
+def site_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option, name, text in reversed(OPTIONS):
+        text = f"{text} May be given again; once and empty: none."
+        command = click.option(option, name, multiple=True, metavar="TEXT", help=text)(command)
+    return click.option("--name", help="What people call it.")(command)
+
+
+@sites_group.command("create")
+@click.argument("site_id")
+@site_options
+def create_command(site_id: str, **given: Any) -> None:
+    """Register a site under the `site_id` that its events have, or will have."""
+    with changing() as engine:
+        site = create_site(engine, site_id, given_in(given), now_ms())
+    click.echo(shown(site))
+
+
+@sites_group.command("set")
+@click.argument("site_id")
+@site_options
+def set_command(site_id: str, **given: Any) -> None:
+    """Change what is given, and leave the rest as it is."""
+    changes = given_in(given)
+    if not changes:
+        raise click.UsageError("say what to change: --help lists it")
+    with changing() as engine:
+        site = change_site(engine, site_id, changes, now_ms())
+    click.echo(shown(site))
+    click.echo(f"{', '.join(changes)}: {FROM_NOW_ON}", err=True)
+
+
+@sites_group.command("delete")
+@click.argument("site_id")
+def delete_command(site_id: str) -> None:
+    """Forget what is set for a site. Its events stay, and are counted."""
+    with changing() as engine:
+        delete_site(engine, site_id)
+    click.echo(f"{site_id} is not registered any more", err=True)
+
+
+@sites_group.command("show")
+@click.argument("site_id")
+def show_command(site_id: str) -> None:
+    """Print one, as JSON."""
+    with reading() as engine, translated_errors(), engine.begin() as connection:
+        click.echo(shown(known_site(connection, site_id)))
+
+
+@sites_group.command("list")
+def list_command() -> None:
+    """Print all of them, one JSON object a line."""
+    with reading() as engine, translated_errors(), engine.begin() as connection:
+        sites = fetch_sites(connection)
+    for site in sites:
+        click.echo(msgspec.json.encode(as_told(site)).decode())
+
+
+def given_in(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, by the setting's name."""
+    lists = {name: value for name, value in options.items() if isinstance(value, tuple) and value}
+    given: dict[str, Any] = {
+        name: [] if value == ("",) else list(value) for name, value in lists.items()
+    }
+    return given if options["name"] is None else {"name": options["name"], **given}
+
+
+@contextmanager
+def reading() -> Iterator[Engine]:
+    settings = Settings.from_env()
+    check_database(settings, migrated=True)
+    with opened(writing_engine(settings)) as engine:
+        yield engine
+
+
+@contextmanager
+def changing() -> Iterator[Engine]:
+    """What is changed in the block is told to ingestion at its end."""
+    settings = Settings.from_env()
+    check_database(settings, migrated=True)
+    queue = EventQueue(settings, timeout_seconds=2)
+    with opened(writing_engine(settings)) as engine:
+        yield engine
+        try:
+            publish_sites(PublishedSites(queue), engine)
+        except redis.RedisError as error:
+            click.echo(LATER.format(explained(error)), err=True)
+        finally:
+            queue.close()
+
+
+def as_told(site: StoredSite) -> dict[str, Any]:
+    """All settings, also those that are as they are by default."""
+    return {
+        "site_id": site.site_id,
+        **msgspec.structs.asdict(site.settings),
+        "created_at": iso_from_ms(site.created_at),
+        "changed_at": iso_from_ms(site.changed_at),
+    }
+
+
+def shown(site: StoredSite) -> str:
+    return msgspec.json.format(msgspec.json.encode(as_told(site)), indent=2).decode()

@@ -1,0 +1,132 @@
+"""The sites that this process knows: what is set for them, and which others may have events.
+
+What is set comes from Redis, where it is published under a version that is asked for once a second.
+While Redis is away the last of it holds, also after a restart: it is kept in a file.
+
+A site that nobody has registered is a stranger. How many strangers there may be is counted in
+Redis, which is asked once for each that a process has not seen.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Collection, Iterable
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import redis
+
+from ingestion.sites.rules import KnownSites, SiteRules
+from ingestion.visitor.visitors import keep_private
+from shared.errors import Unavailable
+from shared.queue.event_queue import EventQueue
+from shared.settings import Settings
+from shared.sites.published import Published, PublishedSites
+from shared.sites.strangers import Strangers
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+# Of strangers that this process has seen; with more it asks for each again.
+MOST_SEEN = 100_000
+
+encode_published = msgspec.json.Encoder().encode
+decode_published = msgspec.json.Decoder(Published).decode
+
+
+class SiteBook:
+    """Looked up by the threads that answer, kept up to date by the keeper's."""
+
+    def __init__(self, settings: Settings, queue: EventQueue) -> None:
+        self.queue = queue
+        self.max_sites = settings.max_sites
+        self.registered_only = settings.registered_sites_only
+        self.file = settings.data_dir / "sites.json"
+        self.version = ""
+        self.looked_at: float | None = None
+        self.lock = threading.Lock()
+        self.seen: set[str] = set()
+        self.known: KnownSites | None = None
+        self.use(kept_in(self.file))
+
+    @cached_property
+    def published(self) -> PublishedSites:
+        return PublishedSites(self.queue)
+
+    @cached_property
+    def strangers(self) -> Strangers:
+        return Strangers(self.queue, self.max_sites)
+
+    def look_first(self) -> None:
+        """Before the first request of a process: the keeper's thread may not have looked yet."""
+        if self.looked_at is None:
+            with contextlib.suppress(redis.RedisError, OSError):
+                self.look()
+
+    def current(self) -> KnownSites | None:
+        """What holds now; None where nothing is set for any site. Raises Unavailable where only
+        registered sites may have events, and nobody can tell which these are."""
+        if self.registered_only and not self.version:
+            raise sites_unknown()
+        return self.known
+
+    def look(self) -> None:
+        """Use what is published, if a second has passed. Raises redis.RedisError and OSError."""
+        with self.lock:
+            if self.looked_at is not None and time.monotonic() - self.looked_at < LOOK_SECONDS:
+                return
+            self.looked_at = time.monotonic()
+            if self.published.fetch_version() in {"", self.version}:
+                return
+            published = self.published.fetch()
+            if published is None:
+                return
+            self.use(published)
+            keep_private(self.file, encode_published(published))
+
+    def use(self, published: Published | None) -> None:
+        if published is None:
+            return
+        sites = published.sites
+        known = KnownSites(
+            {site_id: SiteRules(settings) for site_id, settings in sites.items()},
+            {alias: site_id for site_id, settings in sites.items() for alias in settings.aliases},
+            self.registered_only,
+        )
+        self.known = known if sites or self.registered_only else None
+        self.version = published.version
+
+    def is_new(self, site_id: str) -> bool:
+        """Whether Redis must say if such a stranger may have events."""
+        if site_id in self.seen or self.registered_only:
+            return False
+        return self.known is None or site_id not in self.known.rules
+
+    def refused(self, site_ids: Collection[str]) -> Collection[str]:
+        """Those of strangers that may have no events, because there are too many already. While
+        nobody can be asked, all may."""
+        try:
+            refused = self.strangers.admit(site_ids)
+        except redis.RedisError as error:
+            log.debug("strangers: %s", error)
+            return ()
+        self.see(set(site_ids).difference(refused))
+        return refused
+
+    def see(self, site_ids: Iterable[str]) -> None:
+        if len(self.seen) > MOST_SEEN:
+            self.seen = set()
+        self.seen.update(site_ids)
+
+
+def sites_unknown() -> Unavailable:
+    return Unavailable("sites_unknown", "it is not known yet which sites are registered")
+
+
+def kept_in(file: Path) -> Published | None:
+    """What an earlier process kept; None where there is no file, or one that cannot be read."""
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return decode_published(file.read_bytes())
+    return None

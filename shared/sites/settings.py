@@ -1,0 +1,144 @@
+"""What is set for a site: its other names, who may post to it, and what is left out.
+
+A setting holds for events that come from then on; what was counted before stays as it is.
+"""
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from shared.errors import InvalidInput
+from shared.fields import MAX_NAME, MAX_TEXT
+from shared.setting_parsers import UNPRINTABLE
+from shared.urls import host_named
+
+# Of a list: each event of the site is held against all of them.
+MOST_ENTRIES = 100
+# What may stand before a host, for all that end so, and anywhere in a path, for anything.
+ANY_HOST, ANY = "*.", "*"
+# What a parameter's name in a query cannot hold: there it would be an end, or written otherwise.
+NO_PARAMETER = frozenset("&=#+%? ")
+
+
+class SiteSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Without any, a site is taken as one that nobody has registered."""
+
+    # What people call it.
+    name: str = ""
+    # Other ids under which clients post its events.
+    aliases: tuple[str, ...] = ()
+    # Where its pages are, such as `shop.example` or `*.shop.example`; empty: anywhere.
+    hosts: tuple[str, ...] = ()
+    # Of which pages, senders and users nothing is kept.
+    excluded_paths: tuple[str, ...] = ()
+    excluded_addresses: tuple[str, ...] = ()
+    excluded_users: tuple[str, ...] = ()
+    # Of a query, what tells pages apart, in this order.
+    kept_parameters: tuple[str, ...] = ()
+
+
+Sites = Mapping[str, SiteSettings]
+
+NAMES = tuple(field.name for field in msgspec.structs.fields(SiteSettings))
+NOTHING_SET = SiteSettings()
+
+encode_settings = msgspec.json.Encoder().encode
+decode_settings = msgspec.json.Decoder(SiteSettings).decode
+
+
+def settings_from(given: Mapping[str, Any], before: SiteSettings = NOTHING_SET) -> SiteSettings:
+    """`before` with what is given, in the one form in which it is kept. Raises InvalidInput, which
+    names the setting to blame."""
+    unknown = sorted(given.keys() - set(NAMES))
+    if unknown:
+        sentence = f"{unknown[0]} is no setting of a site: there are {', '.join(NAMES)}"
+        raise InvalidInput("unknown_setting", sentence, field=unknown[0])
+    changes = {name: parsed(name, value) for name, value in given.items()}
+    return msgspec.structs.replace(before, **changes)
+
+
+def parsed(name: str, value: Any) -> Any:
+    if name == "name":
+        return text(name, value, MAX_NAME) if value else ""
+    if not isinstance(value, list | tuple):
+        raise refused(name, "must be a list of texts")
+    if len(value) > MOST_ENTRIES:
+        raise refused(name, f"must have at most {MOST_ENTRIES} entries")
+    parse = ENTRIES[name]
+    return tuple(dict.fromkeys(parse(name, entry) for entry in value))
+
+
+def check_site_id(site_id: str) -> str:
+    """A name that events can carry. Raises InvalidInput."""
+    return text("site_id", site_id, MAX_NAME)
+
+
+def text(name: str, value: object, most: int) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise refused(name, "must be a text that is not empty")
+    if len(value) > most:
+        raise refused(name, f"must have at most {most} characters")
+    if UNPRINTABLE.search(value):
+        raise refused(name, "must not hold control characters")
+    return value
+
+
+def alias(name: str, value: object) -> str:
+    return text(name, value, MAX_NAME)
+
+
+def host(name: str, value: object) -> str:
+    given = text(name, value, MAX_NAME).strip()
+    prefix = ANY_HOST if given.startswith(ANY_HOST) else ""
+    found = host_named(given.removeprefix(ANY_HOST))
+    if found is None or ANY in found:
+        raise refused(name, f"{given!r} is no host, such as shop.example or *.shop.example")
+    return prefix + found
+
+
+def path(name: str, value: object) -> str:
+    given = text(name, value, MAX_TEXT)
+    if given[0] not in {"/", ANY}:
+        raise refused(name, f"{given!r} must begin with / or *, such as /admin/*")
+    return given
+
+
+def network(name: str, value: object) -> str:
+    given = text(name, value, MAX_NAME).strip()
+    try:
+        return str(ipaddress.ip_network(given, strict=False))
+    except ValueError:
+        sentence = f"{given!r} is no IP address, or network such as 203.0.113.0/24"
+        raise refused(name, sentence) from None
+
+
+def user(name: str, value: object) -> str:
+    return text(name, value, MAX_NAME)
+
+
+def parameter(name: str, value: object) -> str:
+    given = text(name, value, MAX_NAME)
+    if NO_PARAMETER & set(given) or not given.isascii():
+        raise refused(name, f"{given!r} is no name of a parameter, such as p")
+    return given
+
+
+ENTRIES: dict[str, Callable[[str, object], str]] = {
+    "aliases": alias,
+    "hosts": host,
+    "excluded_paths": path,
+    "excluded_addresses": network,
+    "excluded_users": user,
+    "kept_parameters": parameter,
+}
+
+
+def refused(name: str, why: str) -> InvalidInput:
+    return InvalidInput("bad_setting", f"{name} {why}", field=name)
+
+
+def names_of(site_id: str, settings: SiteSettings) -> Sequence[str]:
+    """All names that are this site's and no other's."""
+    return tuple(dict.fromkeys((site_id, *settings.aliases)))

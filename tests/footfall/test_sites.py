@@ -1,0 +1,108 @@
+"""`footfall sites`, as an operator types it."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from footfall.__main__ import cli
+from shared.db.database import writing_engine
+from shared.queue.event_queue import EventQueue
+from shared.settings import Settings
+from shared.sites.published import PublishedSites
+from tests.migration import migrate
+from tests.servers import ValkeyServer
+
+
+@pytest.fixture
+def environ(settings: Settings, database_url: str) -> dict[str, str]:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    engine.dispose()
+    return {"REDIS_URL": settings.redis_url, "DATABASE_URL": database_url}
+
+
+def run(environ: dict[str, str], *arguments: str) -> Result:
+    return CliRunner(env=environ).invoke(cli, ["sites", *arguments])
+
+
+def told(result: Result) -> Any:
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def published(queue: EventQueue) -> list[str]:
+    found = PublishedSites(queue).fetch()
+    return sorted(found.sites) if found else []
+
+
+def test_a_site_is_registered_changed_shown_and_forgotten(
+    environ: dict[str, str], queue: EventQueue
+) -> None:
+    created = told(
+        run(
+            environ,
+            "create",
+            "shop",
+            "--name",
+            "Shop",
+            "--host",
+            "A.example",
+            "--host",
+            "b.example",
+        )
+    )
+    assert (created["site_id"], created["name"], created["hosts"]) == (
+        "shop",
+        "Shop",
+        ["a.example", "b.example"],
+    )
+    assert published(queue) == ["shop"]
+    changed = run(environ, "set", "shop", "--host", "", "--alias", "7", "--keep-parameter", "p")
+    assert "hosts" in changed.stderr
+    assert "from now on" in changed.stderr
+    assert told(changed) == created | {
+        "hosts": [],
+        "aliases": ["7"],
+        "kept_parameters": ["p"],
+        "changed_at": told(changed)["changed_at"],
+    }
+    assert told(run(environ, "show", "shop")) == told(changed)
+    assert told(run(environ, "list")) == told(changed)
+    assert run(environ, "delete", "shop").exit_code == 0
+    assert run(environ, "list").stdout == ""
+    assert published(queue) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("create", "shop", "--host", "a/b"), "hosts 'a/b' is no host"),
+        (("create", " "), "site_id must be a text"),
+        (("set", "shop", "--name", "x"), "shop is not registered"),
+        (("delete", "shop"), "shop is not registered"),
+        (("show", "shop"), "shop is not registered"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    environ: dict[str, str], arguments: tuple[str, ...], why: str
+) -> None:
+    result = run(environ, *arguments)
+    assert result.exit_code != 0
+    assert why in str(result.exception)
+
+
+def test_nothing_to_change_is_a_mistake(environ: dict[str, str]) -> None:
+    assert "say what to change" in run(environ, "set", "shop").output
+
+
+def test_without_redis_it_is_set_all_the_same(
+    environ: dict[str, str], valkey: ValkeyServer
+) -> None:
+    valkey.kill()
+    result = run(environ, "create", "shop")
+    assert told(result)["site_id"] == "shop"
+    assert "the periodic process tells ingestion" in result.stderr
+    assert told(run(environ, "list"))["site_id"] == "shop"

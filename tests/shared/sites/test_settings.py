@@ -1,0 +1,90 @@
+"""What may be set for a site, and in which form it is kept."""
+
+from typing import Any
+
+import pytest
+
+from shared.errors import InvalidInput
+from shared.fields import MAX_NAME, MAX_TEXT
+from shared.sites.settings import (
+    MOST_ENTRIES,
+    NAMES,
+    NOTHING_SET,
+    SiteSettings,
+    check_site_id,
+    decode_settings,
+    encode_settings,
+    settings_from,
+)
+
+EVERYTHING = {
+    "name": "The shop",
+    "aliases": ["7", "G-123"],
+    "hosts": ["Shop.example:8080", "*.shop.example.", "xn--mnchen-3ya.de"],
+    "excluded_paths": ["/admin/*", "*.json"],
+    "excluded_addresses": ["203.0.113.7", "2001:db8::1/32", "10.0.0.9/8"],
+    "excluded_users": ["owner"],
+    "kept_parameters": ["p", "page_id"],
+}
+
+
+def test_what_is_set_is_kept_in_one_form() -> None:
+    settings = settings_from(EVERYTHING)
+    assert settings == SiteSettings(
+        name="The shop",
+        aliases=("7", "G-123"),
+        hosts=("shop.example", "*.shop.example", "münchen.de"),
+        excluded_paths=("/admin/*", "*.json"),
+        excluded_addresses=("203.0.113.7/32", "2001:db8::/32", "10.0.0.0/8"),
+        excluded_users=("owner",),
+        kept_parameters=("p", "page_id"),
+    )
+    assert set(EVERYTHING) == set(NAMES)
+    assert decode_settings(encode_settings(settings)) == settings
+
+
+def test_what_is_not_given_stays_and_what_is_empty_goes() -> None:
+    before = settings_from({"name": "A", "aliases": ["a", "b", "a"]})
+    assert before.aliases == ("a", "b")
+    assert settings_from({"name": "B"}, before) == SiteSettings(name="B", aliases=("a", "b"))
+    assert settings_from({"name": "", "aliases": []}, before) == NOTHING_SET
+
+
+def test_what_a_later_version_has_set_is_read() -> None:
+    assert decode_settings(b'{"name":"A","of_later":[1]}') == SiteSettings(name="A")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("name", "x" * (MAX_NAME + 1), "at most 255 characters"),
+        ("name", "a\nb", "control characters"),
+        ("name", 7, "must be a text"),
+        ("aliases", "shop", "must be a list"),
+        ("aliases", [" "], "not empty"),
+        ("aliases", [f"a{n}" for n in range(MOST_ENTRIES + 1)], "at most 100 entries"),
+        ("hosts", ["shop.example/path"], "is no host"),
+        ("hosts", ["*"], "is no host"),
+        ("hosts", ["a.*.example"], "is no host"),
+        ("excluded_paths", ["admin"], "must begin with /"),
+        ("excluded_paths", ["/" + "x" * MAX_TEXT], "at most 2048"),
+        ("excluded_addresses", ["203.0.113.256"], "is no IP address"),
+        ("excluded_addresses", ["203.0.113.0/33"], "is no IP address"),
+        ("excluded_users", [None], "must be a text"),
+        ("kept_parameters", ["p=1"], "is no name of a parameter"),
+        ("kept_parameters", ["é"], "is no name of a parameter"),
+        ("time", "x", "is no setting of a site: there are name, aliases"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_by_its_name(name: str, value: Any, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why) as refused:
+        settings_from({name: value})
+    assert refused.value.field == name
+    assert name in refused.value.message
+
+
+@pytest.mark.parametrize("site_id", ["", " ", "a\x00", "x" * (MAX_NAME + 1)])
+def test_a_site_needs_a_name_that_events_can_have(site_id: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_site_id(site_id)
+    assert refused.value.field == "site_id"
