@@ -6,7 +6,7 @@ from functools import partial
 from shared.db.database import of_replica, reading_engine
 from shared.db.schema import require_connection
 from shared.errors import BadSetting
-from shared.process import refuse, resolve, share_metrics, start, warn_if_open
+from shared.process import check_key, refuse, resolve, share_metrics, start, warn_if_open
 from shared.queue.answering import require_redis
 from shared.settings import Settings
 from shared.waiting import wait_for
@@ -35,6 +35,7 @@ def main() -> None:
     try:
         check_addresses(settings)
         _, address = resolve("REPORTING", settings.reporting_host, settings.reporting_port)
+        check_key(settings)
         wait_for(partial(require_redis, settings), partial(require_connection, settings))
     except BadSetting as error:
         refuse(error)

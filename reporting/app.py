@@ -8,6 +8,7 @@ from flask import Flask, request
 
 from reporting.answers.unmerged import fetch_unmerged
 from reporting.dashboard.page import add_dashboard, is_open
+from reporting.http.description import UNKNOWN_HOST
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
 from reporting.http.seats import Seats
@@ -18,6 +19,7 @@ from shared.db.database import at_once, of_replica, prompt_engine, reading_engin
 from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.auth import is_authorised
+from shared.http.hosts import OwnNames
 from shared.http.methods import only_reading
 from shared.http.web import add_common_routes
 from shared.queue.event_queue import EventQueue
@@ -49,7 +51,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app.sources = make_sources(settings)
     app.seats = Seats(settings.query_seconds)
     app.status_seats = Seats(STATUS_PATIENCE_SECONDS, longest_line=STATUS_LINE)
-    ask_for_key(app, settings.api_auth)
+    ask_for_key(app, settings)
     collector = LedgerCollector(app.sources, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
@@ -82,10 +84,18 @@ def check_ready(sources: Sources, now: int) -> Sequence[str]:
         return fetch_unmerged(sources.status, now).warnings
 
 
-def ask_for_key(app: Flask, api_auth: str) -> None:
+def ask_for_key(app: Flask, settings: Settings) -> None:
+    """Or, where there is none, for one of the machine's own names."""
+    names = OwnNames(settings.reporting_host)
+    needs_name = not (settings.api_auth or settings.allow_open)
+
     @app.before_request
     def check_key() -> None:
-        if request.path in OPEN_ROUTES or is_open(request.path):
+        if request.path in OPEN_ROUTES:
             return
-        if not is_authorised(request.headers.get("Authorization"), api_auth):
+        if needs_name and not names.has(request.headers.get("Host", "")):
+            raise InvalidInput("unknown_host", UNKNOWN_HOST, status=403)
+        if is_open(request.path):
+            return
+        if not is_authorised(request.headers.get("Authorization"), settings.api_auth):
             raise InvalidInput("unauthorized", "a valid API key is required", status=401)

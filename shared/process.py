@@ -63,6 +63,18 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
 
 
+def check_key(settings: Settings) -> None:
+    """Raises BadSetting where reporting would tell every number to whoever reaches its address, and
+    nobody has said that it may."""
+    host = settings.reporting_host
+    if not (settings.api_auth or settings.allow_open or is_loopback(host)):
+        raise BadSetting(
+            f"API_AUTH: reporting would listen on {host} without a key, and whoever reaches that "
+            "address would read every number; set API_AUTH to a key, such as the output of "
+            "`openssl rand -hex 24`, or ALLOW_OPEN=true"
+        )
+
+
 def warn_if_open(service: str, host: str, api_auth: str) -> None:
     """Say loudly when anybody who reaches this address may use the service."""
     if not api_auth and not is_loopback(host):

@@ -17,6 +17,7 @@ from footfall.run.services import (
 )
 from footfall.run.supervisor import StopRequested, Supervisor
 from shared.errors import BadSetting, Unavailable
+from shared.process import check_key
 from shared.settings import Settings
 from shared.waiting import LOOK_SECONDS
 
@@ -28,6 +29,7 @@ def run_everything(settings: Settings, also: Sequence[Program] = (), more: str =
     """
     preflight.check_countries(settings)
     preflight.check_ports(ingestion_address(settings), reporting_address(settings))
+    check_key(settings)
     database_answers = is_database_there(settings, migrated=False)
     console = Console()
     if settings.redis_url:
@@ -61,6 +63,7 @@ def run_ingestion(settings: Settings) -> None:
 
 def run_reporting(settings: Settings) -> None:
     preflight.check_ports(reporting_address(settings))
+    check_key(settings)
     run_programs(settings, [reporting_program(settings)])
 
 

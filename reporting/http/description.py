@@ -17,6 +17,14 @@ UNAUTHORIZED = openapi.refusal(
     "No key or a wrong one; only with `API_AUTH` set.",
     unauthorized=openapi.error("No key", "unauthorized", "a valid API key is required"),
 )
+UNKNOWN_HOST = (
+    "without API_AUTH this service is asked under localhost, an address or the machine's name: any "
+    "other in Host may be a website's that leads here; set API_AUTH, or ALLOW_OPEN=true"
+)
+STRANGE = openapi.refusal(
+    "A `Host` that others may have; only without `API_AUTH`.",
+    unknown_host=openapi.error("Another name", "unknown_host", UNKNOWN_HOST),
+)
 TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
 UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}
 
@@ -55,6 +63,7 @@ def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
             **(UNCHANGED if "ETag" in good["headers"] else {}),
             "400": openapi.refusal("Bad parameters.", **refusals),
             "401": UNAUTHORIZED,
+            "403": STRANGE,
             "503": openapi.refusal(away, headers=RETRY_AFTER, **faults),
         },
         security=KEY_OR_OPEN,

@@ -1,7 +1,7 @@
 """The reporting service described in OpenAPI 3.1."""
 
 from reporting.dashboard.openapi import DASHBOARD_OPERATIONS
-from reporting.http.description import UNAUTHORIZED, paths_and_schemas
+from reporting.http.description import STRANGE, UNAUTHORIZED, paths_and_schemas
 from reporting.http.routes import ROUTES
 from reporting.route import NO_DATABASE, NO_REDIS, failure
 from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document, example
@@ -47,7 +47,7 @@ OPENAPI: Json = document(
         security=KEY_OR_OPEN,
         ready={"ready": example("Ready", {"status": "ready"})},
         not_ready={fault.name: example(fault.summary, fault.value) for fault in NOT_READY},
-        refused={"401": UNAUTHORIZED},
+        refused={"401": UNAUTHORIZED, "403": STRANGE},
         metrics=METRICS,
     ),
     schemas=SCHEMAS | {"Status": STATUS_SCHEMA},

@@ -33,6 +33,15 @@ def test_two_services_on_one_port_are_named(refusal: Refusal) -> None:
     assert line.startswith(f"footfall: REPORTING_PORT: port {port} on 127.0.0.1 is in use")
 
 
+@pytest.mark.parametrize("command", ["run", "reporting"])
+def test_reporting_is_not_open_to_others_unless_that_is_said(
+    refusal: Refusal, command: str
+) -> None:
+    (line,) = refusal(command, REPORTING_HOST="0.0.0.0")
+    assert line.startswith("footfall: API_AUTH: reporting would listen on 0.0.0.0 without a key")
+    assert "ALLOW_OPEN=true" in line
+
+
 def test_an_address_of_another_machine_is_named(refusal: Refusal) -> None:
     (line,) = refusal("run", INGESTION_HOST="192.0.2.1")  # kept for examples, never anybody's
     assert line.startswith("footfall: INGESTION_HOST: cannot listen on 192.0.2.1")

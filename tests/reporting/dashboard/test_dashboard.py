@@ -163,7 +163,7 @@ def test_page_and_files_need_no_key_and_no_number_comes_without_one(nowhere: Set
 def test_the_page_knows_where_ingestion_is(
     nowhere: Settings, changes: dict[str, object], host: str, expected: str
 ) -> None:
-    answer = client_with(nowhere, **changes).get("/", headers={"Host": host})
+    answer = client_with(nowhere, api_auth="sesame", **changes).get("/", headers={"Host": host})
     assert f'data-ingestion="{expected}"' in answer.text
     assert f"connect-src 'self' {expected};" in answer.headers["Content-Security-Policy"]
 

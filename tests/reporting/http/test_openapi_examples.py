@@ -24,7 +24,10 @@ from tests.merged import merge
 from tests.servers import free_port
 
 # What no readable example can hold.
-REQUESTS: dict[str, dict[str, Any]] = {"too_long": {"query": {"site_id": "x" * 256}}}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "too_long": {"query": {"site_id": "x" * 256}},
+    "unknown_host": {"environ": {"HTTP_HOST": "stats.example"}},
+}
 # Sentences in which an address or a driver speaks, and numbers of this machine.
 VARYING = {"queue_unavailable", "database_unavailable", "not_migrated", "now"}
 
