@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import redis
-from flask import Flask
+from flask import Flask, request
 
 from ingestion.door import Door
 from ingestion.doors.wsgi import add_protocol_routes, with_short_path
@@ -11,7 +11,8 @@ from ingestion.openapi import OPENAPI
 from ingestion.telemetry import BacklogCollector
 from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
-from shared.errors import Unavailable
+from shared.errors import InvalidInput, Unavailable
+from shared.http.auth import is_authorised
 from shared.http.web import add_common_routes
 from shared.queue.durability import check_durability
 from shared.queue.event_queue import EventQueue
@@ -40,10 +41,22 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
         lambda: check_ready(app.door),
         BacklogCollector(queue, app.door.spool.used_bytes),
     )
+    ask_for_key(app, settings.api_auth)
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
+
+
+def ask_for_key(app: Flask, api_auth: str) -> None:
+    """Of whoever asks for numbers, as reporting does."""
+
+    @app.before_request
+    def check_key() -> None:
+        if request.path == "/metrics":
+            given = request.headers.get("Authorization")
+            if not is_authorised(given, api_auth):
+                raise InvalidInput("unauthorized", "a valid API key is required", status=401)
 
 
 def check_ready(door: Door) -> Sequence[str]:

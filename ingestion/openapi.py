@@ -14,6 +14,7 @@ from ingestion.protocols.refusals import AWAY, FULL
 from ingestion.reading.body import MAX_EVENTS
 from ingestion.tracker.openapi import TRACKER_PATHS
 from shared.http.openapi import (
+    KEY_OR_OPEN,
     STATUS_SCHEMA,
     Json,
     common_paths,
@@ -22,6 +23,7 @@ from shared.http.openapi import (
     example,
     header,
     ref,
+    refusal,
     same_as,
 )
 
@@ -48,6 +50,10 @@ footfall_spool_bytes 0.0
 NO_REDIS = f"redis://127.0.0.1:6379/0: {AWAY}"
 FORGETFUL = "Redis has no append-only file: set `appendonly yes`, or a restart loses events"
 NO_ROOM = f"redis://127.0.0.1:6379/0: {FULL}"
+NO_KEY_GIVEN = refusal(
+    "No key or a wrong one; only with `API_AUTH` set.",
+    no_key=error("No key", "unauthorized", "a valid API key is required"),
+)
 READY = {
     "ready": example("Ready", {"status": "ready"}),
     "spooling": example(
@@ -122,7 +128,13 @@ OPENAPI: dict[str, Any] = document(
     paths={
         **protocol_paths(),
         **TRACKER_PATHS,
-        **common_paths(security=[], ready=READY, not_ready=NOT_READY, refused={}, metrics=METRICS),
+        **common_paths(
+            security=KEY_OR_OPEN,
+            ready=READY,
+            not_ready=NOT_READY,
+            refused={"401": NO_KEY_GIVEN},
+            metrics=METRICS,
+        ),
     },
     schemas={
         "Event": event_schema(OTHER_NAMES),

@@ -11,6 +11,7 @@ from flask import Flask, Response, abort, render_template_string, request
 
 from reporting.dashboard.assets import PAGE, Asset, Assets, load_assets
 from shared.fields import FIELDS, PANELS
+from shared.http.web import DESCRIPTION_PATHS
 from shared.settings import Settings
 
 ASSETS_PATH = "/assets/"
@@ -21,8 +22,8 @@ HOST = re.compile(r"(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?")
 
 
 def is_open(path: str) -> bool:
-    """Whether the path is the page's or a file's: what is served without a key."""
-    return path == "/" or path.startswith(ASSETS_PATH)
+    """Whether it holds no number: the page and its files, and the API's description."""
+    return path in {"/", *DESCRIPTION_PATHS} or path.startswith(ASSETS_PATH)
 
 
 def add_dashboard(app: Flask, settings: Settings) -> None:

@@ -169,12 +169,22 @@ def common_paths(
     *, security: list[Json], ready: Json, not_ready: Json, refused: Json, metrics: str
 ) -> Json:
     """Health, readiness, metrics and documentation; `ready` and `not_ready` are examples, `refused`
-    are answers where a key is asked."""
+    are answers where the numbers are asked for without a key."""
 
-    def keyed(summary: str, description: str, media_type: str, answered: str, **media: Any) -> Json:
+    def told(summary: str, description: str, media_type: str, answered: str, **media: Any) -> Json:
         content = {media_type: {"schema": {"type": "string"}, **media}}
-        answers = {"200": {"description": answered, "content": content}, **refused}
-        return {"get": operation("operation", summary, description, answers, security=security)}
+        answers = {"200": {"description": answered, "content": content}}
+        return operation("operation", summary, description, answers)
+
+    numbers = told(
+        "Numbers about the service",
+        "Prometheus text: what this service did, and how much waits where.",
+        TEXT_TYPE,
+        "The numbers.",
+        examples={"some": example("Some of the lines", metrics)},
+    )
+    numbers["security"] = security
+    numbers["responses"] |= refused
 
     up = answer("It is.", "Status", {"up": example("Up", {"status": "ok"})})
     able = answer("It can.", "Status", ready)
@@ -194,26 +204,24 @@ def common_paths(
     return {
         "/health": {"get": health},
         "/ready": {"get": readiness},
-        "/metrics": keyed(
-            "Numbers about the service",
-            "Prometheus text: what this service did, and how much waits where.",
-            TEXT_TYPE,
-            "The numbers.",
-            examples={"some": example("Some of the lines", metrics)},
-        ),
-        "/openapi.json": keyed(
-            "This description, for programs",
-            "OpenAPI 3.1.",
-            JSON_TYPE,
-            "The document.",
-            schema={"type": "object"},
-        ),
-        "/docs": keyed(
-            "This description, for people",
-            "One page; it loads nothing from elsewhere.",
-            "text/html",
-            "The page.",
-        ),
+        "/metrics": {"get": numbers},
+        "/openapi.json": {
+            "get": told(
+                "This description, for programs",
+                "OpenAPI 3.1.",
+                JSON_TYPE,
+                "The document.",
+                schema={"type": "object"},
+            )
+        },
+        "/docs": {
+            "get": told(
+                "This description, for people",
+                "One page; it loads nothing from elsewhere.",
+                "text/html",
+                "The page.",
+            )
+        },
     }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import flask
-from flask import Flask, Response, jsonify, render_template_string
+from flask import Flask, Response, jsonify, render_template_string, request
+from markupsafe import escape
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY, Collector
 from werkzeug.exceptions import HTTPException
@@ -15,6 +16,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from shared.errors import InvalidInput, Unavailable
 from shared.http.paths import with_plain_paths
 
+# What tells how the API is used, and no number.
+DESCRIPTION_PATHS = ("/openapi.json", "/docs")
 DOCS_PAGE = Path(__file__).with_name("docs_page.html")
 # The page has its styles inline and no script at all.
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -94,4 +97,9 @@ def add_common_routes(
     @app.get("/docs")
     def docs() -> Response:
         page = render_template_string(DOCS_PAGE.read_text(encoding="utf-8"), spec=openapi)
-        return Response(page, headers={"Content-Security-Policy": DOCS_POLICY})
+        # As it was asked itself, so that what is copied from there works.
+        default, here = openapi["servers"][0]["url"], request.url_root.rstrip("/")
+        return Response(
+            page.replace(default, str(escape(here))),
+            headers={"Content-Security-Policy": DOCS_POLICY},
+        )

@@ -110,6 +110,33 @@ def test_metrics_count_answers_and_events(
     assert {name: number(after, name) - number(before, name) for name in counted} == counted
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/docs", "/openapi.json", "/tracker.js"])
+def test_what_has_no_numbers_needs_no_key(make_ingestion: MakeIngestion, path: str) -> None:
+    app = make_ingestion(api_auth="sesame")
+    assert app.test_client().get(path).status_code == 200
+
+
+def test_numbers_need_the_key(make_ingestion: MakeIngestion) -> None:
+    client = make_ingestion(api_auth="sesame").test_client()
+    answer = client.get("/metrics")
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthorized")
+    with_key = client.get("/metrics", headers={"Authorization": "Bearer sesame"})
+    assert with_key.status_code == 200
+    assert client.post("/event", json=ONE).status_code == 202  # INGEST_AUTH is another question
+
+
+@pytest.mark.parametrize("host", ["stats.example", "stats.example:8443", '"><script>.example'])
+def test_the_description_shows_the_address_that_it_was_asked_under(
+    make_ingestion: MakeIngestion, host: str
+) -> None:
+    page = make_ingestion().test_client().get("/docs", headers={"Host": host}).text
+    assert "127.0.0.1:8000" not in page
+    assert "<script" not in page
+    if "script" not in host:
+        assert f"http://{host}/event" in page
+    assert 'href="openapi.json"' in page
+
+
 def test_metrics_are_there_with_redis_down(client: FlaskClient, valkey: ValkeyServer) -> None:
     valkey.kill()
     answer = client.get("/metrics")

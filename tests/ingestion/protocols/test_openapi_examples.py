@@ -89,6 +89,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     """The settings under which a service answers so."""
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key", "ingest_auth": True},
+        "no_key": {"api_auth": "key"},
         "queue_unavailable": AWAY | {"spool_max_bytes": 0},
         "spool_full": AWAY | {"spool_max_bytes": 300},
         "spooling": AWAY,
