@@ -64,8 +64,7 @@ class Door:
         self.api_auth = settings.api_auth if settings.ingest_auth else ""
         self.country_header = settings.country_header.lower()
         self.countries = open_countries(settings.country_database)
-        self.address_header = settings.address_header.lower()
-        self.senders = Senders(settings.address_header)
+        self.senders = Senders(settings.address_header, settings.trusted_proxies)
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
 
@@ -173,8 +172,7 @@ class Door:
 
     def address_of(self, request: Request, now: int) -> Address | None:
         """Of whoever sent the request; it is read, used and forgotten."""
-        header = self.address_header
-        return self.senders.address(request.headers.get(header) if header else request.peer, now)
+        return self.senders.address(request.peer, request.headers.get, now)
 
     def answer(self, protocol: Protocol, request: Request, outcome: Outcome) -> Answer:
         """The answer to a request whose events, if any, are kept."""

@@ -4,6 +4,7 @@ Each raises ValueError with the rest of a sentence that begins with the setting'
 shows what was given where that may be a secret.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,15 @@ def web_address(value: str) -> str:
 
 def names(value: str) -> tuple[str, ...]:
     return tuple(text(part.strip()) for part in value.split(",") if part.strip())
+
+
+def networks(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(part, strict=False)) for part in names(value))
+    except ValueError:  # its own sentence shows what was given
+        raise ValueError(
+            "must be IP addresses or networks, such as 10.0.0.0/8, separated by commas"
+        ) from None
 
 
 def header_safe(value: str) -> str:

@@ -27,6 +27,7 @@ from shared.setting_parsers import (
     integer,
     key_name,
     names,
+    networks,
     one_of,
     site_name,
     text,
@@ -243,9 +244,16 @@ class Settings:
     address_header: str = setting(
         "",
         "Request header in which your proxy passes the visitor's address, e.g. `X-Real-IP`, or "
-        "`X-Forwarded-For` or `Forwarded`, whose last address counts. Empty: the connection's "
-        "address.",
+        "`X-Forwarded-For` or `Forwarded`, whose last address counts, or the last that is not of "
+        "`TRUSTED_PROXIES`. Empty: the connection's address.",
         header_name,
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Addresses and networks of your proxies, separated by commas. Only from them is a header "
+        "believed: `ADDRESS_HEADER`, or of `X-Forwarded-For`, `Forwarded`, `X-Real-IP` and "
+        "`CF-Connecting-IP` the first that is there.",
+        networks,
     )
     cors_origins: tuple[str, ...] = setting(
         (), "Origins that browsers may post from, separated by commas. Empty: any.", names

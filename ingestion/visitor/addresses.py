@@ -1,12 +1,16 @@
 """The address of whoever sent a request: read, used, and forgotten.
 
 It is not stored, logged, cached or in an error, here or in what calls this. Of several, the last
-counts: what stands before it was written by the client.
+counts, or the last that is not a proxy's of one's own: what stands before it was written by the
+client.
 """
 
 import ipaddress
 import re
 from collections.abc import Iterator
+
+# Of proxies, one behind the other; what is written before so many is not read.
+MOST_HOPS = 20
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -23,12 +27,32 @@ def address_from(text: str) -> Address:
     `1.2.3.4:80`, `[::1]:80` and `::ffff:1.2.3.4` are understood. Raises ValueError, with a sentence
     that does not show what was given.
     """
-    return address_of_node(text.rpartition(",")[2].strip())
+    return next(addresses_from(text))
+
+
+def addresses_from(text: str) -> Iterator[Address]:
+    """All of them, the last first. Raises ValueError at one that is none."""
+    for node in reversed(text.rsplit(",", MOST_HOPS)[-MOST_HOPS:]):
+        yield address_of_node(node.strip())
 
 
 def address_in_forwarded(text: str) -> Address:
     """The address in `for` of a Forwarded header's last element (RFC 7239). Raises ValueError."""
-    nodes = [node for name, node in pairs_in(last_element(text)) if name == "for"]
+    return next(addresses_in_forwarded(text))
+
+
+def addresses_in_forwarded(text: str) -> Iterator[Address]:
+    """Those of all elements, the last first. Raises ValueError at one that has none."""
+    for _ in range(MOST_HOPS):
+        element = last_element(text)
+        yield address_of_element(element)
+        if len(element) >= len(text):
+            return
+        text = text[: len(text) - len(element) - 1]
+
+
+def address_of_element(element: str) -> Address:
+    nodes = [node for name, node in pairs_in(element) if name == "for"]
     if len(nodes) != 1:
         raise ValueError("has not one `for` in its last element")
     [node] = nodes
@@ -44,7 +68,7 @@ def address_of_node(node: str) -> Address:
     elif node.count(":") == 1:
         node = node.partition(":")[0]
     try:
-        address = ipaddress.ip_address(node)
+        address = ipaddress.ip_address(node.partition("%")[0])  # without the zone of `fe80::1%eth0`
     except ValueError:  # its own sentence shows the text
         raise ValueError("holds no IP address") from None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:

@@ -1,50 +1,123 @@
 """Who sent a request, and a word to the operator where nobody can tell.
 
 All of whom that is unknown would otherwise be nobody, and the numbers wrong without a sign of it.
+Where proxies are named, only their word is taken: a header that comes from anybody else is what its
+sender has written.
 """
 
+import ipaddress
 import logging
+from collections.abc import Callable, Iterator, Sequence
 
-from ingestion.visitor.addresses import Address, address_from, address_in_forwarded
+from ingestion.visitor.addresses import (
+    Address,
+    address_from,
+    addresses_from,
+    addresses_in_forwarded,
+)
 from shared.clock import MINUTE_MS
 
 FORWARDED = "forwarded"
+# In which proxies pass an address, in the order in which they are looked at where none is named.
+USUAL = ("x-forwarded-for", FORWARDED, "x-real-ip", "cf-connecting-ip")
 # For how long /ready tells of the last one; at most once in such a time the log does.
 TOLD_MS = 5 * MINUTE_MS
 LOGGED_MS = MINUTE_MS
+NOBODY = "Such visitors are nobody, and their country is not looked up."
+DISBELIEVED = (
+    "TRUSTED_PROXIES: a proxy passes addresses in {}, and its own is taken for the visitor's: name "
+    "the proxy in TRUSTED_PROXIES, or the header in ADDRESS_HEADER"
+)
 
 log = logging.getLogger(__name__)
 
+# A request's header by its name in lower case.
+HeaderOf = Callable[[str], str | None]
+
 
 class Senders:
-    """Reads addresses where ADDRESS_HEADER says they are, and remembers when one was not."""
+    """Reads addresses where ADDRESS_HEADER says they are, or where TRUSTED_PROXIES pass them, and
+    remembers when one was not read, or not believed."""
 
-    def __init__(self, header: str) -> None:
-        self.place = header or "the connection"
-        self.absent = "is absent or empty" if header else "has none"
-        self.read = address_in_forwarded if header.lower() == FORWARDED else address_from
-        self.problem = ""
-        self.seen_at = self.logged_at = -TOLD_MS
+    def __init__(self, header: str, trusted: Sequence[str] = ()) -> None:
+        self.header = header
+        self.trusted = [ipaddress.ip_network(network) for network in trusted]
+        self.names = (header.lower(),) if header else USUAL
+        self.told = Told()
 
-    def address(self, text: str | None, now: int) -> Address | None:
-        """The address in a header's value or a connection's; None where it tells none."""
+    def address(self, peer: str | None, header_of: HeaderOf, now: int) -> Address | None:
+        """The address of whoever sent a request over a connection of `peer`; None where nothing
+        tells it. `now` is in ms."""
         try:
-            if not text:
-                raise ValueError(self.absent)
-            return self.read(text)
+            if self.trusted:
+                return self.behind_proxies(peer, header_of)
+            if self.header:
+                return next(self.named(header_of(self.names[0]), self.header))
+            self.look_for_proxy(header_of, now)
+            return address_of_peer(peer)
         except ValueError as error:
-            self.problem, self.seen_at = f"{self.place} {error}", now
-        if now - self.logged_at >= LOGGED_MS:
-            self.logged_at = now
-            log.warning("%s", self.sentence())
-        return None
+            sentence = f"ADDRESS_HEADER: a visitor's address cannot be read: {error}. {NOBODY}"
+            self.told.say(sentence, now)
+            return None
+
+    def behind_proxies(self, peer: str | None, header_of: HeaderOf) -> Address:
+        """The last that no proxy of ours has. Raises ValueError."""
+        # Over a Unix socket only this machine's proxy comes, which has no address.
+        nearest = address_of_peer(peer) if peer else None
+        if nearest is not None and not self.is_trusted(nearest):
+            return nearest
+        for name in self.names:
+            if value := header_of(name):
+                for address in self.named(value, self.header or name):
+                    if not self.is_trusted(address):
+                        return address
+                    nearest = address
+                break
+        return nearest or address_of_peer(peer)
+
+    def is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self.trusted)
+
+    def named(self, value: str | None, name: str) -> Iterator[Address]:
+        """Those in a header, the last first. Raises ValueError."""
+        if not value:
+            raise ValueError(f"{name} is absent or empty")
+        read = addresses_in_forwarded if name.lower() == FORWARDED else addresses_from
+        try:
+            yield from read(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+
+    def look_for_proxy(self, header_of: HeaderOf, now: int) -> None:
+        for name in USUAL:
+            if header_of(name):
+                self.told.say(DISBELIEVED.format(name), now)
+                return
 
     def warnings(self, now: int) -> list[str]:
-        """What to tell the operator: nothing, or of the last request without an address."""
-        return [self.sentence()] if now - self.seen_at < TOLD_MS else []
+        """What to tell the operator: nothing, or of the last request of which that is so."""
+        return self.told.warnings(now)
 
-    def sentence(self) -> str:
-        return (
-            f"ADDRESS_HEADER: a visitor's address cannot be read: {self.problem}. "
-            "Such visitors are nobody, and their country is not looked up."
-        )
+
+def address_of_peer(peer: str | None) -> Address:
+    try:
+        return address_from(peer or "")
+    except ValueError:
+        raise ValueError("the connection has none") from None
+
+
+class Told:
+    """The last thing that the operator should know."""
+
+    def __init__(self) -> None:
+        self.sentence = ""
+        self.seen_at = self.logged_at = -TOLD_MS
+
+    def say(self, sentence: str, now: int) -> None:
+        self.sentence, self.seen_at = sentence, now
+        if now - self.logged_at >= LOGGED_MS:
+            self.logged_at = now
+            log.warning("%s", sentence)
+
+    def warnings(self, now: int) -> list[str]:
+        return [self.sentence] if now - self.seen_at < TOLD_MS else []

@@ -46,6 +46,15 @@ def test_a_header_is_named_as_http_has_it(name: str) -> None:
         assert problem.startswith(f"{name}: must be the name of a header")
 
 
+def test_proxies_are_addresses_and_networks() -> None:
+    given = Settings.from_env({"TRUSTED_PROXIES": " 10.1.2.3/8, 2001:db8::7 ,192.0.2.7,"})
+    assert given.trusted_proxies == ("10.0.0.0/8", "2001:db8::7/128", "192.0.2.7/32")
+    for bad in ("10.0.0.0/33", "proxy.internal", "10.0.0.1;10.0.0.2", "*"):
+        [problem] = problems(TRUSTED_PROXIES=bad)
+        assert problem.startswith("TRUSTED_PROXIES: must be IP addresses or networks")
+        assert bad not in problem.removeprefix("TRUSTED_PROXIES")
+
+
 NUMBERS = [
     ("INGESTION_PORT", 1, 65_535),
     ("INGESTION_PROCESSES", 1, 256),
