@@ -5,10 +5,10 @@ from typing import Annotated
 from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import Connection
 
-from reporting.answers.members import NEXT_CURSOR, EventCount, ViewCount, moment
+from reporting.answers.members import NEXT_CURSOR, EventCount, ViewCount, about, moment
 from reporting.ask import parameters as by
 from reporting.ask.paging import SitesQuery, sites_query
-from reporting.count.known_sites import KnownSite, fetch_known_sites
+from reporting.count.known_sites import KnownSite, fetch_known_sites, fetch_names
 from reporting.route import Example, Kept, Route, from_database
 from shared.clock import iso_from_ms
 
@@ -19,6 +19,7 @@ class Site(Struct):
     last_event: Annotated[str, moment("Its latest `timestamp`.")]
     total_events: EventCount
     total_views: ViewCount
+    name: Annotated[str, about("What people call it: `footfall sites set`.")] | UnsetType = UNSET
 
 
 class Sites(Struct):
@@ -30,13 +31,16 @@ class Sites(Struct):
 
 def fetch_sites(connection: Connection, query: SitesQuery) -> Sites:
     limit = query.page.limit
-    found = [site_of(known) for known in fetch_known_sites(connection, query)]
-    return Sites(found[:limit], found[limit - 1].site_id if len(found) > limit else UNSET)
+    found = fetch_known_sites(connection, query)
+    page = found[:limit]
+    names = fetch_names(connection, [known.site_id for known in page])
+    sites = [site_of(known, names.get(known.site_id)) for known in page]
+    return Sites(sites, page[-1].site_id if len(found) > limit else UNSET)
 
 
-def site_of(found: KnownSite) -> Site:
+def site_of(found: KnownSite, name: str | None) -> Site:
     first, last = iso_from_ms(found.first_event), iso_from_ms(found.last_event)
-    return Site(found.site_id, first, last, found.events, found.views)
+    return Site(found.site_id, first, last, found.events, found.views, name or UNSET)
 
 
 ONE_SITE = Site(by.SITE.example, "2025-11-02T08:00:00.500Z", "2025-11-15T18:30:00Z", 1802, 1750)

@@ -1,6 +1,6 @@
 """The sites that have an event, merged or not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -8,7 +8,13 @@ from sqlalchemy import Connection
 
 from reporting.ask.paging import SitesQuery
 from reporting.count.pending_statements import select_pending_sites
-from reporting.count.statements import select_site_totals, select_some_sites
+from reporting.count.rollup_statements import chunks
+from reporting.count.statements import (
+    select_site_settings,
+    select_site_totals,
+    select_some_sites,
+)
+from shared.sites.settings import decode_settings
 
 
 class KnownSite(NamedTuple):
@@ -39,6 +45,16 @@ def fetch_known_sites(connection: Connection, query: SitesQuery) -> list[KnownSi
         known[site.site_id] = site if before is None else before.plus(site)
     # Of each kind as many as could be needed were fetched, from the same name on.
     return [site for _, site in sorted(known.items())][: query.page.limit + 1]
+
+
+def fetch_names(connection: Connection, site_ids: Sequence[str]) -> dict[str, str]:
+    """What people call those of these sites that are registered under a name."""
+    found: dict[str, str] = {}
+    for some in chunks(site_ids):
+        for site_id, settings in connection.execute(select_site_settings(some)):
+            if name := decode_settings(settings).name:
+                found[site_id] = name
+    return found
 
 
 def fetch_merged(connection: Connection, query: SitesQuery) -> Iterator[KnownSite]:

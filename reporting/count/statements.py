@@ -15,6 +15,7 @@ from shared.db.tables import (
     events_by_day,
     outcomes,
     retention,
+    site_settings,
     sites,
     sparse_days,
     users,
@@ -215,6 +216,15 @@ def select_site_totals(first: str, last: str) -> Rows:
         .where(each_site, events_by_day.c.dimension == TOTAL)
         .group_by(events_by_day.c.site_id)
         .prefix_with("/* reporting.site_totals */")
+    )
+
+
+def select_site_settings(site_ids: Collection[str]) -> Rows:
+    """site_id, and settings as JSON, of those that are registered."""
+    return (
+        select(site_settings.c.site_id, site_settings.c.settings)
+        .where(site_settings.c.site_id.in_(site_ids))
+        .prefix_with("/* reporting.site_settings */")
     )
 
 

@@ -4,7 +4,7 @@ import csv
 import re
 from datetime import UTC, datetime, timedelta
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import (
     OTHER_SITE,
@@ -166,6 +166,31 @@ def test_the_site_with_most_events_comes_first_and_another_is_a_choice(
     page.get_by_label("Site", exact=True).select_option(OTHER_SITE)
     views = stack.stats(**{**WEEK, "site_id": OTHER_SITE})["total_views"]
     expect_headline(page, "Views", views)
+    expect(page).to_have_title(f"{OTHER_SITE} · Footfall")
+
+
+def test_sites_are_called_by_their_names_and_told_apart(page: Page, stack: Stack) -> None:
+    same = {"same": False}
+
+    def with_names(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        for site in told["sites"]:
+            site["name"] = "The <b>lighthouse</b>" if site["site_id"] == SITE else ""
+            if same["same"]:
+                site["name"] = "Ours"
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/sites", with_names)
+    shown(page, stack, "?period=7d&tz=UTC")
+    options = page.get_by_label("Site", exact=True).locator("option")
+    expect(options).to_have_text(["The <b>lighthouse</b>", OTHER_SITE])
+    assert f"site={SITE}" in page.url
+    same["same"] = True
+    page.reload()
+    loaded(page)
+    expect(options).to_have_text([f"Ours ({SITE})", f"Ours ({OTHER_SITE})"])
+    page.get_by_label("Site", exact=True).select_option(OTHER_SITE)
     expect(page).to_have_title(f"{OTHER_SITE} · Footfall")
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Engine
 
 from reporting.ask.query import Query
+from shared.sites.stored import create_site
 from tests.events import NOW, make_event
 from tests.reporting.asked import fetch_sites, fetch_stats, stats_query_from
 from tests.reporting.conftest import Store
@@ -68,4 +69,19 @@ def test_sites_are_listed_with_first_and_last_event(reading: Engine, store: Stor
             "total_events": 1,
             "total_views": 1,
         },
+    ]
+
+
+def test_sites_that_are_registered_are_told_with_their_names(
+    reading: Engine, writing: Engine, store: Store
+) -> None:
+    store(*(make_event(number, site_id=name) for number, name in enumerate("abc")))
+    create_site(writing, "a", {"name": "Der Lädchen ☕"}, NOW)
+    create_site(writing, "b", {"aliases": ["7"]}, NOW)
+    create_site(writing, "without-events", {"name": "New"}, NOW)
+    told = fetch_sites(reading, NOW)["sites"]
+    assert [(site["site_id"], site.get("name")) for site in told] == [
+        ("a", "Der Lädchen ☕"),
+        ("b", None),
+        ("c", None),
     ]

@@ -20,6 +20,7 @@ from reporting.count.statements import (
     select_edge_values,
     select_outcomes,
     select_pruned_before,
+    select_site_settings,
     select_site_totals,
     select_sites,
     select_steps,
@@ -64,6 +65,7 @@ OTHERS = [
     select_sites(),
     select_site_totals("site-3", "site-5"),
     select_outcomes(),
+    select_site_settings(["site-3"]),
     select_pruned_before(),
 ]
 

@@ -43,12 +43,15 @@ export function setUpControls(change) {
   return {
     // `hasMore`: not all there are; the others are found by the beginning of their names.
     showSites(sites, chosen, hasMore) {
-      const names = sites.map((one) => one.site_id);
-      if (chosen && !names.includes(chosen)) names.push(chosen);
+      const shown = [...sites];
+      if (chosen && !sites.some((one) => one.site_id === chosen)) shown.push({ site_id: chosen });
+      const named = namesOf(shown);
       site.replaceChildren(
-        ...names.map((name) => h("option", { selected: name === chosen }, name)),
+        ...shown.map(({ site_id: value }) =>
+          h("option", { value, selected: value === chosen }, named(value)),
+        ),
       );
-      site.disabled = names.length === 0;
+      site.disabled = shown.length === 0;
       site.parentElement.hidden = site.disabled;
       other.hidden = !hasMore;
     },
@@ -57,6 +60,18 @@ export function setUpControls(change) {
       showPeriod(period, state, now, choose);
       showZones(zone, state.tz);
     },
+  };
+}
+
+// What people call a site, with its id where that does not tell it from another; or its id.
+function namesOf(sites) {
+  const times = new Map();
+  for (const { name } of sites) times.set(name, (times.get(name) ?? 0) + 1);
+  const names = new Map(sites.map((one) => [one.site_id, one.name]));
+  return (id) => {
+    const name = names.get(id);
+    if (!name) return id;
+    return times.get(name) > 1 ? `${name} (${id})` : name;
   };
 }
 
