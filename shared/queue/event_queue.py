@@ -43,6 +43,7 @@ FILL_GROWN_JOB = "worker.jobs.fill_grown"
 FILL_MIXED_JOB = "worker.jobs.fill_mixed"
 RECEIPTS_JOB = "worker.jobs.add_receipts"
 VERIFY_JOB = "worker.jobs.verify_nightly"
+SITE_BOOK_JOB = "worker.jobs.keep_site_book"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # Of a batch: what a worker holds in memory and writes in a transaction is a few times as much, and

@@ -8,7 +8,13 @@ from rq.utils import now
 
 from shared.db.database import writing_engine
 from shared.queue.connections import connect
-from shared.queue.event_queue import COMPACT_JOB, LATE_SEGMENTS_JOB, EventQueue, rq_queue
+from shared.queue.event_queue import (
+    COMPACT_JOB,
+    LATE_SEGMENTS_JOB,
+    SITE_BOOK_JOB,
+    EventQueue,
+    rq_queue,
+)
 from shared.settings import Settings
 from tests.counted import commit, differences, varied_events
 from tests.merged import unmerged
@@ -38,7 +44,7 @@ def test_a_failed_job_leaves_nothing_for_the_next_does_its_work(
     scheduler = make_scheduler(queue.redis, NAME)
     scheduled = {job.func_name for job in scheduler.enqueue_jobs()}
     waiting = rq_queue(NAME, queue.redis)
-    assert len(waiting.job_ids) == len(scheduled) == 10
+    assert len(waiting.job_ids) == len(scheduled) == 11
     client = connect(settings, timeout_seconds=5)
     QuietWorker(rq_queue(NAME, client), client, StopFlag()).work(burst=True)
     assert "the database is unavailable" in caplog.text
@@ -57,14 +63,14 @@ def test_a_clock_that_is_set_back_delays_no_job(
     queue: EventQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler = make_scheduler(queue.redis, NAME)
-    assert len(scheduler.enqueue_jobs()) == 10
+    assert len(scheduler.enqueue_jobs()) == 11
     assert scheduler.enqueue_jobs() == []
     passed = time.monotonic() + periodic.COMPACT_SECONDS
     for job in scheduler.get_jobs():
         job.next_enqueue_time = now() + timedelta(hours=1)
     monkeypatch.setattr(time, "monotonic", lambda: passed)
     due = {job.func_name for job in scheduler.enqueue_jobs()}
-    assert due == {COMPACT_JOB, LATE_SEGMENTS_JOB}
+    assert due == {COMPACT_JOB, LATE_SEGMENTS_JOB, SITE_BOOK_JOB}
 
 
 def test_the_process_merges_beside_its_jobs(settings: Settings) -> None:

@@ -35,6 +35,7 @@ from shared.queue.event_queue import (
     PRUNE_JOB,
     RECEIPTS_JOB,
     SEGMENTS_JOB,
+    SITE_BOOK_JOB,
     VERIFY_JOB,
     rq_queue,
 )
@@ -64,6 +65,7 @@ KNOWN_JOBS = frozenset(
         SEGMENTS_JOB,
         LATE_SEGMENTS_JOB,
         VERIFY_JOB,
+        SITE_BOOK_JOB,
     }
 )
 
