@@ -31,7 +31,7 @@ from bench.wrk import Measured
 from shared.settings import Settings
 from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
-APPS = ("footfall", "bare", "noop", "job_per_event")
+APPS = ("footfall", "sites", "bare", "noop", "job_per_event")
 
 Rates = dict[str, list[float]]
 
@@ -110,6 +110,8 @@ def ratio_rows(rates: dict[str, float], p99s: dict[str, float]) -> list[tuple[st
             (f"door on {setup} / no-op Flask view there", ours / rates[f"{setup}/noop"],
              ">= 1.3" if on_granian else ""),
             (f"door on {setup} / bare WSGI function there", ours / rates[f"{setup}/bare"], ""),
+            (f"door on {setup} with settings of 1,000 sites / without",
+             rates[f"{setup}/sites"] / ours, ">= 0.95"),
             (f"door on {setup}, p99 in ms", p99s[f"{setup}/footfall"],
              "< 5" if on_granian else ""),
             (f"door on {setup}, events/s in batches of 100",

@@ -1,4 +1,5 @@
-"""The door under wrk: single events at 16 connections, and batches of 100."""
+"""The door under wrk: single events at 16 connections, and batches of 100; also where a thousand
+sites have settings, against which each event is held."""
 
 import json
 import os
@@ -6,6 +7,10 @@ import socket
 import sys
 
 from bench.wrk import Measured, run_wrk
+from shared.queue.event_queue import EventQueue
+from shared.settings import Settings
+from shared.sites.published import PublishedSites
+from shared.sites.settings import settings_from
 from tests.servers import ROOT, Server, ServiceProcess, ValkeyServer, free_port
 
 CONNECTIONS = 16
@@ -15,6 +20,15 @@ BATCH = 100
 SETUPS = ("granian-4", "gunicorn-4")
 # No bound on what waits is reached.
 UNBOUNDED = {"MAX_BACKLOG": 1_000_000_000, "MAX_BACKLOG_BYTES": 1_000_000_000_000}
+# Both are the door: with nothing set for any site, and with these settings.
+OURS = ("footfall", "sites")
+SITES = 1000
+SITE_SETTINGS = {
+    "hosts": ["shop.example", "*.shop.example"],
+    "excluded_paths": ["/admin/*", "*/edit", "/intern/*.json"],
+    "excluded_users": ["owner", "tester"],
+    "kept_parameters": ["p"],
+}
 EVENT = {
     "site_id": "site-1",
     "event_type": "page_view",
@@ -68,7 +82,7 @@ class Baseline(Server):
 
 def make_target(setup: str, app: str, redis_url: str) -> Server:
     """`footfall` itself or one of the baselines; `setup` is a server and its number of threads."""
-    if app != "footfall":
+    if app not in OURS:
         server, _, threads = setup.partition("-")
         return Baseline(server, int(threads), app, redis_url)
     return ServiceProcess("ingestion", door_settings(setup, redis_url))
@@ -90,10 +104,21 @@ def measure(
     """One run of so many seconds against a fresh server and an empty Redis."""
     with valkey.client() as client:
         client.flushall()
+    if app == "sites":
+        publish_settings(valkey.url)
     with make_target(setup, app, valkey.url) as target:
         url = f"{target.url}/event"  # type: ignore[attr-defined]  # both kinds have one
         post_events(url, WARM_UP_SECONDS, batch=batch)
         return post_events(url, seconds, batch=batch)
+
+
+def publish_settings(redis_url: str) -> None:
+    """Of a thousand sites, that of the event among them."""
+    settings = settings_from(SITE_SETTINGS)
+    queue = EventQueue(Settings(redis_url=redis_url))
+    sites = {f"site-{number}": settings for number in range(SITES)}
+    PublishedSites(queue).replace(b"", "", sites)
+    queue.close()
 
 
 def post_events(

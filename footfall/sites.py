@@ -1,6 +1,6 @@
 """`footfall sites`: register sites, and say what is set for each."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from shared.sites.stored import (
     fetch_sites,
     known_site,
 )
+from shared.sites.strangers import Strangers
 
 FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
 LATER = "footfall: Redis is away ({}): the periodic process tells ingestion once it is back"
@@ -81,7 +82,7 @@ def set_command(site_id: str, **given: Any) -> None:
 @click.argument("site_id")
 def delete_command(site_id: str) -> None:
     """Forget what is set for a site. Its events stay, and are counted."""
-    with changing() as engine:
+    with changing(left=[site_id]) as engine:
         delete_site(engine, site_id)
     click.echo(f"{site_id} is not registered any more", err=True)
 
@@ -121,14 +122,16 @@ def reading() -> Iterator[Engine]:
 
 
 @contextmanager
-def changing() -> Iterator[Engine]:
-    """What is changed in the block is told to ingestion at its end."""
+def changing(left: Sequence[str] = ()) -> Iterator[Engine]:
+    """What is changed in the block is told to ingestion at its end; those sites that are `left`
+    go on as if nobody had registered them."""
     settings = Settings.from_env()
     check_database(settings, migrated=True)
     queue = EventQueue(settings, timeout_seconds=2)
     with opened(writing_engine(settings)) as engine:
         yield engine
         try:
+            Strangers(queue, settings.max_sites).take(left, now_ms())
             publish_sites(PublishedSites(queue), engine)
         except redis.RedisError as error:
             click.echo(LATER.format(explained(error)), err=True)

@@ -29,6 +29,8 @@ from shared.sites.strangers import Strangers
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+# After Redis did not answer, nobody waits for it again so long.
+SILENT_SECONDS = 1.0
 # Of strangers that this process has seen; with more it asks for each again.
 MOST_SEEN = 100_000
 
@@ -48,6 +50,7 @@ class SiteBook:
         self.looked_at: float | None = None
         self.lock = threading.Lock()
         self.seen: set[str] = set()
+        self.silent_until = 0.0
         self.known: KnownSites | None = None
         self.use(kept_in(self.file))
 
@@ -107,10 +110,13 @@ class SiteBook:
     def refused(self, site_ids: Collection[str]) -> Collection[str]:
         """Those of strangers that may have no events, because there are too many already. While
         nobody can be asked, all may."""
+        if time.monotonic() < self.silent_until:
+            return ()
         try:
             refused = self.strangers.admit(site_ids)
         except redis.RedisError as error:
             log.debug("strangers: %s", error)
+            self.silent_until = time.monotonic() + SILENT_SECONDS
             return ()
         self.see(set(site_ids).difference(refused))
         return refused

@@ -64,9 +64,13 @@ class Strangers:
 
     def enter(self, site_ids: Iterable[str], now: int) -> None:
         """Those that have events in the database, which are taken whatever their number."""
+        self.take(site_ids, now)
+        self.redis.set(self.counted_key, now)
+
+    def take(self, site_ids: Iterable[str], now: int) -> None:
+        """Whatever their number."""
         for some in chunks(site_ids):
             self.redis.zadd(self.key, dict.fromkeys(some, now))
-        self.redis.set(self.counted_key, now)
 
     def old_ones(self, now: int) -> Iterator[str]:
         """Those that came so long ago that the database has their events, if they have any."""

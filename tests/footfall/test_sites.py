@@ -12,6 +12,7 @@ from shared.db.database import writing_engine
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
+from shared.sites.strangers import Strangers
 from tests.migration import migrate
 from tests.servers import ValkeyServer
 
@@ -72,6 +73,9 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
     assert told(run(environ, "show", "shop")) == told(changed)
     assert told(run(environ, "list")) == told(changed)
     assert run(environ, "delete", "shop").exit_code == 0
+    # It has events, perhaps, and goes on to have them.
+    assert Strangers(queue, 0).count() == 1
+    assert Strangers(queue, 0).counted_at() is None
     assert run(environ, "list").stdout == ""
     assert published(queue) == []
 

@@ -1,5 +1,6 @@
 """What is set for sites, as whoever posts meets it."""
 
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -203,3 +204,15 @@ def test_while_nobody_counts_strangers_they_are_taken(
     valkey.kill()
     assert post(app, view(site_id="c")).status == 202  # kept in the spool
     assert post(app, view(site_id="a")).status == 202
+
+
+def test_a_redis_that_does_not_answer_is_waited_for_once_a_second(
+    queue: EventQueue, make_ingestion: MakeIngestion, valkey: ValkeyServer
+) -> None:
+    book = make_ingestion().door.sites
+    valkey.pause()  # which `valkey` undoes
+    started = time.monotonic()
+    for n in range(50):
+        assert book.refused({f"new-{n}"}) == ()
+    assert time.monotonic() - started < 3  # only the first of a second waits
+    assert "new-0" not in book.seen
