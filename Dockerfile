@@ -1,6 +1,6 @@
 # One image for every service; docker-compose.yml says which one a container runs.
 # Alone it runs everything: docker run --init -p 127.0.0.1:8000:8000 -p 127.0.0.1:8001:8001 \
-#   -v footfall:/data footfall
+#   -e API_AUTH=a-key-of-yours -v footfall:/data footfall
 FROM python:3.13-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 \

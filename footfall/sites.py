@@ -1,6 +1,6 @@
 """`footfall sites`: register sites, and say what is set for each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,7 +82,7 @@ def set_command(site_id: str, **given: Any) -> None:
 @click.argument("site_id")
 def delete_command(site_id: str) -> None:
     """Forget what is set for a site. Its events stay, and are counted."""
-    with changing(left=[site_id]) as engine:
+    with changing(is_left=True) as engine:
         delete_site(engine, site_id)
     click.echo(f"{site_id} is not registered any more", err=True)
 
@@ -122,16 +122,17 @@ def reading() -> Iterator[Engine]:
 
 
 @contextmanager
-def changing(left: Sequence[str] = ()) -> Iterator[Engine]:
-    """What is changed in the block is told to ingestion at its end; those sites that are `left`
-    go on as if nobody had registered them."""
+def changing(*, is_left: bool = False) -> Iterator[Engine]:
+    """What is changed in the block is told to ingestion at its end; where a site `is_left`, it goes
+    on as one that nobody has registered."""
     settings = Settings.from_env()
     check_database(settings, migrated=True)
     queue = EventQueue(settings, timeout_seconds=2)
     with opened(writing_engine(settings)) as engine:
         yield engine
         try:
-            Strangers(queue, settings.max_sites).take(left, now_ms())
+            if is_left:
+                Strangers(queue, settings.max_sites).count_again()
             publish_sites(PublishedSites(queue), engine)
         except redis.RedisError as error:
             click.echo(LATER.format(explained(error)), err=True)

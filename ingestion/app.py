@@ -63,7 +63,8 @@ def check_ready(door: Door) -> Sequence[str]:
     """Tries what an event needs, and tells what the operator should know all the same. Raises
     Unavailable where none would be accepted, or none kept."""
     queue, spool = door.queue, door.spool
-    warnings = [*door.senders.warnings(door.clock())]
+    now = door.clock()
+    warnings = [*door.senders.warnings(now), *door.sites.warnings(now)]
     problem = None
     try:
         # First: a Redis that is loading says that it has no append-only file.

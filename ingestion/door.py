@@ -29,7 +29,14 @@ from ingestion.reading.fetched_ahead import PREFETCH, is_fetched_ahead
 from ingestion.reading.request import Request, check_query, utf8_text
 from ingestion.reading.schema import EventIds, Visit, event_from
 from ingestion.reading.values import holds_nul
-from ingestion.sites.rules import EXCLUDED, NOBODY, Excluded, Sender, too_many_sites
+from ingestion.sites.rules import (
+    EXCLUDED,
+    NOBODY,
+    UNKNOWN_SITE,
+    Excluded,
+    Sender,
+    too_many_sites,
+)
 from ingestion.sites.site_book import SiteBook
 from ingestion.telemetry import count_answers, count_dropped
 from ingestion.visitor.addresses import Address
@@ -105,11 +112,12 @@ class Door:
         for index, raw in enumerate(payload.events):
             try:
                 event = self.event(raw, visit, protocol.aliases, payload.may_hold_nul)
-                if self.sites.is_new(event.site_id):
-                    strangers.append(Stranger(event.site_id, index, len(encoded)))
                 encoded.append(encoded_within_bounds(event))
+                if self.sites.is_new(event.site_id):
+                    strangers.append(Stranger(event.site_id, index, len(encoded) - 1))
             except InvalidInput as error:
-                error.site_id = site_named(raw, protocol.aliases, self.default_site_id)
+                named = site_named(raw, protocol.aliases, self.default_site_id)
+                error.site_id = site_blamed(named, visit, error)
                 if not payload.is_batch:
                     raise
                 rejected.append((index, error))
@@ -224,6 +232,13 @@ def encoded_within_bounds(event: Event) -> bytes:
     if len(encoded) > MAX_EVENT_BYTES:
         raise event_too_large()
     return encoded
+
+
+def site_blamed(named: str, visit: Visit, error: InvalidInput) -> str:
+    """The site in whose receipt a refusal is: by its own name, and none that there is not."""
+    if visit.sites is None or error.code == UNKNOWN_SITE:
+        return named if visit.sites is None else NO_SITE
+    return visit.sites.named(named)
 
 
 def too_deep() -> InvalidInput:

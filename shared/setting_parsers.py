@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from shared.fields import MAX_NAME
 
+# Of an IPv6 address before the IPv4 one that it stands for: `::ffff:10.0.0.1`.
+MAPPED_BITS = 96
 # Control characters, and what is left of bytes that are not UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -110,9 +112,20 @@ def names(value: str) -> tuple[str, ...]:
     return tuple(text(part.strip()) for part in value.split(",") if part.strip())
 
 
+def network(value: str) -> str:
+    """An address or a network, as addresses are compared with it: of IPv4 as such, without the zone
+    of `fe80::1%eth0`. Raises ValueError."""
+    address, slash, length = value.partition("/")
+    found = ipaddress.ip_network(address.partition("%")[0] + slash + length, strict=False)
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is not None and found.prefixlen >= MAPPED_BITS:
+        found = ipaddress.ip_network((mapped, found.prefixlen - MAPPED_BITS))
+    return str(found)
+
+
 def networks(value: str) -> tuple[str, ...]:
     try:
-        return tuple(str(ipaddress.ip_network(part, strict=False)) for part in names(value))
+        return tuple(map(network, names(value)))
     except ValueError:  # its own sentence shows what was given
         raise ValueError(
             "must be IP addresses or networks, such as 10.0.0.0/8, separated by commas"

@@ -20,7 +20,8 @@ UTM = re.compile("&(utm_[^&=]*+)=([^&]++)")
 def path_from(page: str, kept_parameters: Sequence[str] = ()) -> str | None:
     """The path of a URL or path, as it was written: not decoded, not lowered. Empty is None.
 
-    Of its query, the parameters are kept that tell pages of the site apart, in their own order.
+    Of its query, the parameters are kept that tell pages of the site apart, in their own order, if
+    they fit.
     Raises InvalidInput (`too_long`) past MAX_TEXT characters.
     """
     if not page:
@@ -30,7 +31,8 @@ def path_from(page: str, kept_parameters: Sequence[str] = ()) -> str | None:
         path = "/" + path.partition("//")[2].partition("/")[2]
     path = path or "/"
     if query and kept_parameters and (kept := kept_of(query, kept_parameters)):
-        path = f"{path}?{kept}"
+        with_query = f"{path}?{kept}"
+        path = with_query if len(with_query) <= MAX_TEXT else path
     if len(path) > MAX_TEXT:
         raise InvalidInput(
             "too_long", f"path must have at most {MAX_TEXT} characters", field="path"

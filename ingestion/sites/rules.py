@@ -12,6 +12,7 @@ from shared.urls import host_from
 
 # How /metrics and a receipt call what is left out because its site wants it so.
 EXCLUDED = "excluded"
+UNKNOWN_SITE = "unknown_site"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -29,7 +30,7 @@ def host_not_allowed(site_id: str, host: str) -> InvalidInput:
 
 def unknown_site(site_id: str) -> InvalidInput:
     sentence = f"site_id {site_id} is not registered: `footfall sites create` does it"
-    return not_taken("unknown_site", sentence)
+    return not_taken(UNKNOWN_SITE, sentence)
 
 
 def too_many_sites(site_id: str, most: int) -> InvalidInput:
@@ -94,11 +95,16 @@ class SiteRules:
             return
         raise host_not_allowed(site_id, host)
 
+    def excludes_path(self, path: str) -> bool:
+        """With the parameters that are kept of its query, or without them."""
+        assert self.paths is not None
+        return any(map(self.paths.fullmatch, {path, path.partition("?")[0]}))
+
     def excludes(self, sender: Sender, path: str | None, user_id: str | None) -> bool:
         """Whether nothing is kept of such an event."""
         if self.users and user_id in self.users:
             return True
-        if self.paths is not None and path is not None and self.paths.fullmatch(path):
+        if self.paths is not None and path is not None and self.excludes_path(path):
             return True
         if not self.networks or (address := sender.address()) is None:
             return False

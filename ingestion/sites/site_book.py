@@ -19,14 +19,25 @@ import msgspec
 import redis
 
 from ingestion.sites.rules import KnownSites, SiteRules
+from ingestion.visitor.senders import Told
 from ingestion.visitor.visitors import keep_private
+from shared.clock import now_ms
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from shared.sites.published import Published, PublishedSites
 from shared.sites.strangers import Strangers
+from shared.waiting import Reminder
 
 log = logging.getLogger(__name__)
+
+FULL = (
+    "MAX_SITES: there are {} sites that nobody has registered, and events of others are refused; "
+    "raise it, or register sites with `footfall sites create`"
+)
+UNKNOWN = (
+    "Redis has not told this process yet what is set for sites: events are taken as if nothing was"
+)
 
 LOOK_SECONDS = 1.0
 # After Redis did not answer, nobody waits for it again so long.
@@ -50,9 +61,14 @@ class SiteBook:
         self.looked_at: float | None = None
         self.lock = threading.Lock()
         self.seen: set[str] = set()
-        self.silent_until = 0.0
+        self.away_until = 0.0
         self.known: KnownSites | None = None
+        self.published_now: Published | None = None
+        self.is_answered = True
+        self.unreadable = Reminder()
+        self.told = Told()
         self.use(kept_in(self.file))
+        self.written = self.version
 
     @cached_property
     def published(self) -> PublishedSites:
@@ -77,17 +93,26 @@ class SiteBook:
 
     def look(self) -> None:
         """Use what is published, if a second has passed. Raises redis.RedisError and OSError."""
-        with self.lock:
+        with self.lock:  # who comes first waits for what another is about to know
             if self.looked_at is not None and time.monotonic() - self.looked_at < LOOK_SECONDS:
                 return
-            self.looked_at = time.monotonic()
-            if self.published.fetch_version() in {"", self.version}:
-                return
-            published = self.published.fetch()
-            if published is None:
-                return
-            self.use(published)
-            keep_private(self.file, encode_published(published))
+            self.is_answered = False
+            try:
+                self.fetch()
+                self.is_answered = True
+            finally:
+                self.looked_at = time.monotonic()
+            if self.published_now is not None and self.written != self.version:
+                keep_private(self.file, encode_published(self.published_now))
+                self.written = self.version
+
+    def fetch(self) -> None:
+        if self.published.fetch_version() in {"", self.version}:
+            return
+        try:
+            self.use(self.published.fetch())
+        except (msgspec.MsgspecError, ValueError) as error:
+            self.unreadable.say(f"what is set for sites cannot be read, and stays: {error}")
 
     def use(self, published: Published | None) -> None:
         if published is None:
@@ -99,27 +124,40 @@ class SiteBook:
             self.registered_only,
         )
         self.known = known if sites or self.registered_only else None
-        self.version = published.version
+        self.published_now, self.version = published, published.version
 
     def is_new(self, site_id: str) -> bool:
         """Whether Redis must say if such a stranger may have events."""
         if site_id in self.seen or self.registered_only:
             return False
-        return self.known is None or site_id not in self.known.rules
+        known = self.known
+        if known is not None and site_id in known.rules:
+            return False
+        return not self.away_until or time.monotonic() >= self.away_until
 
     def refused(self, site_ids: Collection[str]) -> Collection[str]:
         """Those of strangers that may have no events, because there are too many already. While
         nobody can be asked, all may."""
-        if time.monotonic() < self.silent_until:
-            return ()
+        if self.away_until:
+            if time.monotonic() < self.away_until:
+                return ()
+            self.away_until = time.monotonic() + SILENT_SECONDS  # one tries it, the others do not
         try:
             refused = self.strangers.admit(site_ids)
         except redis.RedisError as error:
             log.debug("strangers: %s", error)
-            self.silent_until = time.monotonic() + SILENT_SECONDS
+            self.away_until = time.monotonic() + SILENT_SECONDS
             return ()
+        self.away_until = 0.0
+        if refused:
+            self.told.say(FULL.format(self.max_sites), now_ms())
         self.see(set(site_ids).difference(refused))
         return refused
+
+    def warnings(self, now: int) -> list[str]:
+        """What to tell the operator; `now` is in ms."""
+        unknown = [] if self.version or self.is_answered else [UNKNOWN]
+        return unknown + self.told.warnings(now)
 
     def see(self, site_ids: Iterable[str]) -> None:
         if len(self.seen) > MOST_SEEN:

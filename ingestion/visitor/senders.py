@@ -25,8 +25,9 @@ TOLD_MS = 5 * MINUTE_MS
 LOGGED_MS = MINUTE_MS
 NOBODY = "Such visitors are nobody, and their country is not looked up."
 DISBELIEVED = (
-    "TRUSTED_PROXIES: a proxy passes addresses in {}, and its own is taken for the visitor's: name "
-    "the proxy in TRUSTED_PROXIES, or the header in ADDRESS_HEADER"
+    "TRUSTED_PROXIES: requests come with {}, from a proxy or from a client that pretends to be "
+    "one, and the connection's address is taken for the visitor's: if there is a proxy, name it in "
+    "TRUSTED_PROXIES"
 )
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Senders:
             self.look_for_proxy(header_of, now)
             return address_of_peer(peer)
         except ValueError as error:
-            sentence = f"ADDRESS_HEADER: a visitor's address cannot be read: {error}. {NOBODY}"
+            setting = "TRUSTED_PROXIES" if self.trusted else "ADDRESS_HEADER"
+            sentence = f"{setting}: a visitor's address cannot be read: {error}. {NOBODY}"
             self.told.say(sentence, now)
             return None
 

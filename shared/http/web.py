@@ -1,6 +1,7 @@
 """What both HTTP services have in common: JSON errors, health, metrics, the API's description."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from shared.http.paths import with_plain_paths
 
 # What tells how the API is used, and no number.
 DESCRIPTION_PATHS = ("/openapi.json", "/docs")
+SCHEMES = ("http", "https")
+PREFIX = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
 DOCS_PAGE = Path(__file__).with_name("docs_page.html")
 # The page has its styles inline and no script at all.
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -98,8 +101,20 @@ def add_common_routes(
     def docs() -> Response:
         page = render_template_string(DOCS_PAGE.read_text(encoding="utf-8"), spec=openapi)
         # As it was asked itself, so that what is copied from there works.
-        default, here = openapi["servers"][0]["url"], request.url_root.rstrip("/")
+        default = openapi["servers"][0]["url"]
         return Response(
-            page.replace(default, str(escape(here))),
-            headers={"Content-Security-Policy": DOCS_POLICY},
+            page.replace(default, str(escape(address_asked(default)))),
+            headers={"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "no-store"},
         )
+
+
+def address_asked(default: str) -> str:
+    """Under which the client asked, as far as it and a proxy tell; it is only shown to itself."""
+    if not request.host:  # none that a host can be
+        return default
+    scheme = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip()
+    prefix = request.headers.get("X-Forwarded-Prefix", "").rstrip("/")
+    return (
+        f"{scheme if scheme in SCHEMES else request.scheme}://{request.host}"
+        f"{prefix if PREFIX.fullmatch(prefix) else ''}"
+    )

@@ -3,7 +3,6 @@
 A setting holds for events that come from then on; what was counted before stays as it is.
 """
 
-import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 
 from shared.errors import InvalidInput
 from shared.fields import MAX_NAME, MAX_TEXT
-from shared.setting_parsers import UNPRINTABLE
+from shared.setting_parsers import UNPRINTABLE, network
 from shared.urls import host_named
 
 # Of a list: each event of the site is held against all of them.
@@ -105,10 +104,10 @@ def path(name: str, value: object) -> str:
     return given
 
 
-def network(name: str, value: object) -> str:
+def address(name: str, value: object) -> str:
     given = text(name, value, MAX_NAME).strip()
     try:
-        return str(ipaddress.ip_network(given, strict=False))
+        return network(given)
     except ValueError:
         sentence = f"{given!r} is no IP address, or network such as 203.0.113.0/24"
         raise refused(name, sentence) from None
@@ -129,7 +128,7 @@ ENTRIES: dict[str, Callable[[str, object], str]] = {
     "aliases": alias,
     "hosts": host,
     "excluded_paths": path,
-    "excluded_addresses": network,
+    "excluded_addresses": address,
     "excluded_users": user,
     "kept_parameters": parameter,
 }

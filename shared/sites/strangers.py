@@ -7,6 +7,7 @@ none any more; until it has, after Redis lost its data, all are taken.
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from shared.clock import DAY_MS, now_ms
 from shared.queue.connections import Script
@@ -15,6 +16,15 @@ from shared.queue.event_queue import EventQueue
 CHUNK = 1000
 # A site whose first event waits for so long has none.
 WAITING_MS = DAY_MS
+
+
+class Counted(NamedTuple):
+    """When those with events were entered last, in ms, and of which registered sites it was known
+    then that they are none: fetch_stamp of shared/sites/stored.py."""
+
+    at: int
+    stamp: str
+
 
 # KEYS[1] has the strangers by when they came, KEYS[2] is there once the periodic process has
 # entered them; ARGV[1] is how many there may be, ARGV[2] now in ms, the rest are sites. Returns
@@ -57,20 +67,23 @@ class Strangers:
             for site_id in self._admit(keys=keys, args=[self.most, now, *some])
         ]
 
-    def counted_at(self) -> int | None:
-        """When those with events were entered last, in ms; None where Redis has none of them."""
-        found = self.redis.get(self.counted_key)
-        return None if found is None else int(found)
+    def counted(self) -> Counted | None:
+        """None where Redis has none of them."""
+        found: bytes | None = self.redis.get(self.counted_key)  # type: ignore[assignment]
+        if found is None:
+            return None
+        at, _, stamp = found.decode().partition(" ")
+        return Counted(int(at), stamp)
 
-    def enter(self, site_ids: Iterable[str], now: int) -> None:
+    def enter(self, site_ids: Iterable[str], now: int, stamp: str = "") -> None:
         """Those that have events in the database, which are taken whatever their number."""
-        self.take(site_ids, now)
-        self.redis.set(self.counted_key, now)
-
-    def take(self, site_ids: Iterable[str], now: int) -> None:
-        """Whatever their number."""
         for some in chunks(site_ids):
             self.redis.zadd(self.key, dict.fromkeys(some, now))
+        self.redis.set(self.counted_key, f"{now} {stamp}")
+
+    def count_again(self) -> None:
+        """Soon: the periodic process does it, and until then all are taken."""
+        self.redis.delete(self.counted_key)
 
     def old_ones(self, now: int) -> Iterator[str]:
         """Those that came so long ago that the database has their events, if they have any."""

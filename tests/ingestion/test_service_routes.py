@@ -125,15 +125,28 @@ def test_numbers_need_the_key(make_ingestion: MakeIngestion) -> None:
     assert client.post("/event", json=ONE).status_code == 202  # INGEST_AUTH is another question
 
 
+def test_it_is_shown_as_a_proxy_tells(make_ingestion: MakeIngestion) -> None:
+    client = make_ingestion().test_client()
+    told = {"Host": "shop.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/a/b/"}
+    assert "https://shop.example/a/b/event" in client.get("/docs", headers=told).text
+    for wrong in ({"X-Forwarded-Proto": "javascript"}, {"X-Forwarded-Prefix": '/"><b>'}):
+        page = client.get("/docs", headers={"Host": "shop.example", **wrong}).text
+        assert "http://shop.example/event" in page
+        assert "javascript" not in page
+        assert '"><b>' not in page
+    assert (
+        "http://127.0.0.1:8000/event" in client.get("/docs", headers={"Host": "a_b.example"}).text
+    )
+
+
 @pytest.mark.parametrize("host", ["stats.example", "stats.example:8443", '"><script>.example'])
 def test_the_description_shows_the_address_that_it_was_asked_under(
     make_ingestion: MakeIngestion, host: str
 ) -> None:
     page = make_ingestion().test_client().get("/docs", headers={"Host": host}).text
-    assert "127.0.0.1:8000" not in page
     assert "<script" not in page
-    if "script" not in host:
-        assert f"http://{host}/event" in page
+    # What is no host is not shown.
+    assert f"http://{'127.0.0.1:8000' if 'script' in host else host}/event" in page
     assert 'href="openapi.json"' in page
 
 

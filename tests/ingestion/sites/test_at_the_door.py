@@ -216,3 +216,87 @@ def test_a_redis_that_does_not_answer_is_waited_for_once_a_second(
         assert book.refused({f"new-{n}"}) == ()
     assert time.monotonic() - started < 3  # only the first of a second waits
     assert "new-0" not in book.seen
+
+
+def test_a_stranger_s_event_that_is_refused_takes_no_other_with_it(
+    queue: EventQueue, make_ingestion: MakeIngestion
+) -> None:
+    Strangers(queue, 0).enter(["old"], now_ms())
+    app = make_ingestion(max_sites=1)
+    long = {f"p{n}": "x" * 1000 for n in range(40)}
+    answer = post(
+        app, [view(site_id="new", properties=long), view(site_id="old"), view(site_id="new")]
+    )
+    assert answer.json["accepted"] == 1
+    assert [(one["index"], one["code"]) for one in answer.json["rejected"]] == [
+        (0, "too_large"),
+        (2, "too_many_sites"),
+    ]
+    assert [event.site_id for event in queued(queue)] == ["old"]
+
+
+def test_too_many_sites_are_said_to_the_operator(
+    queue: EventQueue, make_ingestion: MakeIngestion
+) -> None:
+    Strangers(queue, 0).enter(["old"], now_ms())
+    app = make_ingestion(max_sites=1)
+    assert "warnings" not in app.test_client().get("/ready").get_json()
+    post(app, view(site_id="new"))
+    [warning] = app.test_client().get("/ready").get_json()["warnings"]
+    assert warning.startswith("MAX_SITES: there are 1 sites")
+
+
+def test_refusals_are_in_the_receipt_of_the_site_and_of_none_that_there_is_not(
+    queue: EventQueue, make_ingestion: MakeIngestion
+) -> None:
+    publish(queue, shop=SHOP)
+    app = make_ingestion(registered_sites_only=True)
+    post(app, view(site_id="7", hostname="copy.example"))
+    post(app, view(site_id="7", user_id=5))
+    post(app, view(site_id="made-up"))
+    app.door.refused.tell(queue)
+    [counts] = queue.fetch_refusals([now_ms() // 86_400_000 * 86_400_000]).values()
+    assert counts == {
+        Refused("shop", 403, "host_not_allowed"): 1,
+        Refused("shop", 400, "bad_type"): 1,
+        Refused(NO_SITE, 403, "unknown_site"): 1,
+    }
+
+
+def test_what_is_excluded_is_so_with_a_parameter_that_is_kept_too(
+    app: Ingestion, queue: EventQueue
+) -> None:
+    publish(queue, shop={"excluded_paths": ["/admin"], "kept_parameters": ["p"]})
+    app.door.sites.looked_at = 0.0
+    app.door.sites.look()
+    assert post(app, view(path="/admin?p=1")).json == EXCLUDED
+    longest = "/" + "x" * 2047
+    assert post(app, view(path=f"{longest}?p=1")).status == 202
+    assert [event.path for event in queued(queue)] == [longest]
+
+
+def test_what_cannot_be_read_changes_nothing(
+    app: Ingestion, queue: EventQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.door.sites.look()
+    key = app.door.sites.published.key
+    queue.redis.hset(
+        key, mapping={"version": "later", "sites": '{"shop":{"hosts":{"of":"later"}}}'}
+    )
+    for _ in range(2):
+        app.door.sites.looked_at = None
+        assert post(app, view(user_id="owner")).json == EXCLUDED
+    assert caplog.text.count("what is set for sites cannot be read") == 1
+
+
+def test_where_nobody_has_told_what_is_set_ready_says_so(
+    make_ingestion: MakeIngestion, valkey: ValkeyServer
+) -> None:
+    app = make_ingestion()
+    assert post(app, view()).status == 202
+    assert app.door.sites.warnings(0) == []
+    valkey.kill()
+    again = make_ingestion()
+    assert post(again, view()).status == 202
+    [warning] = again.door.sites.warnings(0)
+    assert "what is set for sites" in warning

@@ -22,7 +22,14 @@ EVERYTHING = {
     "aliases": ["7", "G-123"],
     "hosts": ["Shop.example:8080", "*.shop.example.", "xn--mnchen-3ya.de"],
     "excluded_paths": ["/admin/*", "*.json"],
-    "excluded_addresses": ["203.0.113.7", "2001:db8::1/32", "10.0.0.9/8"],
+    "excluded_addresses": [
+        "203.0.113.7",
+        "2001:db8::1/32",
+        "10.0.0.9/8",
+        "::ffff:192.0.2.1",
+        "::ffff:198.51.100.0/120",
+        "fe80::1%eth0",
+    ],
     "excluded_users": ["owner"],
     "kept_parameters": ["p", "page_id"],
 }
@@ -35,7 +42,14 @@ def test_what_is_set_is_kept_in_one_form() -> None:
         aliases=("7", "G-123"),
         hosts=("shop.example", "*.shop.example", "münchen.de"),
         excluded_paths=("/admin/*", "*.json"),
-        excluded_addresses=("203.0.113.7/32", "2001:db8::/32", "10.0.0.0/8"),
+        excluded_addresses=(
+            "203.0.113.7/32",
+            "2001:db8::/32",
+            "10.0.0.0/8",
+            "192.0.2.1/32",
+            "198.51.100.0/24",
+            "fe80::1/128",
+        ),
         excluded_users=("owner",),
         kept_parameters=("p", "page_id"),
     )

@@ -13,9 +13,9 @@ from tests.events import NOW
 def test_until_they_are_counted_all_are_taken(queue: EventQueue) -> None:
     strangers = Strangers(queue, 1)
     assert strangers.admit(["a", "b", "c"]) == []
-    assert strangers.counted_at() is None
-    strangers.enter(["d"], NOW)
-    assert (strangers.counted_at(), strangers.count()) == (NOW, 4)
+    assert strangers.counted() is None
+    strangers.enter(["d"], NOW, "1-2-3")
+    assert (strangers.counted(), strangers.count()) == ((NOW, "1-2-3"), 4)
     assert strangers.admit(["a", "d", "ä", "e"]) == ["ä", "e"]
 
 
@@ -58,3 +58,5 @@ def test_very_many_are_named_at_once(queue: EventQueue) -> None:
     assert strangers.admit([f"n{name}" for name in names]) == [f"n{name}" for name in names]
     strangers.leave(names)
     assert strangers.count() == 0
+    strangers.count_again()
+    assert strangers.admit(["n0"]) == []

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 from shared.clock import DAY_MS, HOUR_MS
 from shared.queue.event_queue import EventQueue
 from shared.sites.published import PublishedSites
-from shared.sites.stored import create_site
+from shared.sites.stored import create_site, delete_site
 from shared.sites.strangers import Strangers
 from tests.events import NOW, make_batch, make_event
 from tests.merged import merge
@@ -67,5 +67,8 @@ def test_one_that_is_registered_is_no_stranger(engine: Engine, queue: EventQueue
     keep(engine, queue, NOW)
     assert sites(queue) == {"there"}
     create_site(engine, "there", {}, NOW)
-    keep(engine, queue, NOW + HOUR_MS)
+    keep(engine, queue, NOW + 1)
     assert sites(queue) == set()
+    delete_site(engine, "there")
+    keep(engine, queue, NOW + 2)
+    assert sites(queue) == {"there"}
