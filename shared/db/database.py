@@ -3,13 +3,24 @@
 What differs between databases is asked of an engine's dialect; see shared/db/dialect.py.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    NullPool,
+    QueuePool,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -37,6 +48,20 @@ DEADLINE = "deadline"
 # The code of what is answered where a table or a column is missing.
 NOT_MIGRATED = "not_migrated"
 TOO_SLOW = "too_slow"
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A filter of the pools' logs, which tell of a connection that is lost when it is given back as
+    of a bug; the next one is opened anew."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        record.msg, record.args = "a connection to the database is given up: %s", (error,)
+        record.exc_info = None
+    return True
+
+
+for pool in (NullPool, QueuePool):
+    logging.getLogger(f"{pool.__module__}.{pool.__qualname__}").addFilter(without_traceback)
 
 
 class Refused(Unavailable):
