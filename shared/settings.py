@@ -204,7 +204,7 @@ class Settings:
         boolean,
     )
     max_sites: int = setting(
-        10_000,
+        100_000,
         "Most sites that may come into being because events name them; a registered one counts for "
         "nothing, and those that are there stay.",
         integer(0, 10_000_000),

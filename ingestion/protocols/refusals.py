@@ -17,6 +17,7 @@ from ingestion.sites.site_book import sites_unknown
 from shared.errors import InvalidInput, Unavailable
 from shared.fields import MAX_EVENT_ID
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
+from shared.settings import Settings
 
 NO_SITE, NO_SITE_BODY = missing("site_id"), {"event_type": "page_view"}
 BAD_DATE = bad_timestamp("timestamp must be ISO 8601 or Unix seconds or milliseconds")
@@ -105,7 +106,7 @@ The body did not arrive in time; nothing was kept. Of gunicorn no client hears t
 NOT_TAKEN = by_code(
     shown("A page on a host that is none of the site's", host_not_allowed("shop", "copy.example")),
     shown("Not registered, with `REGISTERED_SITES_ONLY`", unknown_site("shop")),
-    shown("One more than `MAX_SITES`", too_many_sites("shop", 10_000)),
+    shown("One more than `MAX_SITES`", too_many_sites("shop", Settings.max_sites)),
 )
 REFUSALS: Json = {
     "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),
