@@ -6,7 +6,7 @@ that was not fetched ahead: a door that pushes otherwise calls `read`, `answer` 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 
@@ -44,7 +44,7 @@ from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
-from shared.event import Event, decode_event, encode_event
+from shared.event import decode_event, encode_event
 from shared.fields import MAX_USER_AGENT
 from shared.http.auth import is_authorised
 from shared.queue.event_queue import EventQueue
@@ -109,12 +109,17 @@ class Door:
         rejected: list[tuple[int, InvalidInput]] = []
         dropped: list[LeftOut] = []
         strangers: list[Stranger] = []
+        known = ""
         for index, raw in enumerate(payload.events):
             try:
-                event = self.event(raw, visit, protocol.aliases, payload.may_hold_nul)
-                encoded.append(encoded_within_bounds(event))
-                if self.sites.is_new(event.site_id):
-                    strangers.append(Stranger(event.site_id, index, len(encoded) - 1))
+                site_id, event = self.encoded(raw, visit, protocol.aliases, payload.may_hold_nul)
+                encoded.append(event)
+                if site_id == known:
+                    continue
+                if self.sites.is_new(site_id):
+                    strangers.append(Stranger(site_id, index, len(encoded) - 1))
+                else:
+                    known = site_id
             except InvalidInput as error:
                 named = site_named(raw, protocol.aliases, self.default_site_id)
                 error.site_id = site_blamed(named, visit, error)
@@ -145,16 +150,23 @@ class Door:
         rejected = sorted([*outcome.rejected, *errors], key=itemgetter(0))
         return Outcome(encoded, rejected, outcome.is_batch, outcome.dropped)
 
-    def event(self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool) -> Event:
-        """Raises InvalidInput and Excluded."""
+    def encoded(
+        self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool
+    ) -> tuple[str, bytes]:
+        """Whose event it is, and the event as it will wait in the buffer. Raises InvalidInput and
+        Excluded."""
         if isinstance(raw, InvalidInput):
             raise raw
         try:
             if may_hold_nul and holds_nul(raw):
                 raise InvalidInput("nul_character", "an event must not contain NUL characters")
-            return event_from(raw, visit, self.make_id, aliases)
+            event = event_from(raw, visit, self.make_id, aliases)
+            encoded = encode_event(event)
         except RecursionError:  # decoded in C, it may still be too deep for Python to walk
-            raise too_deep() from None
+            raise InvalidInput("too_deep", "the event is nested too deeply") from None
+        if len(encoded) > MAX_EVENT_BYTES:
+            raise event_too_large()
+        return event.site_id, encoded
 
     def visit(self, request: Request) -> Visit:
         """What the request itself says of the visitor. Raises InvalidInput."""
@@ -184,13 +196,17 @@ class Door:
 
     def answer(self, protocol: Protocol, request: Request, outcome: Outcome) -> Answer:
         """The answer to a request whose events, if any, are kept."""
-        for (site_id, reason), number in Counter(outcome.dropped).items():
-            count_dropped(number, reason)
-            self.refused.add(self.clock(), Refused(site_id, 202, reason), number)
+        if outcome.dropped:
+            self.count_left_out(outcome.dropped)
         for _, error in outcome.rejected:
             self.refused.add(self.clock(), Refused(error.site_id, error.status, error.code))
         self.count(outcome.status, len(outcome.encoded))
         return self.whole(protocol.answer(outcome), request)
+
+    def count_left_out(self, dropped: Sequence[LeftOut]) -> None:
+        for (site_id, reason), number in Counter(dropped).items():
+            count_dropped(number, reason)
+            self.refused.add(self.clock(), Refused(site_id, 202, reason), number)
 
     def refuse(
         self, protocol: Protocol, request: Request, error: Refusal, outcome: Outcome | None = None
@@ -223,23 +239,8 @@ class Door:
         return Answer(answer.status, [*answer.headers, length, *cors], answer.body)
 
 
-def encoded_within_bounds(event: Event) -> bytes:
-    """The event as it will wait in the buffer. Raises InvalidInput."""
-    try:
-        encoded = encode_event(event)
-    except RecursionError:
-        raise too_deep() from None
-    if len(encoded) > MAX_EVENT_BYTES:
-        raise event_too_large()
-    return encoded
-
-
 def site_blamed(named: str, visit: Visit, error: InvalidInput) -> str:
     """The site in whose receipt a refusal is: by its own name, and none that there is not."""
     if visit.sites is None or error.code == UNKNOWN_SITE:
         return named if visit.sites is None else NO_SITE
     return visit.sites.named(named)
-
-
-def too_deep() -> InvalidInput:
-    return InvalidInput("too_deep", "the event is nested too deeply")
