@@ -83,8 +83,7 @@ class Keeper:
     def work(self) -> None:
         """One round. Raises Unavailable, redis.RedisError and OSError."""
         if self.sites is not None:
-            with suppress(redis.RedisError):  # what was known holds on
-                self.sites.look()
+            self.look_at_sites(self.sites)
         if time.monotonic() - self.looked_at > SELDOM_SECONDS:
             self.looked_at = time.monotonic()
             self.take_over()
@@ -102,6 +101,15 @@ class Keeper:
         for home in homes:
             self.replay(home)
         self.report(homes)
+
+    def look_at_sites(self, sites: SiteBook) -> None:
+        """What was known holds on, where Redis or the disk fails; the spool waits for neither."""
+        try:
+            sites.look()
+        except redis.RedisError as error:
+            log.debug("what is set for sites is not known anew: %s", error)
+        except OSError as error:
+            self.disk.say(f"what is set for sites cannot be kept: {error}")
 
     def take_over(self) -> None:
         """Hold from now on what processes left that have ended."""

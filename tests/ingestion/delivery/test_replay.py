@@ -13,11 +13,13 @@ from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.records import Record
 from ingestion.delivery.replay import calls_of, replay
 from ingestion.delivery.spool import Spool
+from ingestion.sites.site_book import SiteBook
 from ingestion.visitor.visitors import Salts
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.queue.push_command import NotTaken, Place, new_stream
 from shared.queue.spooled import FORGOTTEN_MS, Spooled, silent_events
+from shared.settings import Settings
 from tests.conftest import MakeQueue
 from tests.ingestion.delivery.kept import LARGE, event, files_in, keep, keep_at_once
 from tests.ingestion.wsgi import payloads
@@ -328,3 +330,18 @@ def test_a_keeper_ends_when_it_is_told(spool: Spool, queue: EventQueue) -> None:
     keeper.stop()
     assert thread is not None
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "no space"), redis.ConnectionError("away")])
+def test_the_spool_does_not_wait_for_what_is_set_for_sites(
+    spool: Spool, settings: Settings, queue: EventQueue, fault: Exception
+) -> None:
+    class Unlucky(SiteBook):
+        def look(self) -> None:
+            raise fault
+
+    keeper = keeper_of(spool, queue)
+    keeper.sites = Unlucky(settings, queue)
+    keep(spool, names(0, 5))
+    keeper.work()
+    assert payloads(queue) == names(0, 5)
