@@ -1,7 +1,7 @@
 """`footfall sites`: register sites, and say what is set for each."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import click
@@ -128,7 +128,7 @@ def changing(*, is_left: bool = False) -> Iterator[Engine]:
     settings = Settings.from_env()
     check_database(settings, migrated=True)
     queue = EventQueue(settings, timeout_seconds=2)
-    with opened(writing_engine(settings)) as engine:
+    with closing(queue), opened(writing_engine(settings)) as engine:
         yield engine
         try:
             if is_left:
@@ -136,8 +136,6 @@ def changing(*, is_left: bool = False) -> Iterator[Engine]:
             publish_sites(PublishedSites(queue), engine)
         except redis.RedisError as error:
             click.echo(LATER.format(explained(error)), err=True)
-        finally:
-            queue.close()
 
 
 def as_told(site: StoredSite) -> dict[str, Any]:

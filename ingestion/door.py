@@ -241,6 +241,6 @@ class Door:
 
 def site_blamed(named: str, visit: Visit, error: InvalidInput) -> str:
     """The site in whose receipt a refusal is: by its own name, and none that there is not."""
-    if visit.sites is None or error.code == UNKNOWN_SITE:
-        return named if visit.sites is None else NO_SITE
-    return visit.sites.named(named)
+    if visit.sites is None:
+        return named
+    return NO_SITE if error.code == UNKNOWN_SITE else visit.sites.named(named)

@@ -96,10 +96,12 @@ class SiteBook:
         with self.lock:  # who comes first waits for what another is about to know
             if self.looked_at is not None and time.monotonic() - self.looked_at < LOOK_SECONDS:
                 return
-            self.is_answered = False
             try:
                 self.fetch()
                 self.is_answered = True
+            except redis.RedisError:
+                self.is_answered = False
+                raise
             finally:
                 self.looked_at = time.monotonic()
             if self.published_now is not None and self.written != self.version:

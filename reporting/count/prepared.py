@@ -15,9 +15,9 @@ from reporting.count.statements import Rows
 
 # Statements of more spans are built each time: they are rare, and large in memory.
 FEW_SPANS = 8
-# Each takes some 20 kB.
+# Each takes some 25 kB.
 MOST_STATEMENTS = 256
-# Fetched at a time; row by row it takes three times as long.
+# Fetched at a time; row by row it takes half as long again.
 PARTITION_ROWS = 1000
 
 Found = Iterator[Row[*tuple[Any, ...]]]
