@@ -1,5 +1,6 @@
 """What upkeep does behind batches, without its process."""
 
+import pytest
 from sqlalchemy import Engine, delete, select
 
 from shared.counts.pending import read_pending
@@ -9,7 +10,16 @@ from shared.db.tables import pending_counts, recent_users
 from worker.counting.rollups import add_events, add_values, user_sets_from, values_in, widen_sites
 from worker.stopping import StopFlag
 from worker.stored.site_locks import lock_rows
-from worker.upkeep.merging import Merger, columns_of
+from worker.upkeep import merging
+from worker.upkeep import unmerged as waiting
+from worker.upkeep.merging import Merger
+from worker.upkeep.unmerged import columns_of
+
+
+def in_portions(monkeypatch: pytest.MonkeyPatch, events: int) -> None:
+    """Let merging take few events into a transaction."""
+    monkeypatch.setattr(waiting, "SLICE_EVENTS", events)
+    monkeypatch.setattr(merging, "MERGE_EVENTS", events)
 
 
 def merge(engine: Engine) -> int:

@@ -152,7 +152,7 @@ def connect(core: Dialect, _record: object, arguments: Any, options: Any) -> Any
     """
     driver = core.loaded_dbapi
     try:
-        return core.connect(*arguments, **options)
+        return dialect_of(core).connect(core, arguments, options)
     except driver.Error:
         raise
     except Exception as error:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     Table,
 )
+from sqlalchemy import Dialect as CoreDialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.types import TypeEngine
@@ -56,6 +57,8 @@ class Dialect(ABC):
     driver_error: ClassVar[type[Exception]]
     # What the driver raises besides, of a value that no row can hold.
     value_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    # Whether one transaction that writes keeps all others from it until its end.
+    locks_all: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -75,6 +78,10 @@ class Dialect(ABC):
     ) -> dict[str, Any]:
         """What `create_engine` is given. A statement that takes longer than `statement_seconds` may
         be given up. Raises BadSetting, and ValueError for what the address says."""
+
+    def connect(self, core: CoreDialect, arguments: Any, options: Any) -> Any:
+        """A new connection of the driver's. Raises whatever the driver does."""
+        return core.connect(*arguments, **options)
 
     @abstractmethod
     def prepare(self, connection: Any, _record: object) -> None:

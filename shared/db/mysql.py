@@ -35,7 +35,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from shared.db.dialect import AnySelect, Changes, Dialect, Fault, Texts
-from shared.db.mysql_address import CHARSET, options_of, tls_arguments
+from shared.db.mysql_address import (
+    CHARSET,
+    NO_TLS,
+    is_tls_offered,
+    offer_tls,
+    options_of,
+    tls_arguments,
+)
 from shared.db.mysql_compression import DECIDING, compression_of
 from shared.db.mysql_packets import (
     MAX_PACKET,
@@ -152,6 +159,7 @@ class MySQL(Dialect):
     def __init__(self) -> None:
         self.abilities = NOT_ASKED
         self.statement_seconds = 0.0
+        self.offers_tls = False
 
     @property
     def kind(self) -> str:
@@ -167,12 +175,22 @@ class MySQL(Dialect):
         self.statement_seconds = statement_seconds
         arguments = connect_arguments(url, statement_seconds)
         arguments["cursorclass"] = partial(BoundCursor, most_bytes=self.max_packet_bytes)
+        told = options_of(url)
+        self.offers_tls = is_tls_offered(told, settings)
+        tls = NO_TLS if self.offers_tls else tls_arguments(told, settings)
         return {
-            "connect_args": arguments | tls_arguments(options_of(url), settings),
+            "connect_args": arguments | tls,
             "pool_pre_ping": True,
             "pool_recycle": RECYCLE_SECONDS,
             "paramstyle": "format",  # what executemany with tuples needs; see worker.batch.insert
         }
+
+    def connect(self, core: CoreDialect, arguments: Any, options: Any) -> Any:
+        connection = core.connect(*arguments, **options, defer_connect=True)
+        if self.offers_tls:
+            offer_tls(connection)
+        connection.connect()
+        return connection
 
     def prepare(self, connection: Any, _record: object) -> None:
         if self.abilities is NOT_ASKED:

@@ -66,6 +66,7 @@ class SQLite(Dialect):
     kind = "sqlite"
     driver_error = sqlite3.Error
     value_errors = (OverflowError,)  # an integer beyond its 64 bits
+    locks_all = True
 
     def with_driver(self, url: URL) -> URL:
         """How the file is opened is said here, not in the address."""

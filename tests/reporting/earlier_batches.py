@@ -1,12 +1,15 @@
 """What waits to be merged, counted as batches of earlier versions counted their events."""
 
+from collections import deque
+
 from sqlalchemy import Engine, select
 
 from shared.counts.pending import read_pending
 from shared.counts.user_sets import encode_sets
 from shared.db.tables import pending_counts, recent_users
 from worker.counting.rollups import add_events, add_values, user_sets_from, values_in, widen_sites
-from worker.upkeep.merging import ROW_COLUMNS, Merger, columns_of, fetch_keys
+from worker.upkeep.merging import Merger
+from worker.upkeep.unmerged import ROW_COLUMNS, columns_of, fetch_keys
 
 
 def count_as_before(engine: Engine) -> None:
@@ -39,4 +42,4 @@ def count_as_before(engine: Engine) -> None:
 def merge_half(merger: Merger) -> None:
     """Merge every other row that waits."""
     keys = [key for key, _ in fetch_keys(merger.engine)]
-    merger.merge_rows(keys[::2])
+    merger.merge_rows(deque([keys[::2]]))

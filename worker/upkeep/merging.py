@@ -6,41 +6,55 @@ rows leave in the transaction in which they are counted. Answers add what is not
 """
 
 import logging
-import random
+import secrets
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 
-from shared.clock import DAY_MS, HOUR_MS, iso_from_ms, now_ms
+from shared.clock import HOUR_MS, iso_from_ms, now_ms
 from shared.counts.pending import Pending, read_pending
-from shared.counts.rollups import ROLLED_UP
-from shared.counts.segments import TIME, USER
-from shared.counts.sparse import Kept, KeptDays
 from shared.db.database import translated_errors
 from shared.db.dialects import dialect_of
 from shared.db.driver_rows import delete_by_keys, fetch_by_keys
 from shared.db.tables import pending_counts, recent_users
 from shared.errors import Unavailable
-from shared.fields import EVENT_TYPE
 from shared.waiting import Reminder
-from worker.counting.columns import Columns
 from worker.counting.pending import KEY_COLUMNS, Key
-from worker.counting.rollups import Numbered, raise_rollups
+from worker.counting.rollups import raise_rollups
 from worker.stopping import StopFlag
-from worker.stored.site_locks import CHUNK_SITES, lock_rows, take_locks
-from worker.stored.sparse_days import Day, count_days
+from worker.stored.site_locks import lock_rows, take_locks
+from worker.stored.sparse_days import count_days
 from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
 from worker.upkeep.receipts import add_receipts
+from worker.upkeep.unmerged import (
+    LABEL,
+    ROW_COLUMNS,
+    SLICE_EVENTS,
+    count_rows,
+    events_by_day_of,
+    fetch_keys,
+    fetch_waiting,
+    parts_of,
+    slices,
+    values_of,
+)
 
-# Of one transaction: SQLite's writers wait for it, and so do users' numbers at its end.
-MERGE_EVENTS = 20_000
-MERGE_ROWS = 2_000
+# Of one transaction at most, where batches do not wait for it. The more events it has, the more
+# share a counter, raised once for all of them: of a site of 46,000 pages, one event costs a
+# third in a transaction of 200,000 of what it costs in one of 20,000. Memory is bounded by the
+# values that differ.
+MERGE_EVENTS = 200_000
+MERGE_VALUES = 200_000
+# How many times as long as the last merging took the next one waits, while less than that is there:
+# what costs much is merged in larger portions. Answers read meanwhile what is not.
+REST = 2
+MOST_REST_SECONDS = 10.0
 # A site is merged once it has so many events, or its oldest waited so long: what small sites bring
 # meanwhile falls into the same counters. Answers read it from `pending_counts` until then.
 SITE_EVENTS = 5_000
@@ -57,19 +71,7 @@ OLDER_SECONDS = 900.0
 
 log = logging.getLogger(__name__)
 
-LABEL = "/* worker.merge */"
 WORK = "merging"
-
-ROW_COLUMNS = (*KEY_COLUMNS, pending_counts.c.events, pending_counts.c.data)
-
-
-class Waiting(NamedTuple):
-    """What of a site is not merged; moments are in ms of the workers' clocks."""
-
-    site_id: str
-    events: int
-    oldest: int
-    newest: int
 
 
 @dataclass
@@ -85,11 +87,13 @@ class Merger:
     # When, by the clock, rows of an earlier version were last seen; see `take_all_locks`.
     older_at: float = -OLDER_SECONDS
     looked_at: float = field(init=False)
+    # Until when, by the clock, merging rests.
+    rested_at: float = field(init=False)
     # Events merged into hours that were over, by site, since `take_late` last told of it.
     late: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.looked_at = self.clock()
+        self.looked_at = self.rested_at = self.clock()
 
     def merge_due(self, now: int, *, is_idle: bool = True) -> int:
         """Merge the sites that are due: all of them if no batch came since the last round and none
@@ -99,12 +103,19 @@ class Merger:
         newest = max((site.newest for site in waiting), default=-1)
         is_quiet = is_idle and newest == self.newest
         self.newest = newest
+        began = self.clock()
+        is_resting = began < self.rested_at and sum(site.events for site in waiting) < MERGE_EVENTS
         due = [
             site.site_id
             for site in waiting
-            if is_quiet or site.events >= SITE_EVENTS or now - site.oldest >= WAIT_MS
+            if is_quiet
+            or (not is_resting and (site.events >= SITE_EVENTS or now - site.oldest >= WAIT_MS))
         ]
-        return self.merge_sites(due, still={site.site_id for site in waiting}.difference(due))
+        merged = self.merge_sites(due, still={site.site_id for site in waiting}.difference(due))
+        if due:
+            ended = self.clock()
+            self.rested_at = ended + min(REST * (ended - began), MOST_REST_SECONDS)
+        return merged
 
     def merge_all(self) -> int:
         """Merge what there is."""
@@ -120,14 +131,13 @@ class Merger:
             add_receipts(self.engine, self.stopping)
             self.look_for_older()
             deadline = self.clock() + RELIEF_SECONDS
-            waiting = list(portions(fetch_keys(self.engine)))
+            waiting = list(slices(fetch_keys(self.engine)))
             # Whoever else does the same begins elsewhere.
-            random.shuffle(waiting)
-            for keys in waiting:
-                if self.clock() >= deadline or self.stopping.is_set():
-                    break
-                with own_fault(self.engine, to_be_narrowed):  # the periodic process tells whose
-                    self.merge_rows(keys)
+            first = secrets.randbelow(len(waiting) or 1)
+            for some in (deque(waiting[first:]), deque(waiting[:first])):
+                while some and self.clock() < deadline and not self.stopping.is_set():
+                    with own_fault(self.engine, to_be_narrowed):  # the periodic process tells whose
+                        self.merge_rows(some)
             self.looked_at = self.clock()
             self.late.clear()  # no worker makes segments
 
@@ -148,18 +158,15 @@ class Merger:
     def merge_together(self, site_ids: Sequence[str]) -> int:
         merged = 0
         self.look_for_older()
-        for keys in portions(fetch_keys(self.engine, site_ids)):
-            if self.stopping.is_set():
-                break
-            merged += self.merge_rows(keys)
+        waiting = deque(slices(fetch_keys(self.engine, site_ids)))
+        while waiting and not self.stopping.is_set():
+            merged += self.merge_rows(waiting)
         return merged
 
-    def merge_rows(self, keys: Sequence[Key]) -> int:
-        """The transaction. What somebody else has merged is gone by then."""
+    def merge_rows(self, waiting: deque[list[Key]]) -> int:
+        """The transaction: of slices in the order of their keys, it takes the first ones."""
         with translated_errors(), self.engine.begin() as connection:
-            self.take_all_locks(connection, {key[0] for key in keys})
-            rows = fetch_by_keys(connection, ROW_COLUMNS, KEY_COLUMNS, keys, LABEL)
-            readable = sorted(self.readable(rows), key=itemgetter(0))
+            readable = self.take_rows(connection, waiting)
             if not readable:
                 return 0
             # First: a server may wait here for rows that batches are about to commit, and batches
@@ -170,6 +177,26 @@ class Merger:
             raise_rollups(connection, parts_of(readable, kept), kept)
         self.note_late(readable, now_ms())
         return sum(pending.events for _, pending in readable)
+
+    def take_rows(
+        self, connection: Connection, waiting: deque[list[Key]]
+    ) -> list[tuple[Key, Pending]]:
+        """Take slices, until there is enough for a transaction, and lock their sites. What somebody
+        else has merged is gone by then."""
+        taken: list[tuple[Key, Pending]] = []
+        events = values = 0
+        most = MERGE_EVENTS
+        if dialect_of(connection).locks_all:
+            most = min(most, SLICE_EVENTS)
+        while waiting and events < most and values < MERGE_VALUES:
+            keys = waiting.popleft()
+            self.take_all_locks(connection, {key[0] for key in keys})
+            rows = fetch_by_keys(connection, ROW_COLUMNS, KEY_COLUMNS, keys, LABEL)
+            readable = sorted(self.readable(rows), key=itemgetter(0))
+            events += sum(pending.events for _, pending in readable)
+            values += sum(values_of(pending) for _, pending in readable)
+            taken += readable
+        return taken
 
     def note_late(self, rows: Iterable[tuple[Key, Pending]], now: int) -> None:
         for (site_id, bucket, _), pending in rows:
@@ -208,99 +235,6 @@ class Merger:
         take_locks(connection, site_ids)
         if self.clock() - self.older_at < OLDER_SECONDS:
             lock_rows(connection, site_ids)
-
-
-def fetch_waiting(engine: Engine) -> list[Waiting]:
-    """The sites of which anything is not merged, in order."""
-    at = pending_counts.c.stored_at
-    statement = (
-        select(
-            pending_counts.c.site_id,
-            func.sum(pending_counts.c.events),
-            func.min(at),
-            func.max(at),
-        )
-        .group_by(pending_counts.c.site_id)
-        .order_by(pending_counts.c.site_id)
-        .prefix_with(LABEL)
-    )
-    with translated_errors(), engine.begin() as connection:
-        return [Waiting(*row) for row in connection.execute(statement)]
-
-
-def count_rows(engine: Engine, most: int) -> int:
-    """How many rows wait, counted up to `most`."""
-    some = select(pending_counts.c.events).limit(most).subquery()
-    counted = select(func.count()).select_from(some).prefix_with(LABEL)
-    with translated_errors(), engine.begin() as connection:
-        return connection.scalar(counted) or 0
-
-
-def fetch_keys(engine: Engine, site_ids: Sequence[str] | None = None) -> list[tuple[Key, int]]:
-    """The keys of what these sites have, or all, in order, and how many events each row brings."""
-    rows = select(*KEY_COLUMNS, pending_counts.c.events).prefix_with(LABEL)
-    statements = [rows]
-    if site_ids is not None:
-        statements = [
-            rows.where(pending_counts.c.site_id.in_(site_ids[first : first + CHUNK_SITES]))
-            for first in range(0, len(site_ids), CHUNK_SITES)
-        ]
-    with translated_errors(), engine.begin() as connection:
-        found = [row for statement in statements for row in connection.execute(statement)]
-    return sorted((tuple(key), events) for *key, events in found)
-
-
-def portions(found: Sequence[tuple[Key, int]]) -> Iterator[list[Key]]:
-    """The keys of at most MERGE_EVENTS, or of one row with more."""
-    some: list[Key] = []
-    total = 0
-    for key, events in found:
-        if some and (total + events > MERGE_EVENTS or len(some) >= MERGE_ROWS):
-            yield some
-            some, total = [], 0
-        some.append(key)
-        total += events
-    if some:
-        yield some
-
-
-def events_by_day_of(rows: Iterable[tuple[Key, Pending]]) -> Counter[Day]:
-    """How many events there are of each site's day."""
-    found: Counter[Day] = Counter()
-    for (site_id, bucket, _), pending in rows:
-        found[site_id, bucket - bucket % DAY_MS] += pending.events
-    return found
-
-
-def parts_of(rows: Sequence[tuple[Key, Pending]], kept: KeptDays) -> list[Numbered]:
-    """The events of rows of any sites: those of days of which no values are counted, without them,
-    and the others."""
-    parts: list[list[tuple[Key, Pending]]] = [[], []]
-    for row in rows:
-        (site_id, bucket, _), _ = row
-        parts[kept.of(site_id, bucket) is Kept.TOTALS].append(row)
-    return [
-        columns_of(part, names) for part, names in zip(parts, (ROLLED_UP, ()), strict=True) if part
-    ]
-
-
-def columns_of(
-    rows: Sequence[tuple[Key, Pending]], names: Iterable[str] = tuple(ROLLED_UP)
-) -> Numbered:
-    """The events of rows of any sites, with values of the dimensions that are named."""
-    site_ids: list[str] = []
-    moments: list[int] = []
-    numbers: list[int | None] = []
-    texts: dict[str, list[Any]] = {name: [] for name in (EVENT_TYPE, *names)}
-    for (site_id, bucket, _), pending in rows:
-        site_ids += [site_id] * pending.events
-        moments += [bucket + offset for offset in pending.numbers(TIME)]
-        numbers += [number - 1 if number else None for number in pending.numbers(USER)]
-        for name, values in texts.items():
-            values += pending.texts(name)
-    event_types = texts.pop(EVENT_TYPE)
-    filled = {name: values for name, values in texts.items() if values.count(None) < len(values)}
-    return Columns(site_ids, moments, event_types, filled), numbers
 
 
 def merge_for_ever(merger: Merger, is_idle: Callable[[], bool]) -> None:

@@ -1,6 +1,8 @@
 """TLS to a real server, as drivers of this world write it behind a database's address."""
 
+import ssl
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,3 +174,29 @@ def test_the_file_of_the_setting_is_named_by_the_setting() -> None:
     settings = replace(Settings(database_url=ADDRESS), database_ca_path="/nowhere/ca.pem")
     with pytest.raises(BadSetting, match=r"^DATABASE_CA_PATH: /nowhere/ca.pem: "):
         make_engine(settings)
+
+
+def test_where_no_server_is_checked_no_authority_is_read(
+    strange_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's own are a quarter of a megabyte, and would be read for each connection."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", refuse)
+    assert cipher_of(strange_url)
+
+
+def test_a_file_of_options_may_ask_for_tls(
+    strange_url: str, authority: Authority, wrong: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "my.cnf"
+    for known, is_known in ((authority, True), (wrong, False)):
+        file.write_text(f"[client]\nssl-ca={known.path}\n")
+        url = f"{strange_url}?read_default_file={file}"
+        if is_known:
+            assert cipher_of(url)
+        else:
+            with pytest.raises(Unavailable):
+                cipher_of(url)

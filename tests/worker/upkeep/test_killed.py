@@ -31,7 +31,7 @@ from shared.settings import Settings
 from tests.counted import TODAY, commit, differences, rebuild_all
 from tests.events import NOW, make_batch, make_event
 from tests.killed import is_killed, steps_of
-from tests.merged import merge, merge_as_before
+from tests.merged import in_portions, merge, merge_as_before
 from tests.segmented import build_all
 from worker.batch.commit import AlreadyCommitted, commit_batch
 from worker.counting.users import UserNumbers
@@ -199,7 +199,7 @@ WORKS = {
 @pytest.fixture(autouse=True)
 def _small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that each work has several transactions."""
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 2)
+    in_portions(monkeypatch, 2)
     monkeypatch.setattr(merging, "MOST_ROWS", 0)
     monkeypatch.setattr(retention, "CHUNK_ROWS", 3)
     monkeypatch.setattr(retention, "CHUNK_PLACES", 2)

@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+from collections import deque
 from functools import partial
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import Engine, event, func, select, update
 
 from shared.counts.user_sets import encode_sets
 from shared.db.database import writing_engine
+from shared.db.dialects import dialect_of
 from shared.db.tables import (
     dimension_values,
     events,
@@ -24,13 +26,14 @@ from shared.errors import Unavailable
 from shared.settings import Settings
 from tests.counted import commit, differences, insist, varied_events
 from tests.events import NOW, make_event
-from tests.merged import merge, unmerged
+from tests.merged import in_portions, merge, unmerged
 from tests.refused import refuse
 from tests.segmented import once
 from worker.counting.users import Numbers, UserNumbers
 from worker.stopping import StopFlag
 from worker.upkeep import merging
 from worker.upkeep.merging import MOST_ROWS, OLDER_SECONDS, SITE_EVENTS, WAIT_MS, Merger
+from worker.upkeep.unmerged import fetch_keys, slices
 
 
 def merger_of(engine: Engine) -> Merger:
@@ -68,7 +71,7 @@ def test_merged_at_any_moment_the_rollups_say_the_same(
     engine: Engine, database_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In portions of few events, so that hours, days and weeks are merged in several."""
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 7)
+    in_portions(monkeypatch, 7)
     random_ = random.Random(3)
     for number in range(20):
         commit(engine, f"b{number}", varied_events(number, random_.randrange(1, 40)))
@@ -82,7 +85,7 @@ def test_merged_at_any_moment_the_rollups_say_the_same(
 def test_several_at_once_with_batches_count_all_once(
     engine: Engine, database_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 30)
+    in_portions(monkeypatch, 30)
     is_over = threading.Event()
 
     def store(shift: int) -> None:
@@ -132,9 +135,10 @@ def test_rows_that_another_has_merged_meanwhile_are_not_merged_again(
 ) -> None:
     commit(engine, "b", varied_events(1, 40))
     mine = merger_of(engine)
-    keys = [key for key, _ in merging.fetch_keys(engine)]
+    waiting = deque(slices(fetch_keys(engine)))
     assert merge(engine) == 40
-    assert mine.merge_rows(keys) == 0
+    assert mine.merge_rows(waiting) == 0
+    assert not waiting
     assert differences(database_settings) == []
 
 
@@ -168,6 +172,64 @@ def test_once_nothing_comes_all_is_merged(engine: Engine) -> None:
     assert merger.merge_due(NOW) == 0
     assert merger.merge_due(NOW, is_idle=False) == 0
     assert merger.merge_due(NOW) == 1
+
+
+def test_what_cost_much_is_merged_in_larger_portions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Merging rests for as long as it took, and longer, until enough is there or nothing comes."""
+    monkeypatch.setattr(merging, "SITE_EVENTS", 1)
+    now = 100.0
+    merger = Merger(engine, StopFlag(), clock=lambda: now)
+
+    def work() -> None:
+        nonlocal now
+        now += 3.0
+
+    commit(engine, "b1", [make_event(1)])
+    with once(engine, "after", "INTO events_by_day", work):
+        assert merger.merge_due(NOW, is_idle=False) == 1
+    commit(engine, "b2", [make_event(2)])
+    now += merging.REST * 3.0 - 0.5
+    assert merger.merge_due(NOW, is_idle=False) == 0
+    now += 1.0
+    assert merger.merge_due(NOW, is_idle=False) == 1
+
+    commit(engine, "b3", [make_event(3)])
+    with once(engine, "after", "INTO events_by_day", work):
+        assert merger.merge_due(NOW, is_idle=False) == 1
+    commit(engine, "b4", [make_event(4), make_event(5)])
+    assert merger.merge_due(NOW, is_idle=False) == 0
+    assert merger.merge_due(NOW) == 2  # nothing came since
+
+    commit(engine, "b5", [make_event(6)])
+    merger.rested_at = now + 1.0
+    monkeypatch.setattr(merging, "MERGE_EVENTS", 2)
+    assert merger.merge_due(NOW, is_idle=False) == 0
+    commit(engine, "b6", [make_event(7)])
+    assert merger.merge_due(NOW, is_idle=False) == 2
+
+
+def test_a_transaction_takes_several_slices(
+    engine: Engine, database_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it would keep batches waiting; and fewer where their values differ."""
+    in_portions(monkeypatch, 10)
+    monkeypatch.setattr(merging, "MERGE_EVENTS", 30)
+    for number in range(12):
+        commit(engine, f"b{number}", varied_events(number, 10))
+    merger = merger_of(engine)
+    waiting = deque(slices(fetch_keys(engine)))
+    merged = merger.merge_rows(waiting)
+    assert merged < 30 if dialect_of(engine).locks_all else merged >= 30
+    assert waiting
+    monkeypatch.setattr(merging, "MERGE_VALUES", 1)
+    before = len(waiting)
+    merger.merge_rows(waiting)
+    assert before - len(waiting) == 1
+    merger.merge_all()
+    assert unmerged(engine) == {}
+    assert differences(database_settings) == []
 
 
 def test_a_clock_that_is_behind_keeps_nothing_waiting_for_ever(engine: Engine) -> None:
@@ -212,7 +274,7 @@ def test_a_site_that_fails_keeps_no_other_waiting(
 def test_a_stop_is_heard_between_two_portions(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 1)
+    in_portions(monkeypatch, 1)
     commit(engine, "b", varied_events(1, 30))
     merger = merger_of(engine)
     with once(engine, "after", "INTO events_by_day", merger.stopping.set):
@@ -262,7 +324,7 @@ def test_a_worker_merges_where_too_much_waits(
 
 
 def test_a_site_that_fails_stops_no_worker(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 1)
+    in_portions(monkeypatch, 1)
     commit(engine, "b", [make_event(n, site_id=site) for n, site in enumerate("ab")])
     refuse(engine, "events_by_day", "INSERT", "a")
     merger = merger_of(engine)
