@@ -16,6 +16,7 @@ import click
 from footfall import by_hand, dead_letters, ledger, rollups
 from footfall.demo.command import demo_command, demo_traffic_command
 from footfall.importing import report, run, visitors
+from footfall.keys import keys_group
 from footfall.load.command import load_command
 from footfall.migrate import migrate
 from footfall.run import launch
@@ -260,6 +261,7 @@ def verify_command(
 
 
 cli.add_command(sites_group)
+cli.add_command(keys_group)
 cli.add_command(load_command)
 cli.add_command(demo_command)
 cli.add_command(demo_traffic_command)

@@ -123,8 +123,8 @@ def reading() -> Iterator[Engine]:
 
 @contextmanager
 def changing(*, is_left: bool = False) -> Iterator[Engine]:
-    """What is changed in the block is told to ingestion at its end; where a site `is_left`, it goes
-    on as one that nobody has registered."""
+    """What is changed in the block, of sites or keys, is told to ingestion at its end; where a site
+    `is_left`, it goes on as one that nobody has registered."""
     settings = Settings.from_env()
     check_database(settings, migrated=True)
     queue = EventQueue(settings, timeout_seconds=2)

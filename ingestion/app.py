@@ -11,9 +11,10 @@ from ingestion.openapi import OPENAPI
 from ingestion.telemetry import BacklogCollector
 from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
-from shared.errors import InvalidInput, Unavailable
-from shared.http.auth import is_authorised
+from shared.errors import Unavailable
+from shared.http.auth import caller_of, key_given
 from shared.http.web import add_common_routes
+from shared.keys.keys import Kind, all_sites, unauthorized, wrong_kind
 from shared.queue.durability import check_durability
 from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained
@@ -41,22 +42,27 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
         lambda: check_ready(app.door),
         BacklogCollector(queue, app.door.spool.used_bytes),
     )
-    ask_for_key(app, settings.api_auth)
+    ask_for_key(app, app.door, settings.api_auth)
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
-def ask_for_key(app: Flask, api_auth: str) -> None:
+def ask_for_key(app: Flask, door: Door, api_auth: str) -> None:
     """Of whoever asks for numbers, as reporting does."""
 
     @app.before_request
     def check_key() -> None:
-        if request.path == "/metrics":
-            given = request.headers.get("Authorization")
-            if not is_authorised(given, api_auth):
-                raise InvalidInput("unauthorized", "a valid API key is required", status=401)
+        if api_auth and request.path == "/metrics":
+            given = key_given(request.headers.get("Authorization"))
+            key = caller_of(given, api_auth, door.sites.keys, door.clock())
+            if key is None:
+                raise unauthorized()
+            if not key.may(Kind.READ):
+                raise wrong_kind(key, Kind.READ)
+            if key.sites:
+                raise all_sites(key.sites)
 
 
 def check_ready(door: Door) -> Sequence[str]:

@@ -46,7 +46,8 @@ from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
 from shared.event import decode_event, encode_event
 from shared.fields import MAX_USER_AGENT
-from shared.http.auth import is_authorised
+from shared.http.auth import key_given
+from shared.keys.keys import other_site
 from shared.queue.event_queue import EventQueue
 from shared.queue.refusals import NO_SITE, Refused
 from shared.settings import Settings
@@ -98,9 +99,7 @@ class Door:
 
         Raises InvalidInput for a request or a single event that is refused, and Unavailable.
         """
-        key = self.api_auth
-        if key and not is_authorised(request.headers.get("authorization"), key):
-            raise InvalidInput("unauthorized", "a valid API key is required", status=401)
+        only = self.sites_of_caller(request) if self.api_auth else ()
         if request.query:
             check_query(request.query)
         payload = protocol.read(request)
@@ -113,6 +112,8 @@ class Door:
         for index, raw in enumerate(payload.events):
             try:
                 site_id, event = self.encoded(raw, visit, protocol.aliases, payload.may_hold_nul)
+                if only and site_id not in only:
+                    raise other_site(only, site_id)
                 encoded.append(event)
                 if site_id == known:
                     continue
@@ -132,6 +133,12 @@ class Door:
             dropped += [LeftOut(NO_SITE, PREFETCH)] * len(encoded)
             return Outcome([], rejected, payload.is_batch, dropped)
         return Outcome(encoded, rejected, payload.is_batch, dropped, strangers)
+
+    def sites_of_caller(self, request: Request) -> Sequence[str]:
+        """Those that whoever sent it has a key for; none where it is for all. Raises InvalidInput
+        for whom has none, and Unavailable."""
+        given = key_given(request.headers.get("authorization"))
+        return self.sites.caller(given, self.api_auth, self.clock()).sites
 
     def admit(self, outcome: Outcome) -> Outcome:
         """The same without the events of strangers that may have none; it may take a round trip.

@@ -26,6 +26,7 @@ from shared.http.openapi import (
     refusal,
     same_as,
 )
+from shared.keys.keys import Key, Kind, wrong_kind
 
 ABOUT = """\
 Takes events and answers `202` as soon as they are kept: in the queue, in Redis, or while that \
@@ -53,6 +54,11 @@ NO_ROOM = f"redis://127.0.0.1:6379/0: {FULL}"
 NO_KEY_GIVEN = refusal(
     "No key or a wrong one; only with `API_AUTH` set.",
     no_key=error("No key", "unauthorized", "a valid API key is required"),
+)
+WRONG_KEY = wrong_kind(Key("", Kind.INGEST), Kind.READ)
+NOT_WITH_THIS = refusal(
+    "A key that does not read numbers, or not those of all sites.",
+    posting_key=error("A key for posting", "wrong_key", WRONG_KEY.message),
 )
 READY = {
     "ready": example("Ready", {"status": "ready"}),
@@ -132,7 +138,7 @@ OPENAPI: dict[str, Any] = document(
             security=KEY_OR_OPEN,
             ready=READY,
             not_ready=NOT_READY,
-            refused={"401": NO_KEY_GIVEN},
+            refused={"401": NO_KEY_GIVEN, "403": NOT_WITH_THIS},
             metrics=METRICS,
         ),
     },

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 import psutil
 import redis
-from flask import Flask, request
+from flask import Flask, g, request
 
 from reporting.answers.unmerged import fetch_unmerged
 from reporting.dashboard.page import add_dashboard, is_open
 from reporting.http.description import UNKNOWN_HOST
+from reporting.http.keys import KeyBook
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
 from reporting.http.seats import Seats
@@ -18,14 +19,15 @@ from shared.clock import now_ms
 from shared.db.database import at_once, of_replica, prompt_engine, reading_engine
 from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
-from shared.http.auth import is_authorised
 from shared.http.hosts import OwnNames
 from shared.http.methods import only_reading
 from shared.http.web import add_common_routes
+from shared.keys.keys import all_sites
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 
 OPEN_ROUTES = frozenset({"/health", "/ready"})
+METRICS = "/metrics"
 QUEUE_TIMEOUT_SECONDS = 1.0
 # Who asks how things stand gives up soon.
 STATUS_PATIENCE_SECONDS, STATUS_LINE = 0.5, 20
@@ -51,7 +53,8 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app.sources = make_sources(settings)
     app.seats = Seats(settings.query_seconds)
     app.status_seats = Seats(STATUS_PATIENCE_SECONDS, longest_line=STATUS_LINE)
-    ask_for_key(app, settings)
+    keys = KeyBook(app.sources.status, app.sources.queue, settings.api_auth)
+    ask_for_key(app, settings, keys, clock)
     collector = LedgerCollector(app.sources, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
@@ -84,7 +87,7 @@ def check_ready(sources: Sources, now: int) -> Sequence[str]:
         return fetch_unmerged(sources.status, now).warnings
 
 
-def ask_for_key(app: Flask, settings: Settings) -> None:
+def ask_for_key(app: Flask, settings: Settings, keys: KeyBook, clock: Callable[[], int]) -> None:
     """Or, where there is none, for one of the machine's own names."""
     names = OwnNames(settings.reporting_host)
     needs_name = not (settings.api_auth or settings.allow_open)
@@ -97,5 +100,6 @@ def ask_for_key(app: Flask, settings: Settings) -> None:
             raise InvalidInput("unknown_host", UNKNOWN_HOST, status=403)
         if is_open(request.path):
             return
-        if not is_authorised(request.headers.get("Authorization"), settings.api_auth):
-            raise InvalidInput("unauthorized", "a valid API key is required", status=401)
+        g.caller = keys.caller(request.headers.get("Authorization"), clock())
+        if request.path == METRICS and g.caller.sites:
+            raise all_sites(g.caller.sites)

@@ -135,6 +135,8 @@ class Route(Generic[Q]):
     wrong: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusals: tuple[Example, ...] = ()
     faults: tuple[Example, ...] = DATABASE_FAULTS
+    # Whoever has a key of some sites only is answered of these.
+    shows_own: bool = False
     # It tells how things stand, and waits behind no question.
     is_status: bool = False
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from shared.clock import now_ms
 from shared.db.database import reading_engine, writing_engine
 from shared.db.dialects import dialect_of
+from shared.keys.stored import note_used
 from shared.queue.event_queue import (
     JOB_TIMEOUT_SECONDS,
     PRUNE_JOB,
@@ -23,6 +24,7 @@ from shared.queue.event_queue import (
     periodic_queue_name,
     rq_queue,
 )
+from shared.queue.used_keys import UsedKeys
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.strangers import Strangers
@@ -167,9 +169,10 @@ def build_late_segments() -> None:
 
 
 def keep_site_book() -> None:
-    queue = runtime().queue
+    queue, engine = runtime().queue, runtime().engine
     strangers = Strangers(queue, settings().max_sites)
-    site_book.keep_site_book(runtime().engine, PublishedSites(queue), strangers, now_ms())
+    site_book.keep_site_book(engine, PublishedSites(queue), strangers, now_ms())
+    note_used(engine, UsedKeys(queue).fetch())
 
 
 def verify_nightly() -> None:

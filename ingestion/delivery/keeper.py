@@ -106,6 +106,7 @@ class Keeper:
         """What was known holds on, where Redis or the disk fails; the spool waits for neither."""
         try:
             sites.look()
+            sites.tell_used()
         except redis.RedisError as error:
             log.debug("what is set for sites is not known anew: %s", error)
         except OSError as error:

@@ -13,10 +13,11 @@ from ingestion.reading.schema import missing
 from ingestion.reading.timestamps import bad_timestamp
 from ingestion.reading.values import MAX_VALUES, too_many_values
 from ingestion.sites.rules import host_not_allowed, too_many_sites, unknown_site
-from ingestion.sites.site_book import sites_unknown
+from ingestion.sites.site_book import keys_unknown, sites_unknown
 from shared.errors import InvalidInput, Unavailable
 from shared.fields import MAX_EVENT_ID
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
+from shared.keys.keys import Key, Kind, other_site, unauthorized, wrong_kind
 from shared.settings import Settings
 
 NO_SITE, NO_SITE_BODY = missing("site_id"), {"event_type": "page_view"}
@@ -30,7 +31,7 @@ EMPTY = InvalidInput("no_events", "the body holds no event")
 NOT_JSON = "the body is not JSON: JSON is malformed: invalid character (byte 0)"
 HUGE = InvalidInput("number_out_of_range", "a number is out of range")
 HUGE_BODY = '{"site_id":"site-abc-123","event_type":"sale","amount":1e999}'
-NO_KEY = InvalidInput("unauthorized", "a valid API key is required", status=401)
+NO_KEY = unauthorized()
 AWAY = "the queue takes no events: Error 111 connecting to 127.0.0.1:6379. Connection refused."
 SPOOL_FULL = (
     "the queue takes no events, and SPOOL_MAX_BYTES, 1073741824, leaves no room in /data/spool"
@@ -88,6 +89,7 @@ NOT_NOW = by_code(
     ),
     shown("Redis may evict what waits", Unavailable("queue_not_durable", EVICTS), body=ONE),
     shown("Redis is away, and `REGISTERED_SITES_ONLY` is set", sites_unknown()),
+    shown("Redis is away, and has told of no keys", keys_unknown()),
     shown("`MAX_BACKLOG` events wait already", Unavailable("backlog_full", FULL), body=ONE),
     backlog_of_bytes_full=shown(
         "They have `MAX_BACKLOG_BYTES` already", Unavailable("backlog_full", HEAVY), body=ONE
@@ -107,6 +109,8 @@ NOT_TAKEN = by_code(
     shown("A page on a host that is none of the site's", host_not_allowed("shop", "copy.example")),
     shown("Not registered, with `REGISTERED_SITES_ONLY`", unknown_site("shop")),
     shown("One more than `MAX_SITES`", too_many_sites("shop", Settings.max_sites)),
+    shown("A key that is not for posting", wrong_kind(Key("", Kind.READ), Kind.INGEST)),
+    shown("A key of other sites", other_site(["blog"], "shop")),
 )
 REFUSALS: Json = {
     "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),
@@ -114,7 +118,9 @@ REFUSALS: Json = {
         "No key or a wrong one; only with `INGEST_AUTH=true`.",
         unauthorized=shown("No key", NO_KEY, body=ONE),
     ),
-    "403": refusal("The site takes no such events; nothing was kept.", **NOT_TAKEN),
+    "403": refusal(
+        "The site takes no such events, or none with this key; nothing was kept.", **NOT_TAKEN
+    ),
     "408": refusal(
         TOO_SLOW,
         body_too_slow=shown(f"Not within {body.BODY_SECONDS} seconds", body.too_slow()),

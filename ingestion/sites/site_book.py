@@ -1,4 +1,5 @@
-"""The sites that this process knows: what is set for them, and which others may have events.
+"""The sites that this process knows: what is set for them, which others may have events, and who
+may post with which key.
 
 What is set comes from Redis, where it is published under a version that is asked for once a second.
 While Redis is away the last of it holds, also after a restart: it is kept in a file.
@@ -23,7 +24,19 @@ from ingestion.visitor.senders import Told
 from ingestion.visitor.visitors import keep_private
 from shared.clock import now_ms
 from shared.errors import Unavailable
+from shared.http.auth import caller_of
+from shared.keys.keys import (
+    EVERYTHING,
+    NO_KEYS,
+    PREFIX,
+    Key,
+    Keys,
+    Kind,
+    unauthorized,
+    wrong_kind,
+)
 from shared.queue.event_queue import EventQueue
+from shared.queue.used_keys import TELL_SECONDS, UsedKeys
 from shared.settings import Settings
 from shared.sites.published import Published, PublishedSites
 from shared.sites.strangers import Strangers
@@ -64,6 +77,10 @@ class SiteBook:
         self.away_until = 0.0
         self.known: KnownSites | None = None
         self.published_now: Published | None = None
+        self.keys: Keys = NO_KEYS
+        # When each was used last, by its id, in ms.
+        self.used: dict[str, int] = {}
+        self.told_at = 0.0
         self.is_answered = True
         self.unreadable = Reminder()
         self.told = Told()
@@ -77,6 +94,31 @@ class SiteBook:
     @cached_property
     def strangers(self) -> Strangers:
         return Strangers(self.queue, self.max_sites)
+
+    @cached_property
+    def used_keys(self) -> UsedKeys:
+        return UsedKeys(self.queue)
+
+    def caller(self, given: str, api_auth: str, now: int) -> Key:
+        """What may be posted with a key; `now` is in ms. Raises InvalidInput where that is nothing,
+        and Unavailable where nobody knows yet."""
+        key = caller_of(given, api_auth, self.keys, now)
+        if key is None:
+            if given.startswith(PREFIX) and not self.version:
+                raise keys_unknown()
+            raise unauthorized()
+        if not key.may(Kind.INGEST):
+            raise wrong_kind(key, Kind.INGEST)
+        if key is not EVERYTHING:
+            self.used[key.key_id] = now
+        return key
+
+    def tell_used(self) -> None:
+        """Tell Redis which keys were used, now and then. Raises redis.RedisError."""
+        if self.used and time.monotonic() - self.told_at >= TELL_SECONDS:
+            self.told_at = time.monotonic()
+            self.used_keys.tell(self.used)
+            self.used = {}
 
     def look_first(self) -> None:
         """Before the first request of a process: the keeper's thread may not have looked yet."""
@@ -126,7 +168,7 @@ class SiteBook:
             self.registered_only,
         )
         self.known = known if sites or self.registered_only else None
-        self.published_now, self.version = published, published.version
+        self.published_now, self.version, self.keys = published, published.version, published.keys
 
     def is_new(self, site_id: str) -> bool:
         """Whether Redis must say if such a stranger may have events."""
@@ -169,6 +211,10 @@ class SiteBook:
 
 def sites_unknown() -> Unavailable:
     return Unavailable("sites_unknown", "it is not known yet which sites are registered")
+
+
+def keys_unknown() -> Unavailable:
+    return Unavailable("keys_unknown", "it is not known yet which API keys there are")
 
 
 def kept_in(file: Path) -> Published | None:

@@ -48,10 +48,12 @@ SITES = Route(
     paths=("/sites",),
     summary="The sites seen",
     description="Every site that has an event, with its first and last one, in order of `site_id`; "
+    "of those that the caller's key is for; "
     "`limit` at a time, and `next_cursor` says where to go on while there are more.",
     parameters=(by.ANY_SITE, by.PAGE_LIMIT, by.CURSOR),
     query=sites_query,
     answer=from_database(fetch_sites),
     kept=Kept.UNSAID,
+    shows_own=True,
     examples=(Example("one_site", "One site", Sites([ONE_SITE])),),
 )

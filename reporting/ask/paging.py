@@ -1,6 +1,6 @@
 """Lists that come in parts: how many at a time, and where to go on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reporting.ask import parameters as by
@@ -33,7 +33,9 @@ class SitesQuery:
 
     site_id: str | None
     page: Page
+    # If any, none but these.
+    only: Sequence[str] = ()
 
 
 def sites_query(asked: Asked, _now: int) -> SitesQuery:
-    return SitesQuery(asked[by.ANY_SITE], page_from(asked))
+    return SitesQuery(asked[by.ANY_SITE], page_from(asked), asked.only)

@@ -1,7 +1,7 @@
 """What a parameter is, and how those of a request are read: each once, none that is not known."""
 
 import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -55,6 +55,8 @@ class Asked:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
+        # Of whoever has a key of some sites; none where it is for all.
+        self.only: Sequence[str] = ()
 
     def __getitem__(self, parameter: Parameter[T]) -> T:
         value: T = self.values[parameter.name]

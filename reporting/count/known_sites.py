@@ -58,7 +58,7 @@ def fetch_names(connection: Connection, site_ids: Sequence[str]) -> dict[str, st
 
 
 def fetch_merged(connection: Connection, query: SitesQuery) -> Iterator[KnownSite]:
-    found = connection.execute(select_some_sites(query.site_id, query.page)).all()
+    found = connection.execute(select_some_sites(query)).all()
     if not found:
         return
     rows = connection.execute(select_site_totals(found[0].site_id, found[-1].site_id))
@@ -70,6 +70,6 @@ def fetch_merged(connection: Connection, query: SitesQuery) -> Iterator[KnownSit
 
 
 def fetch_pending(connection: Connection, query: SitesQuery) -> Iterator[KnownSite]:
-    statement = select_pending_sites(query.site_id, query.page)
-    for site_id, first, last, events, views in connection.execute(statement):
+    rows = connection.execute(select_pending_sites(query))
+    for site_id, first, last, events, views in rows:
         yield KnownSite(site_id, first, last, int(events), int(views))

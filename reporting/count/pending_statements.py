@@ -5,9 +5,9 @@
 
 from sqlalchemy import func, select
 
-from reporting.ask.paging import Page
+from reporting.ask.paging import SitesQuery
 from reporting.count.cover import Span
-from reporting.count.statements import Rows, on_page
+from reporting.count.statements import Rows, of_sites
 from shared.counts.pending_hours import reaches_into
 from shared.db.dialect import Texts
 from shared.db.tables import pending_counts
@@ -33,7 +33,7 @@ def select_pending_heads(site_ids: Texts, span: Span) -> Rows:
     )
 
 
-def select_pending_sites(site_id: str | None, page: Page) -> Rows:
+def select_pending_sites(query: SitesQuery) -> Rows:
     """Of a site that has any, or of those of a page and the next one: first and last moment (ms),
     events and page views."""
     statement = (
@@ -47,9 +47,7 @@ def select_pending_sites(site_id: str | None, page: Page) -> Rows:
         .group_by(of.site_id)
         .prefix_with("/* reporting.pending_sites */")
     )
-    if site_id is not None:
-        return statement.where(of.site_id == site_id)
-    return on_page(statement, of.site_id, page)
+    return of_sites(statement, of.site_id, query)
 
 
 def select_pending_extent(site_id: str) -> Rows:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, literal, select
 
-from reporting.ask.paging import Page
+from reporting.ask.paging import Page, SitesQuery
 from reporting.ask.query import Query
 from reporting.count.cover import Span
 from shared.clock import DAY_MS
@@ -177,11 +177,18 @@ def select_sites() -> Rows:
     )
 
 
-def select_some_sites(site_id: str | None, page: Page) -> Rows:
+def select_some_sites(query: SitesQuery) -> Rows:
     """One of these; without it those of a page, and the next one."""
-    if site_id is not None:
-        return select_sites().where(sites.c.site_id == site_id)
-    return on_page(select_sites(), sites.c.site_id, page)
+    return of_sites(select_sites(), sites.c.site_id, query)
+
+
+def of_sites(statement: Rows, name: ColumnElement[str], query: SitesQuery) -> Rows:
+    """Of rows with different names those that are asked for."""
+    if query.site_id is not None:
+        return statement.where(name == query.site_id)
+    if query.only:
+        statement = statement.where(name.in_(query.only))
+    return on_page(statement, name, query.page)
 
 
 def on_page(statement: Rows, name: ColumnElement[str], page: Page) -> Rows:

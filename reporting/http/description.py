@@ -12,6 +12,7 @@ from reporting.route import Example, Route, failure
 from shared.errors import InvalidInput
 from shared.http import openapi
 from shared.http.openapi import JSON_TYPE, KEY_OR_OPEN, RETRY_AFTER, Json
+from shared.keys.keys import Key, Kind, wrong_kind
 
 UNAUTHORIZED = openapi.refusal(
     "No key or a wrong one; only with `API_AUTH` set.",
@@ -21,9 +22,11 @@ UNKNOWN_HOST = (
     "without API_AUTH this service is asked under localhost, an address or the machine's name: any "
     "other in Host may be a website's that leads here; set API_AUTH, or ALLOW_OPEN=true"
 )
+WRONG_KEY = wrong_kind(Key("", Kind.INGEST), Kind.READ)
 STRANGE = openapi.refusal(
-    "A `Host` that others may have; only without `API_AUTH`.",
+    "A `Host` that others may have, without `API_AUTH`; with it, a key of another kind or site.",
     unknown_host=openapi.error("Another name", "unknown_host", UNKNOWN_HOST),
+    wrong_key=openapi.error("A key for posting", "wrong_key", WRONG_KEY.message),
 )
 TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
 UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}

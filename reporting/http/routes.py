@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.routing import BaseConverter
 
 from reporting.answers.analytics import ANALYTICS
@@ -19,6 +19,7 @@ from reporting.answers.stats import STATS
 from reporting.answers.system import SYSTEM
 from reporting.ask.parameter import asked_from
 from reporting.http.delivery import finished, response_of
+from reporting.http.keys import check_sites
 from reporting.http.seats import Seats
 from reporting.route import Route, Sources
 from shared.db.database import at_once
@@ -64,6 +65,8 @@ def view_of(
     def view(**path: str) -> Response:
         now = clock()
         asked = asked_from(route.parameters, request.args.to_dict(flat=False), path)
+        asked.only = g.caller.sites
+        check_sites(asked.only, route, asked)
         query = route.query(asked, now)
         with seats.taken(), at_once() if route.is_status else nullcontext():
             response = response_of(route, asked, route.answer(sources, query))

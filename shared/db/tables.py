@@ -91,6 +91,23 @@ site_settings = Table(
     Column("settings", LongText, nullable=False),
 )
 
+# Keys that callers have, of which only digests are kept, and their sites as JSON; see
+# shared/keys/keys.py. Times are in ms. One that was revoked stays, for the record.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", ExactText(16), primary_key=True),
+    Column("digest", ExactText(64), nullable=False),
+    Column("kind", ExactText(16), nullable=False),
+    Column("sites", LongText, nullable=False),
+    Column("name", ExactText(MAX_NAME), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+
 # Whose each name is: of a site that is registered, its own and its aliases.
 site_names = Table(
     "site_names",

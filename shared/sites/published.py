@@ -1,29 +1,36 @@
-"""What is set for sites, as Redis has it for the door: all of it at once, under a version."""
+"""What is set for sites, and which keys there are, as Redis has it for the door: all of it at once,
+under a version.
+"""
 
 import secrets
 from typing import Any, NamedTuple
 
 import msgspec
 
+from shared.keys.keys import NO_KEYS, Key, Keys
 from shared.queue.connections import Script
 from shared.queue.event_queue import EventQueue
 from shared.sites.settings import Sites, SiteSettings
 
 # KEYS[1] is the hash; ARGV[1] the version that was there, ARGV[2] the new one, ARGV[3] the stamp of
-# what was read from the database, ARGV[4] the sites.
+# what was read from the database, ARGV[4] the sites, ARGV[5] the keys.
 PUBLISH = """
 if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'stamp', ARGV[3], 'sites', ARGV[4])
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'stamp', ARGV[3], 'sites', ARGV[4], 'keys', ARGV[5])
 return 1
 """
 
-encode_sites = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 decode_sites = msgspec.json.Decoder(dict[str, SiteSettings]).decode
+decode_keys = msgspec.json.Decoder(dict[str, Key]).decode
 
 
 class Published(NamedTuple):
+    """In this order it is kept in a file, where an earlier version left no keys."""
+
     version: str
     sites: Sites
+    keys: Keys = NO_KEYS
 
 
 class PublishedSites:
@@ -39,8 +46,10 @@ class PublishedSites:
         return self.read("version")[0].decode()
 
     def fetch(self) -> Published | None:
-        version, sites = self.read("version", "sites")
-        return Published(version.decode(), decode_sites(sites)) if version else None
+        version, sites, keys = self.read("version", "sites", "keys")
+        if not version:
+            return None
+        return Published(version.decode(), decode_sites(sites), decode_keys(keys or b"{}"))
 
     def fetch_state(self) -> tuple[bytes, str | None]:
         """The version, and the stamp of what was read from the database; None of nothing."""
@@ -52,7 +61,7 @@ class PublishedSites:
         found: list[Any] = self.redis.hmget(self.key, *names)
         return [part or b"" for part in found]
 
-    def replace(self, version: bytes, stamp: str, sites: Sites) -> bool:
+    def replace(self, version: bytes, stamp: str, sites: Sites, keys: Keys = NO_KEYS) -> bool:
         """Publish these, unless somebody has since that version was there."""
-        args = (version, secrets.token_hex(8), stamp, encode_sites(sites))
+        args = (version, secrets.token_hex(8), stamp, encode(sites), encode(keys))
         return bool(self._publish(keys=[self.key], args=args))

@@ -1,14 +1,16 @@
-"""Letting the door know what is set for sites.
+"""Letting the door know what is set for sites, and which keys there are.
 
-Whoever changes a site publishes, and the periodic process does again and again, so that a Redis
-that lost its data has it back within seconds. Two that publish at once read the database in an
-order that nobody knows: what was read before somebody else published is not taken, and read again.
+Whoever changes a site or a key publishes, and the periodic process does again and again, so that a
+Redis that lost its data has it back within seconds. Two that publish at once read the database in
+an order that nobody knows: what was read before somebody else published is not taken, and read
+again.
 """
 
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from shared.db.database import translated_errors
+from shared.keys.stored import fetch_good_keys, fetch_keys_stamp
 from shared.sites.published import PublishedSites
 from shared.sites.stored import fetch_sites, fetch_stamp
 
@@ -21,12 +23,17 @@ def publish_sites(published: PublishedSites, engine: Engine) -> bool:
     for _ in range(ATTEMPTS):
         version, known = published.fetch_state()
         with translated_errors(), engine.begin() as connection:
-            stamp = fetch_stamp(connection)
+            stamp = fetch_stamp_of_all(connection)
             if known == stamp:
                 return False
             sites = {site.site_id: site.settings for site in fetch_sites(connection)}
+            keys = fetch_good_keys(connection)
             # Somebody may have changed one between the two.
-            stamp = stamp if fetch_stamp(connection) == stamp else ""
-        if published.replace(version, stamp, sites):
+            stamp = stamp if fetch_stamp_of_all(connection) == stamp else ""
+        if published.replace(version, stamp, sites, keys):
             return True
     raise redis.RedisError("others publish the settings of sites again and again")
+
+
+def fetch_stamp_of_all(connection: Connection) -> str:
+    return f"{fetch_stamp(connection)} {fetch_keys_stamp(connection)}"

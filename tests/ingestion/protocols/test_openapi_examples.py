@@ -24,6 +24,7 @@ from ingestion.reading.body import (
 )
 from ingestion.reading.request import MAX_PARAMETERS, Request
 from ingestion.reading.values import MAX_VALUES
+from shared.keys.keys import Key, Kind, digest_of
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.settings import settings_from
@@ -59,6 +60,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     **{name: {"body": ONE | {"site_id": "shop"}} for name in ("unknown_site", "too_many_sites")},
     "sites_unknown": {"body": ONE},
+    "keys_unknown": {"body": ONE, "headers": {"Authorization": "Bearer ff_posting"}},
+    "wrong_key": {"body": ONE, "headers": {"Authorization": "Bearer ff_reading"}},
+    "other_site": {
+        "body": ONE | {"site_id": "shop"},
+        "headers": {"Authorization": "Bearer ff_posting"},
+    },
+    "posting_key": {"headers": {"Authorization": "ff_posting"}},
     "incomplete_body": {
         "environ": {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"site_id":')}
     },
@@ -89,7 +97,9 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     """The settings under which a service answers so."""
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key", "ingest_auth": True},
-        "no_key": {"api_auth": "key"},
+        **{key: {"api_auth": "key"} for key in ("no_key", "posting_key")},
+        **{key: {"api_auth": "key", "ingest_auth": True} for key in ("wrong_key", "other_site")},
+        "keys_unknown": AWAY | {"api_auth": "key", "ingest_auth": True},
         "queue_unavailable": AWAY | {"spool_max_bytes": 0},
         "spool_full": AWAY | {"spool_max_bytes": 300},
         "spooling": AWAY,
@@ -113,6 +123,13 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
         its_hosts = settings_from({"hosts": ["shop.example"]})
         registered = {"shop" if example.name == "host_not_allowed" else "other": its_hosts}
         PublishedSites(queue).replace(b"", "", registered)
+    if example.name in {"wrong_key", "other_site", "posting_key"}:
+        keys = {
+            digest_of("ff_posting"): Key("one", Kind.INGEST, ("blog",)),
+            digest_of("ff_reading"): Key("other", Kind.READ),
+        }
+        PublishedSites(queue).replace(b"", "", {}, keys)
+        app.door.sites.look()
     if example.name != "queue_not_durable":
         yield
         return

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.dialects import mysql, sqlite
 
-from reporting.ask.paging import Page
+from reporting.ask.paging import Page, SitesQuery
 from reporting.count.from_segments import LABEL
 from reporting.count.pending_statements import (
     select_pending,
@@ -31,7 +31,7 @@ OF_A_SPAN: dict[str, Rows] = {
     "of several hours": select_of_several("site-3", *SPAN).prefix_with(LABEL),
 }
 OF_ALL: dict[str, Rows] = {
-    "sites": select_pending_sites(None, Page("", 1000)),
+    "sites": select_pending_sites(SitesQuery(None, Page("", 1000))),
     "site_ids": select_pending_site_ids(70 * HOUR_MS),
     "unmerged": select_unmerged(),
 }

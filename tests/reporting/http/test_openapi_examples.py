@@ -15,11 +15,13 @@ from reporting.http.seats import SEATS
 from shared.db.database import writing_engine
 from shared.db.tables import retention
 from shared.event import Event, encode_event
+from shared.keys.keys import Kind
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.documented import Example, conforms, examples_of, send
 from tests.drained import store_all
 from tests.events import make_event
+from tests.keys import add_row
 from tests.merged import merge
 from tests.servers import free_port
 
@@ -27,6 +29,7 @@ from tests.servers import free_port
 REQUESTS: dict[str, dict[str, Any]] = {
     "too_long": {"query": {"site_id": "x" * 256}},
     "unknown_host": {"environ": {"HTTP_HOST": "stats.example"}},
+    "wrong_key": {"headers": {"Authorization": "Bearer ff_posting"}},
 }
 # Sentences in which an address or a driver speaks, and numbers of this machine.
 VARYING = {"queue_unavailable", "database_unavailable", "not_migrated", "now"}
@@ -77,6 +80,7 @@ def counted(settings: Settings, queue: EventQueue) -> Settings:
     store_all(settings)
     engine = writing_engine(settings)
     with engine.begin() as connection:
+        add_row(connection, "ff_posting", Kind.INGEST, now=NOW)
         connection.execute(retention.insert(), {"id": 1, "pruned_before": at("2024-01-01")})
     engine.dispose()
     return settings
@@ -104,6 +108,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     away = f"127.0.0.1:{free_port()}"
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key"},
+        "wrong_key": {"api_auth": "key"},
         "too_slow": {"query_seconds": 0},
         "busy": {"query_seconds": 0},
         "queue_unavailable": {"redis_url": f"redis://{away}/0"},

@@ -1,0 +1,120 @@
+"""`footfall keys`: make keys for callers, and take them back."""
+
+import re
+from typing import Any
+
+import click
+import msgspec
+
+from footfall.sites import changing, reading
+from shared.clock import DAY_MS, HOUR_MS, iso_from_ms, now_ms
+from shared.db.database import translated_errors
+from shared.keys.keys import Kind
+from shared.keys.stored import StoredKey, create_key, fetch_keys, revoke_key, rotate_key
+from shared.settings import Settings
+
+SPAN = re.compile(r"(\d{1,5})([dh])")
+UNITS = {"d": DAY_MS, "h": HOUR_MS}
+ONCE = "this is the only time that the key is shown: nobody can look it up later"
+NOT_ASKED = {
+    Kind.READ: "reporting asks nobody for a key until API_AUTH is set",
+    Kind.INGEST: "ingestion asks nobody for a key until API_AUTH is set, and INGEST_AUTH=true",
+}
+
+
+class Span(click.ParamType[int]):
+    """So many days or hours, in ms."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        found = SPAN.fullmatch(str(value))
+        if found is None:
+            self.fail(f"{value!r} is no span, such as 90d or 12h", param, ctx)
+        return int(found[1]) * UNITS[found[2]]
+
+
+SPAN_TYPE = Span()
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """Keys for callers, beside that of API_AUTH: what for, for which sites, for how long."""
+
+
+@keys_group.command("create")
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in Kind]),
+    required=True,
+    help="ingest posts events, read asks for numbers, admin may do both.",
+)
+@click.option(
+    "--site", "sites", multiple=True, metavar="SITE_ID", help="For this site only; may be repeated."
+)
+@click.option("--name", default="", help="What it is for, to know it by.")
+@click.option("--expires", type=SPAN_TYPE, metavar="SPAN", help="It holds for so long: 90d or 12h.")
+def create_command(kind: str, sites: tuple[str, ...], name: str, expires: int | None) -> None:
+    """Make a key, and print it."""
+    now = now_ms()
+    with changing() as engine:
+        end = None if expires is None else now + expires
+        made, text = create_key(engine, Kind(kind), sites, name, end, now)
+    tell_new(made, text)
+
+
+@keys_group.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--grace",
+    type=SPAN_TYPE,
+    default="24h",
+    show_default=True,
+    metavar="SPAN",
+    help="For so long the old one holds.",
+)
+def rotate_command(key_id: str, grace: int) -> None:
+    """Make another key like one, and let that end."""
+    now = now_ms()
+    with changing() as engine:
+        made, text = rotate_key(engine, key_id, now + grace, now)
+    tell_new(made, text)
+    click.echo(f"{key_id} holds until {iso_from_ms(now + grace)} at most", err=True)
+
+
+@keys_group.command("revoke")
+@click.argument("key_id")
+def revoke_command(key_id: str) -> None:
+    """Let a key hold no more: within five seconds nobody gets in with it."""
+    with changing() as engine:
+        revoke_key(engine, key_id, now_ms())
+    click.echo(f"{key_id} is revoked", err=True)
+
+
+@keys_group.command("list")
+def list_command() -> None:
+    """Print all that there ever were, one JSON object a line; of none the key itself."""
+    with reading() as engine, translated_errors(), engine.begin() as connection:
+        keys = fetch_keys(connection)
+    for key in keys:
+        click.echo(msgspec.json.encode(as_told(key)).decode())
+
+
+def tell_new(made: StoredKey, text: str) -> None:
+    """The key alone on standard output, for whoever reads that."""
+    click.echo(text)
+    click.echo(f"{made.key_id}: {ONCE}", err=True)
+    settings = Settings.from_env()
+    if made.kind is not Kind.INGEST and not settings.api_auth:
+        click.echo(NOT_ASKED[Kind.READ], err=True)
+    if made.kind is Kind.INGEST and not (settings.api_auth and settings.ingest_auth):
+        click.echo(NOT_ASKED[Kind.INGEST], err=True)
+
+
+def as_told(key: StoredKey) -> dict[str, Any]:
+    moments = {
+        name: getattr(key, name) and iso_from_ms(getattr(key, name))
+        for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
+    }
+    about = {"key_id": key.key_id, "kind": key.kind, "sites": key.sites, "name": key.name}
+    return about | moments

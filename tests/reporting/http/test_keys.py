@@ -1,0 +1,195 @@
+"""Who may ask what: each route, with each kind of key."""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, update
+
+from reporting.app import create_app
+from reporting.dashboard.page import ASSETS_PATH
+from reporting.http import keys as keys_module
+from reporting.http.openapi import OPENAPI
+from reporting.http.routes import ROUTES
+from shared.db.tables import api_keys
+from shared.keys.keys import Kind
+from shared.queue.event_queue import EventQueue
+from shared.queue.used_keys import UsedKeys
+from shared.settings import Settings
+from tests.documented import send
+from tests.events import NOW, make_event
+from tests.keys import add_row
+from tests.merged import merge
+from tests.reporting.conftest import Store
+from tests.servers import free_port
+
+MINE, OTHER = "site-abc-123", "other"
+# Each key, and what it is.
+KEYS: Mapping[str, Mapping[str, Any]] = {
+    "ff_posts": {"kind": Kind.INGEST},
+    "ff_posts_mine": {"kind": Kind.INGEST, "sites": [MINE]},
+    "ff_reads": {"kind": Kind.READ},
+    "ff_reads_mine": {"kind": Kind.READ, "sites": [MINE]},
+    "ff_reads_other": {"kind": Kind.READ, "sites": [OTHER]},
+    "ff_admin": {"kind": Kind.ADMIN},
+    "ff_admin_mine": {"kind": Kind.ADMIN, "sites": [MINE]},
+    "ff_over": {"kind": Kind.READ, "expires_at": NOW},
+    "ff_until": {"kind": Kind.READ, "expires_at": NOW + 1},
+    "ff_revoked": {"kind": Kind.ADMIN, "revoked_at": NOW - 1},
+}
+OF_NOBODY = ("", "wrong", "ff_wrong", "ff_over", "ff_revoked")
+OF_ALL = ("root", "ff_reads", "ff_admin", "ff_until")
+OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/"}
+
+
+@pytest.fixture
+def asked(reporting_settings: Settings, writing: Engine, store: Store) -> Iterator[FlaskClient]:
+    with writing.begin() as connection:
+        for text, key in KEYS.items():
+            add_row(connection, text, now=NOW, **key)
+    store(make_event(1, site_id=MINE), make_event(2, site_id=OTHER))
+    app = create_app(dataclasses.replace(reporting_settings, api_auth="root"), clock=lambda: NOW)
+    yield app.test_client()
+    app.close()
+
+
+def requests() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each route, as its first example asks it."""
+    for path, methods in OPENAPI["paths"].items():
+        if path.startswith(ASSETS_PATH):  # of the page, whose own tests know their names
+            continue
+        described = {each["name"]: each for each in methods["get"].get("parameters", [])}
+        values = {name: each["example"] for name, each in described.items() if "example" in each}
+        request: dict[str, dict[str, Any]] = {"query": {}, "path": {}}
+        for name, value in values.items():
+            request[described[name]["in"]][name] = value
+        yield path, request
+
+
+REQUESTS = dict(requests())
+TELLS_OF = {path: route for routes in ROUTES.values() for route in routes for path in route.paths}
+
+
+def status_of(client: FlaskClient, path: str, text: str, **more: Any) -> tuple[int, Any]:
+    request = {**REQUESTS[path], "headers": {"Authorization": f"Bearer {text}"}}
+    request["query"] = {**request["query"], **more}
+    answer = send(client.application, "get", path, request)
+    return answer.status_code, answer.get_json(silent=True)
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+def test_each_route_is_answered_to_whom_it_should(asked: FlaskClient, path: str) -> None:
+    is_open = path in OPEN
+    for text in OF_NOBODY:
+        status, answer = status_of(asked, path, text)
+        assert status == (200 if is_open else 401), text
+        assert is_open or answer["code"] == "unauthorized"
+    for text in ("ff_posts", "ff_posts_mine"):
+        status, answer = status_of(asked, path, text)
+        assert status == (200 if is_open else 403), text
+        assert is_open or answer["code"] == "wrong_key"
+    for text in OF_ALL:
+        assert status_of(asked, path, text)[0] in {200, 404}, text
+
+
+@pytest.mark.parametrize("path", [path for path in REQUESTS if path not in OPEN])
+def test_a_key_of_some_sites_is_answered_of_these(asked: FlaskClient, path: str) -> None:
+    route = TELLS_OF.get(path)
+    takes_site = route is not None and any(each.name == "site_id" for each in route.parameters)
+    for text in ("ff_reads_mine", "ff_admin_mine"):
+        if not takes_site:
+            status, answer = status_of(asked, path, text)
+            assert (status, answer["code"], answer["field"]) == (403, "other_site", "site_id")
+            continue
+        assert status_of(asked, path, text, site_id=MINE)[0] in {200, 404}
+        status, answer = status_of(asked, path, text, site_id=OTHER)
+        assert (status, answer["code"], answer["field"]) == (403, "other_site", "site_id")
+        status, _ = status_of(asked, path, text, site_id="")
+        assert status == (200 if path == "/sites" else 400 if is_required(path) else 403)
+
+
+def is_required(path: str) -> bool:
+    return any(each.name == "site_id" and each.is_required for each in TELLS_OF[path].parameters)
+
+
+def test_no_other_method_lets_anybody_in(asked: FlaskClient) -> None:
+    for text in ("", "ff_reads", "ff_admin", "root"):
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            for path in ("/stats", "/sites", "/pipeline/status"):
+                headers = {"Authorization": text}
+                assert asked.open(path, method=method, headers=headers).status_code == 405
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_sites_are_those_of_the_key(asked: FlaskClient, writing: Engine, is_merged: bool) -> None:
+    if is_merged:
+        merge(writing)
+    shown = {}
+    for text in ("ff_reads", "ff_reads_mine", "ff_reads_other"):
+        answer = status_of(asked, "/sites", text, site_id="")[1]
+        shown[text] = [site["site_id"] for site in answer["sites"]]
+    assert shown == {
+        "ff_reads": [OTHER, MINE],
+        "ff_reads_mine": [MINE],
+        "ff_reads_other": [OTHER],
+    }
+
+
+def test_one_that_is_revoked_lets_nobody_in_within_seconds(
+    asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_module, "KNOWN_SECONDS", 0.2)
+    assert status_of(asked, "/stats", "ff_reads")[0] == 200
+    with writing.begin() as connection:
+        connection.execute(update(api_keys).values(revoked_at=NOW, changed_at=NOW))
+    deadline = time.monotonic() + 60
+    while status_of(asked, "/stats", "ff_reads")[0] == 200 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status_of(asked, "/stats", "ff_reads")[0] == 401
+    assert status_of(asked, "/stats", "root")[0] == 200
+
+
+def test_what_was_known_holds_while_nobody_can_be_asked(
+    asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_module, "KNOWN_SECONDS", 0.0)
+    assert status_of(asked, "/health", "ff_reads")[0] == 200
+    assert status_of(asked, "/system", "ff_reads")[0] == 200
+    with writing.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE api_keys RENAME TO elsewhere")
+    assert status_of(asked, "/stats", "ff_reads")[0] == 200
+    assert status_of(asked, "/stats", "ff_wrong")[0] == 401
+
+
+def test_nobody_knows_a_key_before_the_database_has_told(reporting_settings: Settings) -> None:
+    away = f"mysql://footfall@127.0.0.1:{free_port()}/footfall"
+    settings = dataclasses.replace(reporting_settings, api_auth="root", database_url=away)
+    app = create_app(settings, clock=lambda: NOW)
+    answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": "ff_reads"})
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "database_unavailable")
+    assert answer.headers["Retry-After"]
+    for text in ("", "wrong"):
+        answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": text})
+        assert answer.status_code == 401
+    app.close()
+
+
+def test_it_is_told_when_a_key_was_used(asked: FlaskClient, queue: EventQueue) -> None:
+    for text in ("root", "ff_wrong", "ff_posts", "ff_reads"):
+        status_of(asked, "/stats", text)
+    assert UsedKeys(queue).fetch() == {"ff_reads": NOW}
+
+
+def test_where_no_key_is_asked_for_none_is_looked_at(
+    reporting_settings: Settings, writing: Engine
+) -> None:
+    with writing.begin() as connection:
+        add_row(connection, "ff_reads_other", Kind.READ, [OTHER], now=NOW)
+    app = create_app(reporting_settings, clock=lambda: NOW)
+    for text in ("ff_reads_other", "wrong"):
+        headers = {"Authorization": text}
+        assert app.test_client().get(f"/stats?site_id={MINE}", headers=headers).status_code == 200
+    app.close()
