@@ -35,7 +35,7 @@ SECURITY_SCHEMES: Json = {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "`Authorization: <key>`: the value of `API_AUTH`, or a key of `footfall keys`.",
+        "description": "`Authorization: <key>`: that of `API_AUTH`, or one of `footfall keys`.",
     },
     "bearer": {
         "type": "http",
