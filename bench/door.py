@@ -1,5 +1,5 @@
 """The door under wrk: single events at 16 connections, and batches of 100; also where a thousand
-sites have settings, against which each event is held."""
+sites have settings, against which each event is held, and each a key, which each request has."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import socket
 import sys
 
 from bench.wrk import Measured, run_wrk
+from shared.keys.keys import Key, Kind, digest_of
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
@@ -29,6 +30,8 @@ SITE_SETTINGS = {
     "excluded_users": ["owner", "tester"],
     "kept_parameters": ["p"],
 }
+KEY = "ff_site1"
+KEY_ASKED = {"API_AUTH": "of-everything", "INGEST_AUTH": "true"}
 EVENT = {
     "site_id": "site-1",
     "event_type": "page_view",
@@ -85,7 +88,8 @@ def make_target(setup: str, app: str, redis_url: str) -> Server:
     if app not in OURS:
         server, _, threads = setup.partition("-")
         return Baseline(server, int(threads), app, redis_url)
-    return ServiceProcess("ingestion", door_settings(setup, redis_url))
+    asked = KEY_ASKED if app == "sites" else {}
+    return ServiceProcess("ingestion", {**door_settings(setup, redis_url), **asked})
 
 
 def door_settings(setup: str, redis_url: str) -> dict[str, object]:
@@ -108,22 +112,27 @@ def measure(
         publish_settings(valkey.url)
     with make_target(setup, app, valkey.url) as target:
         url = f"{target.url}/event"  # type: ignore[attr-defined]  # both kinds have one
-        post_events(url, WARM_UP_SECONDS, batch=batch)
-        return post_events(url, seconds, batch=batch)
+        key = KEY if app == "sites" else ""
+        post_events(url, WARM_UP_SECONDS, batch=batch, key=key)
+        return post_events(url, seconds, batch=batch, key=key)
 
 
 def publish_settings(redis_url: str) -> None:
-    """Of a thousand sites, that of the event among them."""
+    """Of a thousand sites, that of the event among them, and a key of each."""
     settings = settings_from(SITE_SETTINGS)
     queue = EventQueue(Settings(redis_url=redis_url))
     sites = {f"site-{number}": settings for number in range(SITES)}
-    PublishedSites(queue).replace(b"", "", sites)
+    keys = {
+        digest_of(f"ff_site{number}"): Key(str(number), Kind.INGEST, (f"site-{number}",))
+        for number in range(SITES)
+    }
+    PublishedSites(queue).replace(b"", "", sites, keys)
     queue.close()
 
 
 def post_events(
-    url: str, seconds: int, *, batch: int = 1, connections: int = CONNECTIONS
+    url: str, seconds: int, *, batch: int = 1, connections: int = CONNECTIONS, key: str = ""
 ) -> Measured:
     """Each connection posts requests of so many events without pause."""
     body = json.dumps(EVENT if batch == 1 else [EVENT] * batch)
-    return run_wrk(url, seconds, connections, body)
+    return run_wrk(url, seconds, connections, body, key)

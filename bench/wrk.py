@@ -20,13 +20,14 @@ class Measured:
     requests: int
 
 
-def run_wrk(url: str, seconds: int, connections: int, body: str = "") -> Measured:
-    """GET the URL, or POST a body of JSON. RuntimeError where an answer was not 2xx, or none."""
+def run_wrk(url: str, seconds: int, connections: int, body: str = "", key: str = "") -> Measured:
+    """GET the URL, or POST a body of JSON, with a key where one is given. RuntimeError where an
+    answer was not 2xx, or none."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["--timeout", f"{TIMEOUT_SECONDS}s"]
     with tempfile.TemporaryDirectory() as directory:
         if body:
-            command += ["-s", str(write_script(Path(directory, "post.lua"), body))]
+            command += ["-s", str(write_script(Path(directory, "post.lua"), body, key))]
         done = subprocess.run([*command, url], check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{url}: {(done.stderr or done.stdout).strip()}")
@@ -39,8 +40,10 @@ def run_wrk(url: str, seconds: int, connections: int, body: str = "") -> Measure
     return Measured(rate, p99(done.stdout), int(requests))
 
 
-def write_script(path: Path, body: str) -> Path:
+def write_script(path: Path, body: str, key: str) -> Path:
     headers = 'wrk.headers["Content-Type"] = "application/json"'
+    if key:
+        headers += f'\nwrk.headers["Authorization"] = "Bearer {key}"'
     path.write_text(f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n{headers}\n')
     return path
 

@@ -60,7 +60,7 @@ def create_command(kind: str, sites: tuple[str, ...], name: str, expires: int | 
     with changing() as engine:
         end = None if expires is None else now + expires
         made, text = create_key(engine, Kind(kind), sites, name, end, now)
-    tell_new(made, text)
+        tell_new(made, text)
 
 
 @keys_group.command("rotate")
@@ -78,7 +78,7 @@ def rotate_command(key_id: str, grace: int) -> None:
     now = now_ms()
     with changing() as engine:
         made, text = rotate_key(engine, key_id, now + grace, now)
-    tell_new(made, text)
+        tell_new(made, text)
     click.echo(f"{key_id} holds until {iso_from_ms(now + grace)} at most", err=True)
 
 
@@ -101,9 +101,11 @@ def list_command() -> None:
 
 
 def tell_new(made: StoredKey, text: str) -> None:
-    """The key alone on standard output, for whoever reads that."""
+    """The key alone on standard output, for whoever reads that: as soon as it is there, for nobody
+    can be told later."""
     click.echo(text)
-    click.echo(f"{made.key_id}: {ONCE}", err=True)
+    end = "" if made.expires_at is None else f" It holds until {iso_from_ms(made.expires_at)}."
+    click.echo(f"{made.key_id}: {ONCE}.{end}", err=True)
     settings = Settings.from_env()
     if made.kind is not Kind.INGEST and not settings.api_auth:
         click.echo(NOT_ASKED[Kind.READ], err=True)
@@ -116,5 +118,11 @@ def as_told(key: StoredKey) -> dict[str, Any]:
         name: getattr(key, name) and iso_from_ms(getattr(key, name))
         for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
     }
-    about = {"key_id": key.key_id, "kind": key.kind, "sites": key.sites, "name": key.name}
+    about: dict[str, Any] = {
+        "key_id": key.key_id,
+        "kind": key.kind,
+        "sites": key.sites,
+        "name": key.name,
+    }
+    about["successor"] = key.successor
     return about | moments

@@ -13,6 +13,7 @@ from footfall.preflight import check_database
 from footfall.rollups import opened
 from shared.clock import iso_from_ms, now_ms
 from shared.db.database import translated_errors, writing_engine
+from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained
 from shared.settings import Settings
@@ -29,7 +30,7 @@ from shared.sites.stored import (
 from shared.sites.strangers import Strangers
 
 FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
-LATER = "footfall: Redis is away ({}): the periodic process tells ingestion once it is back"
+LATER = "footfall: {}: the periodic process tells ingestion later"
 
 # Each option, the setting it is for, and what it says.
 OPTIONS = (
@@ -135,7 +136,9 @@ def changing(*, is_left: bool = False) -> Iterator[Engine]:
                 Strangers(queue, settings.max_sites).count_again()
             publish_sites(PublishedSites(queue), engine)
         except redis.RedisError as error:
-            click.echo(LATER.format(explained(error)), err=True)
+            click.echo(LATER.format(f"Redis is away ({explained(error)})"), err=True)
+        except Unavailable as error:
+            click.echo(LATER.format(error), err=True)
 
 
 def as_told(site: StoredSite) -> dict[str, Any]:

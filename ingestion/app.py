@@ -12,9 +12,8 @@ from ingestion.telemetry import BacklogCollector
 from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
 from shared.errors import Unavailable
-from shared.http.auth import caller_of, key_given
 from shared.http.web import add_common_routes
-from shared.keys.keys import Kind, all_sites, unauthorized, wrong_kind
+from shared.keys.keys import Kind, all_sites
 from shared.queue.durability import check_durability
 from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained
@@ -55,12 +54,8 @@ def ask_for_key(app: Flask, door: Door, api_auth: str) -> None:
     @app.before_request
     def check_key() -> None:
         if api_auth and request.path == "/metrics":
-            given = key_given(request.headers.get("Authorization"))
-            key = caller_of(given, api_auth, door.sites.keys, door.clock())
-            if key is None:
-                raise unauthorized()
-            if not key.may(Kind.READ):
-                raise wrong_kind(key, Kind.READ)
+            header = request.headers.get("Authorization")
+            key = door.sites.caller(header, Kind.READ, door.clock())
             if key.sites:
                 raise all_sites(key.sites)
 

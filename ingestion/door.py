@@ -46,8 +46,7 @@ from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
 from shared.event import decode_event, encode_event
 from shared.fields import MAX_USER_AGENT
-from shared.http.auth import key_given
-from shared.keys.keys import other_site
+from shared.keys.keys import Kind, other_site
 from shared.queue.event_queue import EventQueue
 from shared.queue.refusals import NO_SITE, Refused
 from shared.settings import Settings
@@ -69,7 +68,7 @@ class Door:
         self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused, self.sites)
         self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
-        self.api_auth = settings.api_auth if settings.ingest_auth else ""
+        self.asks_for_key = bool(settings.api_auth) and settings.ingest_auth
         self.country_header = settings.country_header.lower()
         self.countries = open_countries(settings.country_database)
         self.senders = Senders(settings.address_header, settings.trusted_proxies)
@@ -99,7 +98,7 @@ class Door:
 
         Raises InvalidInput for a request or a single event that is refused, and Unavailable.
         """
-        only = self.sites_of_caller(request) if self.api_auth else ()
+        only = self.sites_of_caller(request) if self.asks_for_key else ()
         if request.query:
             check_query(request.query)
         payload = protocol.read(request)
@@ -137,8 +136,8 @@ class Door:
     def sites_of_caller(self, request: Request) -> Sequence[str]:
         """Those that whoever sent it has a key for; none where it is for all. Raises InvalidInput
         for whom has none, and Unavailable."""
-        given = key_given(request.headers.get("authorization"))
-        return self.sites.caller(given, self.api_auth, self.clock()).sites
+        header = request.headers.get("authorization")
+        return self.sites.caller(header, Kind.INGEST, self.clock()).sites
 
     def admit(self, outcome: Outcome) -> Outcome:
         """The same without the events of strangers that may have none; it may take a round trip.

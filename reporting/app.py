@@ -53,7 +53,8 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app.sources = make_sources(settings)
     app.seats = Seats(settings.query_seconds)
     app.status_seats = Seats(STATUS_PATIENCE_SECONDS, longest_line=STATUS_LINE)
-    keys = KeyBook(app.sources.status, app.sources.queue, settings.api_auth)
+    asked = [engine for engine in (app.sources.ledger, app.sources.replica) if engine is not None]
+    keys = KeyBook(asked, app.sources.queue, settings.api_auth)
     ask_for_key(app, settings, keys, clock)
     collector = LedgerCollector(app.sources, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)

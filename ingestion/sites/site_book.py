@@ -24,13 +24,12 @@ from ingestion.visitor.senders import Told
 from ingestion.visitor.visitors import keep_private
 from shared.clock import now_ms
 from shared.errors import Unavailable
-from shared.http.auth import caller_of
+from shared.http.auth import Callers, key_given
 from shared.keys.keys import (
     EVERYTHING,
     NO_KEYS,
     PREFIX,
     Key,
-    Keys,
     Kind,
     unauthorized,
     wrong_kind,
@@ -69,7 +68,7 @@ class SiteBook:
         self.queue = queue
         self.max_sites = settings.max_sites
         self.registered_only = settings.registered_sites_only
-        self.file = settings.data_dir / "sites.json"
+        self.file = settings.data_dir / "published.json"
         self.version = ""
         self.looked_at: float | None = None
         self.lock = threading.Lock()
@@ -77,14 +76,15 @@ class SiteBook:
         self.away_until = 0.0
         self.known: KnownSites | None = None
         self.published_now: Published | None = None
-        self.keys: Keys = NO_KEYS
+        self.callers = Callers(settings.api_auth, NO_KEYS)
+        self.knows_keys = False
         # When each was used last, by its id, in ms.
         self.used: dict[str, int] = {}
         self.told_at = 0.0
         self.is_answered = True
         self.unreadable = Reminder()
         self.told = Told()
-        self.use(kept_in(self.file))
+        self.use(kept_in(self.file) or kept_before(settings.data_dir / "sites.json"))
         self.written = self.version
 
     @cached_property
@@ -99,16 +99,16 @@ class SiteBook:
     def used_keys(self) -> UsedKeys:
         return UsedKeys(self.queue)
 
-    def caller(self, given: str, api_auth: str, now: int) -> Key:
-        """What may be posted with a key; `now` is in ms. Raises InvalidInput where that is nothing,
-        and Unavailable where nobody knows yet."""
-        key = caller_of(given, api_auth, self.keys, now)
+    def caller(self, header: str | None, kind: Kind, now: int) -> Key:
+        """What whoever sends this header may do of a kind; `now` is in ms. Raises InvalidInput
+        where that is nothing, and Unavailable where nobody knows yet."""
+        key = self.callers.find(header, now)
         if key is None:
-            if given.startswith(PREFIX) and not self.version:
+            if not self.knows_keys and key_given(header).startswith(PREFIX):
                 raise keys_unknown()
             raise unauthorized()
-        if not key.may(Kind.INGEST):
-            raise wrong_kind(key, Kind.INGEST)
+        if not key.may(kind):
+            raise wrong_kind(key, kind)
         if key is not EVERYTHING:
             self.used[key.key_id] = now
         return key
@@ -117,8 +117,8 @@ class SiteBook:
         """Tell Redis which keys were used, now and then. Raises redis.RedisError."""
         if self.used and time.monotonic() - self.told_at >= TELL_SECONDS:
             self.told_at = time.monotonic()
-            self.used_keys.tell(self.used)
-            self.used = {}
+            used, self.used = self.used, {}
+            self.used_keys.tell(dict(used))
 
     def look_first(self) -> None:
         """Before the first request of a process: the keeper's thread may not have looked yet."""
@@ -168,7 +168,9 @@ class SiteBook:
             self.registered_only,
         )
         self.known = known if sites or self.registered_only else None
-        self.published_now, self.version, self.keys = published, published.version, published.keys
+        self.published_now, self.version = published, published.version
+        self.knows_keys = published.keys is not None
+        self.callers = Callers(self.callers.api_auth, published.keys or NO_KEYS)
 
     def is_new(self, site_id: str) -> bool:
         """Whether Redis must say if such a stranger may have events."""
@@ -222,3 +224,10 @@ def kept_in(file: Path) -> Published | None:
     with contextlib.suppress(OSError, msgspec.DecodeError):
         return decode_published(file.read_bytes())
     return None
+
+
+def kept_before(file: Path) -> Published | None:
+    """What an earlier version kept, under a version that Redis never has: it knew of no keys, of
+    which Redis may have told it under the same."""
+    kept = kept_in(file)
+    return None if kept is None else Published(f"{kept.version}, kept", kept.sites)

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger),
         sa.Column("revoked_at", sa.BigInteger),
         sa.Column("last_used_at", sa.BigInteger),
+        sa.Column("successor", exact_text(16)),
     )
 
 

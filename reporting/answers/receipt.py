@@ -7,6 +7,7 @@ that is the ledger. What the door refused never entered it, and is told beside i
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -105,6 +106,8 @@ class ReceiptQuery:
     end: int
     kept_from: int
     kept_until: int
+    # Of whoever has a key of some sites: then nothing is told that is no site's.
+    only: Sequence[str] = ()
 
 
 def receipt_query(asked: Asked, now: int) -> ReceiptQuery:
@@ -113,7 +116,7 @@ def receipt_query(asked: Asked, now: int) -> ReceiptQuery:
     start, end = ms_of(first), ms_of(last + timedelta(days=1))
     today = now - now % DAY_MS
     kept = (today - KEPT_MS, today + 2 * DAY_MS)  # ingestion's clock may be ahead
-    return ReceiptQuery(asked[by.ANY_SITE], first, last, start, end, *kept)
+    return ReceiptQuery(asked[by.ANY_SITE], first, last, start, end, *kept, asked.only)
 
 
 def ms_of(day: date) -> int:
@@ -142,7 +145,7 @@ def receipt_from(query: ReceiptQuery, counted: Counted, refusals: Refusals | Non
     for day, refused in (refusals or {}).items():
         for alike, number in refused.items():
             if alike.site_id == NO_SITE:
-                nameless[alike] += number
+                nameless[alike] += 0 if query.only else number
             elif query.site_id in (None, alike.site_id):
                 named.setdefault(day, Counter())[alike] += number
 
@@ -162,8 +165,8 @@ def receipt_from(query: ReceiptQuery, counted: Counted, refusals: Refusals | Non
             )
             for day in sorted(counted.days.keys() | named.keys())
         ],
-        without_site=Part(**part(counted.without_site, nameless)),
-        before=Outcomes(**members_of(counted.before)),
+        without_site=Part(**part(nothing if query.only else counted.without_site, nameless)),
+        before=Outcomes(**members_of(nothing if query.only else counted.before)),
     )
 
 

@@ -71,6 +71,7 @@ def harmless(value: object) -> object:
 
 def finished(response: Response, kept: Kept, query: Any, now: int) -> Response:
     """With its caching headers; 304 where the client has it already. `now` is in ms."""
+    response.vary.add("Authorization")
     if kept is Kept.NEVER:
         response.headers["Cache-Control"] = "no-store"
     if kept is Kept.LIKE_THE_RANGE:

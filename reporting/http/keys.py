@@ -5,6 +5,7 @@ is revoked lets nobody in within KNOWN_SECONDS.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -17,13 +18,12 @@ from reporting.ask.parameter import Asked
 from reporting.route import Route
 from shared.db.database import at_once, translated_errors
 from shared.errors import Unavailable
-from shared.http.auth import caller_of, key_given
+from shared.http.auth import Callers, key_given
 from shared.keys.keys import (
     EVERYTHING,
     NO_KEYS,
     PREFIX,
     Key,
-    Keys,
     Kind,
     all_sites,
     other_site,
@@ -36,31 +36,37 @@ from shared.queue.used_keys import TELL_SECONDS, UsedKeys
 
 log = logging.getLogger(__name__)
 
-KNOWN_SECONDS = 3.0
+# How long the database is not asked again, and what it said goes.
+KNOWN_SECONDS = 2.0
+# Beyond that nobody goes by what was known while another asks anew.
+OLD_SECONDS = 2 * KNOWN_SECONDS
 
 
 class KeyBook:
-    """The keys that there are; threads share it."""
+    """The keys that there are; threads share it.
 
-    def __init__(self, engine: Engine, queue: EventQueue, api_auth: str) -> None:
-        self.engine = engine
+    They are read from the first of some databases that answers: where they are written, before any
+    that may lag behind.
+    """
+
+    def __init__(self, engines: Sequence[Engine], queue: EventQueue, api_auth: str) -> None:
+        self.engines = engines
         self.queue = queue
-        self.api_auth = api_auth
-        self.keys: Keys = NO_KEYS
-        self.read_at: float | None = None
-        self.used: dict[str, int] = {}
-        self.told_at = 0.0
+        self.callers = Callers(api_auth, NO_KEYS)
+        self.are_known = False
+        self.asked_at = -math.inf
+        self.told_at: dict[str, float] = {}
         self.lock = threading.Lock()
 
     def caller(self, header: str | None, now: int) -> Key:
         """What whoever sends this header may ask; `now` is in ms. Raises InvalidInput where that is
         nothing, and Unavailable where nobody knows yet."""
-        if not self.api_auth:
+        if not self.callers.api_auth:
             return EVERYTHING
-        given = key_given(header)
-        if given.startswith(PREFIX):
+        key = self.callers.find(header, now)
+        if key is not EVERYTHING and key_given(header).startswith(PREFIX):
             self.look()
-        key = caller_of(given, self.api_auth, self.keys, now)
+            key = self.callers.find(header, now)
         if key is None:
             raise unauthorized()
         if not key.may(Kind.READ):
@@ -71,40 +77,41 @@ class KeyBook:
 
     def look(self) -> None:
         """Know what there is, as of a moment ago. Raises Unavailable where it was never known."""
-        if self.is_known():
-            return
-        # One reads them; the others go by what there was, if there was anything.
-        if not self.lock.acquire(blocking=self.read_at is None):
-            return
-        try:
-            if not self.is_known():
-                self.read()
-        finally:
-            self.lock.release()
+        if self.age() >= KNOWN_SECONDS and self.lock.acquire(blocking=self.age() >= OLD_SECONDS):
+            try:
+                if self.age() >= KNOWN_SECONDS:
+                    self.read()
+                    self.asked_at = time.monotonic()
+            finally:
+                self.lock.release()
+        if not self.are_known:
+            raise Unavailable("keys_unknown", "it is not known yet which API keys there are")
 
-    def is_known(self) -> bool:
-        return self.read_at is not None and time.monotonic() - self.read_at < KNOWN_SECONDS
+    def age(self) -> float:
+        """Seconds since the database was asked."""
+        return time.monotonic() - self.asked_at
 
     def read(self) -> None:
-        try:
-            with at_once(), translated_errors(), self.engine.begin() as connection:
-                self.keys = fetch_good_keys(connection)
-        except Unavailable as error:
-            if self.read_at is None:
-                raise
-            log.debug("keys are not known anew: %s", error)
-        self.read_at = time.monotonic()
+        for engine in self.engines:
+            try:
+                with at_once(), translated_errors(), engine.begin() as connection:
+                    keys = fetch_good_keys(connection)
+            except Unavailable as error:
+                log.debug("keys are not known anew: %s", error)
+                continue
+            self.callers, self.are_known = Callers(self.callers.api_auth, keys), True
+            return
 
     def note(self, key: Key, now: int) -> None:
-        """It was used; who lists keys is told when."""
-        self.used[key.key_id] = now
-        if time.monotonic() - self.told_at >= TELL_SECONDS:
-            self.told_at = time.monotonic()
-            try:
-                UsedKeys(self.queue).tell(self.used)
-                self.used = {}
-            except redis.RedisError as error:
-                log.debug("nobody is told which keys were used: %s", error)
+        """It was used; who lists keys is told when, each now and then."""
+        told_at = self.told_at.get(key.key_id, -math.inf)
+        if time.monotonic() - told_at < TELL_SECONDS:
+            return
+        self.told_at[key.key_id] = time.monotonic()
+        try:
+            UsedKeys(self.queue).tell({key.key_id: now})
+        except redis.RedisError as error:
+            log.debug("nobody is told which keys were used: %s", error)
 
 
 def check_sites(only: Sequence[str], route: Route[Any], asked: Asked) -> None:

@@ -106,6 +106,8 @@ api_keys = Table(
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("last_used_at", BigInteger),
+    # The one that it was rotated to.
+    Column("successor", ExactText(16)),
 )
 
 # Whose each name is: of a site that is registered, its own and its aliases.

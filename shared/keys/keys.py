@@ -37,8 +37,11 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     sites: tuple[str, ...] = ()
     expires_at: int | None = None
 
+    def is_over(self, now: int) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
     def may(self, kind: Kind) -> bool:
-        return self.kind in {kind, Kind.ADMIN}
+        return self.kind is kind or self.kind is Kind.ADMIN
 
 
 # Those that hold, or will have, by their digests.
@@ -63,13 +66,10 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
-def held(keys: Keys, given: str, now: int) -> Key | None:
-    """What somebody may do who gives this key; None where it is none, or not any more. It is found
-    by its digest, so that how long that takes tells nothing of others."""
-    key = keys.get(digest_of(given))
-    if key is None or (key.expires_at is not None and key.expires_at <= now):
-        return None
-    return key
+def key_of(keys: Keys, given: str) -> Key | None:
+    """What this key is for, also when it is over; None where it is none. It is found by its digest,
+    so that how long that takes tells nothing of others."""
+    return keys.get(digest_of(given))
 
 
 def unauthorized() -> InvalidInput:

@@ -1,13 +1,13 @@
 """Keys in the database. What ingestion goes by is published of them: shared/sites/publishing.py."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from shared.db.database import translated_errors
-from shared.db.tables import api_keys
+from shared.db.tables import api_keys, site_names
 from shared.errors import InvalidInput
 from shared.fields import MAX_NAME
 from shared.keys.keys import Key, Keys, Kind, digest_of, make_key
@@ -35,6 +35,7 @@ class StoredKey(NamedTuple):
     expires_at: int | None
     revoked_at: int | None
     last_used_at: int | None
+    successor: str | None
 
     @property
     def key(self) -> Key:
@@ -56,6 +57,7 @@ def create_key(
     if expires_at is not None and expires_at <= now:
         raise InvalidInput("bad_expiry", "expires is over already", field="expires")
     with translated_errors(), engine.begin() as connection:
+        refuse_other_names(connection, its_sites)
         return add_key(connection, kind, its_sites, its_name, expires_at, now)
 
 
@@ -68,7 +70,19 @@ def add_key(
     now: int,
 ) -> tuple[StoredKey, str]:
     key_id, text = make_key()
-    made = StoredKey(key_id, digest_of(text), kind, sites, name, now, now, expires_at, None, None)
+    made = StoredKey(
+        key_id,
+        digest_of(text),
+        kind,
+        sites,
+        name,
+        created_at=now,
+        changed_at=now,
+        expires_at=expires_at,
+        revoked_at=None,
+        last_used_at=None,
+        successor=None,
+    )
     row = made._asdict() | {"sites": msgspec.json.encode(sites).decode()}
     connection.execute(insert(api_keys).prefix_with(LABEL), row)
     return made, text
@@ -81,9 +95,13 @@ def rotate_key(engine: Engine, key_id: str, until: int, now: int) -> tuple[Store
         before = known_key(connection, key_id, for_update=True)
         if before.revoked_at is not None or (before.expires_at or now + 1) <= now:
             raise InvalidInput("dead_key", f"{key_id} holds no more: create one", field="key_id")
+        if before.successor is not None:
+            sentence = f"{key_id} was rotated to {before.successor}: rotate or revoke that"
+            raise InvalidInput("rotated_key", sentence, field="key_id")
         end = until if before.expires_at is None else min(until, before.expires_at)
-        change(connection, key_id, now, {"expires_at": end})
-        return add_key(connection, before.kind, before.sites, before.name, before.expires_at, now)
+        new = add_key(connection, before.kind, before.sites, before.name, before.expires_at, now)
+        change(connection, key_id, now, {"expires_at": end, "successor": new[0].key_id})
+        return new
 
 
 def revoke_key(engine: Engine, key_id: str, now: int) -> StoredKey:
@@ -95,7 +113,7 @@ def revoke_key(engine: Engine, key_id: str, now: int) -> StoredKey:
         return known_key(connection, key_id)
 
 
-def change(connection: Connection, key_id: str, now: int, values: Mapping[str, int]) -> None:
+def change(connection: Connection, key_id: str, now: int, values: Mapping[str, Any]) -> None:
     row = update(api_keys).prefix_with(LABEL).where(of.key_id == key_id)
     connection.execute(row.values(changed_at=now, **values))
 
@@ -143,6 +161,16 @@ def note_used(engine: Engine, used: Mapping[str, int]) -> None:
 def key_from(row: Any) -> StoredKey:
     sites = msgspec.json.decode(row.sites, type=tuple[str, ...])
     return StoredKey(*row)._replace(kind=Kind(row.kind), sites=sites)
+
+
+def refuse_other_names(connection: Connection, sites: Sequence[str]) -> None:
+    """An event under such a name is its site's, for which the key would not be. Raises
+    InvalidInput."""
+    is_other = site_names.c.name.in_(sites) & (site_names.c.site_id != site_names.c.name)
+    row = connection.execute(select(site_names).prefix_with(LABEL).where(is_other)).first()
+    if row is not None:
+        sentence = f"{row.name} is another name of {row.site_id}: name that"
+        raise InvalidInput("other_name", sentence, field="site_id")
 
 
 def checked_sites(sites: Iterable[str]) -> tuple[str, ...]:

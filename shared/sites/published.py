@@ -26,11 +26,12 @@ decode_keys = msgspec.json.Decoder(dict[str, Key]).decode
 
 
 class Published(NamedTuple):
-    """In this order it is kept in a file, where an earlier version left no keys."""
+    """In this order it is kept in a file. Where an earlier version was at work nobody knows of
+    keys: None."""
 
     version: str
     sites: Sites
-    keys: Keys = NO_KEYS
+    keys: Keys | None = None
 
 
 class PublishedSites:
@@ -49,7 +50,8 @@ class PublishedSites:
         version, sites, keys = self.read("version", "sites", "keys")
         if not version:
             return None
-        return Published(version.decode(), decode_sites(sites), decode_keys(keys or b"{}"))
+        its_keys = decode_keys(keys) if keys else None
+        return Published(version.decode(), decode_sites(sites), its_keys)
 
     def fetch_state(self) -> tuple[bytes, str | None]:
         """The version, and the stamp of what was read from the database; None of nothing."""

@@ -35,7 +35,6 @@ from worker.upkeep.receipts import add_receipts
 from worker.upkeep.unmerged import (
     LABEL,
     ROW_COLUMNS,
-    SLICE_EVENTS,
     count_rows,
     events_by_day_of,
     fetch_keys,
@@ -185,9 +184,8 @@ class Merger:
         else has merged is gone by then."""
         taken: list[tuple[Key, Pending]] = []
         events = values = 0
-        most = MERGE_EVENTS
-        if dialect_of(connection).locks_all:
-            most = min(most, SLICE_EVENTS)
+        # There batches wait for it.
+        most = 1 if dialect_of(connection).locks_all else MERGE_EVENTS
         while waiting and events < most and values < MERGE_VALUES:
             keys = waiting.popleft()
             self.take_all_locks(connection, {key[0] for key in keys})

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.http.auth import Callers
+from shared.keys.keys import NO_KEYS
 from tests.footfall.importing.conftest import Queued, log_line, log_of, paths
 from tests.footfall.importing.ingestion_server import IngestionServer
 from tests.servers import PATIENCE_SECONDS, ROOT, wait_until
@@ -205,7 +207,8 @@ def test_an_error_is_one_sentence_and_status_2(
 def test_a_key_that_is_refused_is_one_sentence_and_status_2(
     start: Start, log: Path, door: IngestionServer
 ) -> None:
-    door.app.door.api_auth = "secret"
+    door.app.door.asks_for_key = True
+    door.app.door.sites.callers = Callers("secret", NO_KEYS)
     status, _, errors = ended(start("access.log", *SITE))
     assert (status, errors.count("\n")) == (2, 1)
     assert "answered 401: set INGEST_AUTH to true and API_AUTH to its key" in errors

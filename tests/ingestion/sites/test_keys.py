@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ingestion.app import Ingestion
@@ -105,6 +106,30 @@ def test_after_a_restart_keys_are_known_while_redis_is_away(
     assert (answer.status, answer.json["code"]) == (503, "keys_unknown")
     assert post(new, view(), HTTP_AUTHORIZATION="root").status == 202
     assert post(new, view(), HTTP_AUTHORIZATION="wrong").status == 401
+
+
+def test_what_an_earlier_version_kept_hides_no_key(
+    queue: EventQueue, make_ingestion: MakeIngestion, tmp_path: Path
+) -> None:
+    """It kept the sites under the version under which there are keys as well."""
+    publish(queue, KEYS)
+    told = PublishedSites(queue).fetch()
+    assert told is not None
+    file = tmp_path / "data" / "sites.json"
+    file.parent.mkdir()
+    file.write_bytes(msgspec.json.encode((told.version, told.sites)))
+    app = make_ingestion(**ASKED, data_dir=file.parent)
+    assert post(app, view(), HTTP_AUTHORIZATION="ff_posts").status == 202
+    away = {"redis_url": f"redis://127.0.0.1:{free_port()}/0", "data_dir": tmp_path / "other"}
+    file.rename(file.with_name("kept"))
+    (tmp_path / "other").mkdir()
+    file.with_name("kept").rename(tmp_path / "other" / "sites.json")
+    alone = make_ingestion(**ASKED, **away)
+    answer = post(alone, view(), HTTP_AUTHORIZATION="ff_posts")
+    assert (answer.status, answer.json["code"]) == (503, "keys_unknown")
+    known = alone.door.sites.current()
+    assert known is not None
+    assert known.named("7") == "shop"
 
 
 def test_redis_is_told_when_keys_were_used(app: Ingestion, queue: EventQueue) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,12 @@ from sqlalchemy import Engine, update
 from reporting.app import create_app
 from reporting.dashboard.page import ASSETS_PATH
 from reporting.http import keys as keys_module
+from reporting.http.keys import KeyBook
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import ROUTES
+from shared.db.database import writing_engine
 from shared.db.tables import api_keys
+from shared.errors import InvalidInput
 from shared.keys.keys import Kind
 from shared.queue.event_queue import EventQueue
 from shared.queue.used_keys import UsedKeys
@@ -23,6 +28,7 @@ from tests.documented import send
 from tests.events import NOW, make_event
 from tests.keys import add_row
 from tests.merged import merge
+from tests.migration import migrate
 from tests.reporting.conftest import Store
 from tests.servers import free_port
 
@@ -152,10 +158,69 @@ def test_one_that_is_revoked_lets_nobody_in_within_seconds(
     assert status_of(asked, "/stats", "root")[0] == 200
 
 
+def test_after_a_rest_nobody_goes_by_what_was_known_before(
+    writing: Engine, queue: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask at once: all wait for the one who asks the database."""
+    with writing.begin() as connection:
+        add_row(connection, "ff_reads", Kind.READ, now=NOW)
+    book = KeyBook([writing], queue, "root")
+    assert book.caller("ff_reads", NOW).kind is Kind.READ
+    with writing.begin() as connection:
+        connection.execute(update(api_keys).values(revoked_at=NOW, changed_at=NOW))
+    book.asked_at -= keys_module.OLD_SECONDS
+    read = book.read
+
+    def read_slowly() -> None:
+        time.sleep(0.2)
+        read()
+
+    monkeypatch.setattr(book, "read", read_slowly)
+
+    def is_let_in(_: int) -> bool:
+        try:
+            book.caller("ff_reads", NOW)
+        except InvalidInput:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert not any(threads.map(is_let_in, range(8)))
+
+
+def test_keys_are_read_where_they_are_written_before_what_lags_behind(
+    writing: Engine, queue: EventQueue, tmp_path: Path
+) -> None:
+    with writing.begin() as connection:
+        add_row(connection, "ff_reads", Kind.READ, now=NOW)
+    behind = writing_engine(Settings(database_url=f"sqlite:///{tmp_path}/behind.db"))
+    migrate(behind)
+    for engines, is_known in (
+        ([writing, behind], True),
+        ([behind, writing], False),
+        ([writing_engine(Settings(database_url=f"sqlite:///{tmp_path}/none.db")), writing], True),
+    ):
+        book = KeyBook(engines, queue, "root")
+        book.look()
+        assert (book.callers.find("ff_reads", NOW) is not None) == is_known
+    behind.dispose()
+
+
+def test_a_receipt_tells_whoever_has_a_key_of_a_site_of_no_other(asked: FlaskClient) -> None:
+    told = {
+        text: status_of(asked, "/stats/receipt", text, site_id=MINE, date="2025-11-15")[1]
+        for text in ("ff_reads", "ff_reads_mine")
+    }
+    assert told["ff_reads_mine"]["total"] == told["ff_reads"]["total"]
+    for part in ("without_site", "before"):
+        assert told["ff_reads_mine"][part]["received"] == 0
+
+
 def test_what_was_known_holds_while_nobody_can_be_asked(
     asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys_module, "KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(keys_module, "OLD_SECONDS", 0.0)
     assert status_of(asked, "/health", "ff_reads")[0] == 200
     assert status_of(asked, "/system", "ff_reads")[0] == 200
     with writing.begin() as connection:
@@ -169,7 +234,7 @@ def test_nobody_knows_a_key_before_the_database_has_told(reporting_settings: Set
     settings = dataclasses.replace(reporting_settings, api_auth="root", database_url=away)
     app = create_app(settings, clock=lambda: NOW)
     answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": "ff_reads"})
-    assert (answer.status_code, answer.get_json()["code"]) == (503, "database_unavailable")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "keys_unknown")
     assert answer.headers["Retry-After"]
     for text in ("", "wrong"):
         answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": text})

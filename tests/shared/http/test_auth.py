@@ -1,6 +1,7 @@
 import pytest
 
-from shared.http.auth import caller_of, key_given
+from shared.http import auth
+from shared.http.auth import Callers
 from shared.keys.keys import EVERYTHING, NO_KEYS, Key, Kind, digest_of, make_key
 
 
@@ -22,17 +23,29 @@ from shared.keys.keys import EVERYTHING, NO_KEYS, Key, Kind, digest_of, make_key
     ],
 )
 def test_the_key_is_asked_for_as_it_is_or_after_bearer(header: str | None, allowed: bool) -> None:
-    caller = caller_of(key_given(header), "key", NO_KEYS, 0)
-    assert caller is (EVERYTHING if allowed else None)
+    callers = Callers("key", NO_KEYS)
+    for _ in range(2):
+        assert callers.find(header, 0) is (EVERYTHING if allowed else None)
 
 
 def test_a_key_that_was_made_lets_in_until_it_ends() -> None:
     key_id, text = make_key()
     key = Key(key_id, Kind.READ, ("a",), expires_at=1000)
-    keys = {digest_of(text): key}
+    callers = Callers("root", {digest_of(text): key})
     for header in (text, f"Bearer {text}"):
-        assert caller_of(key_given(header), "root", keys, 999) == key
-        assert caller_of(key_given(header), "root", keys, 1000) is None
-    assert caller_of(text[:-1], "root", keys, 0) is None
-    assert caller_of(digest_of(text), "root", keys, 0) is None
-    assert caller_of(make_key()[1], "root", keys, 0) is None
+        assert callers.find(header, 999) == key
+        assert callers.find(header, 1000) is None
+        assert callers.find(header, 999) == key
+    for wrong in (text[:-1], digest_of(text), make_key()[1], key_id):
+        assert callers.find(wrong, 0) is None
+
+
+def test_no_more_headers_are_remembered_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(auth, "MOST_SEEN", 2)
+    callers = Callers("root", NO_KEYS)
+    for spaces in range(5):
+        assert callers.find(" " * spaces + "root", 0) is EVERYTHING
+        assert callers.find(f"wrong{spaces}", 0) is None
+    assert len(callers.seen) == 2

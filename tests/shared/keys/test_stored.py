@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from shared.clock import DAY_MS, HOUR_MS
 from shared.db.database import writing_engine
 from shared.errors import InvalidInput
-from shared.keys.keys import Key, Kind, digest_of, held
+from shared.keys.keys import Key, Kind, digest_of, key_of
 from shared.keys.stored import (
     MOST_SITES,
     USED_AGAIN_MS,
@@ -29,6 +29,7 @@ from shared.queue.used_keys import UsedKeys
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.publishing import publish_sites
+from shared.sites.stored import create_site
 from tests.events import NOW
 
 SHAPE = re.compile(r"ff_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}")
@@ -49,7 +50,8 @@ def create(
 
 def may(engine: Engine, text: str, now: int = NOW) -> Key | None:
     with engine.begin() as connection:
-        return held(fetch_good_keys(connection), text, now)
+        key = key_of(fetch_good_keys(connection), text)
+    return None if key is None or key.is_over(now) else key
 
 
 def stamp(engine: Engine) -> str:
@@ -109,6 +111,22 @@ def test_one_that_is_rotated_holds_for_a_while_beside_the_new_one(
     assert may(engine, new_text) is not None
 
 
+def test_one_is_rotated_once(engine: Engine) -> None:
+    """Else the next one would end when this one does."""
+    old, _ = create(engine)
+    new, _ = rotate_key(engine, old.key_id, NOW + DAY_MS, NOW)
+    with pytest.raises(InvalidInput, match=new.key_id):
+        rotate_key(engine, old.key_id, NOW + DAY_MS, NOW)
+    assert rotate_key(engine, new.key_id, NOW + DAY_MS, NOW)[0].expires_at is None
+
+
+def test_another_name_of_a_site_is_refused(engine: Engine) -> None:
+    create_site(engine, "shop", {"aliases": ["7"]}, NOW)
+    with pytest.raises(InvalidInput, match="7 is another name of shop"):
+        create(engine, "blog", "7")
+    assert create(engine, "shop", "blog")[0].sites == ("shop", "blog")
+
+
 @pytest.mark.parametrize(
     ("sites", "name", "expires_at", "field"),
     [
@@ -150,7 +168,7 @@ def test_what_an_earlier_version_published_has_no_keys(queue: EventQueue) -> Non
     queue.redis.hset(published.key, mapping={"version": "1", "stamp": "0-0-0", "sites": "{}"})
     told = published.fetch()
     assert told is not None
-    assert (told.sites, told.keys) == ({}, {})
+    assert (told.sites, told.keys) == ({}, None)
 
 
 def test_when_one_was_used_last_is_written_down(engine: Engine, queue: EventQueue) -> None:

@@ -97,13 +97,13 @@ def test_what_is_published_is_what_the_database_has(engine: Engine, queue: Event
     create_site(engine, "a", {"name": "A"}, NOW)
     assert publish_sites(published, engine)
     second = published.fetch()
-    assert second == Published(published.fetch_version(), {"a": SiteSettings(name="A")})
+    assert second == Published(published.fetch_version(), {"a": SiteSettings(name="A")}, {})
     assert second.version not in {"", first.version}
     queue.redis.flushall()
     assert publish_sites(published, engine)
     delete_site(engine, "a")
     assert publish_sites(published, engine)
-    assert published.fetch() == Published(published.fetch_version(), {})
+    assert published.fetch() == Published(published.fetch_version(), {}, {})
 
 
 def test_who_has_read_too_early_reads_again(

@@ -213,6 +213,9 @@ function showNothing(error) {
   chart.showNothing("Not available just now.");
 }
 
+// No key, or one that does not read.
+const isNoKey = ({ status, code }) => status === 401 || code === "wrong_key";
+
 // Waits for a part of the page; what goes wrong with it is shown in its place and above.
 async function attempt(part, work, showFailure) {
   try {
@@ -220,7 +223,7 @@ async function attempt(part, work, showFailure) {
     reportWell(part);
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (error.status === 401) return askForKey(key() !== null, refresh);
+    if (isNoKey(error)) return askForKey(key() !== null, refresh);
     if (error.status === undefined) throw error; // a bug of ours
     showFailure(error);
     reportTrouble(part, error, refresh);
