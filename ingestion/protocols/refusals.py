@@ -13,11 +13,11 @@ from ingestion.reading.schema import missing
 from ingestion.reading.timestamps import bad_timestamp
 from ingestion.reading.values import MAX_VALUES, too_many_values
 from ingestion.sites.rules import host_not_allowed, too_many_sites, unknown_site
-from ingestion.sites.site_book import keys_unknown, sites_unknown
+from ingestion.sites.site_book import sites_unknown
 from shared.errors import InvalidInput, Unavailable
 from shared.fields import MAX_EVENT_ID
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
-from shared.keys.keys import Key, Kind, other_site, unauthorized, wrong_kind
+from shared.keys.keys import Key, Kind, keys_unknown, other_site, unauthorized, wrong_kind
 from shared.settings import Settings
 
 NO_SITE, NO_SITE_BODY = missing("site_id"), {"event_type": "page_view"}

@@ -31,6 +31,7 @@ from shared.keys.keys import (
     PREFIX,
     Key,
     Kind,
+    keys_unknown,
     unauthorized,
     wrong_kind,
 )
@@ -213,10 +214,6 @@ class SiteBook:
 
 def sites_unknown() -> Unavailable:
     return Unavailable("sites_unknown", "it is not known yet which sites are registered")
-
-
-def keys_unknown() -> Unavailable:
-    return Unavailable("keys_unknown", "it is not known yet which API keys there are")
 
 
 def kept_in(file: Path) -> Published | None:

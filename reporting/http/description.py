@@ -12,7 +12,7 @@ from reporting.route import Example, Route, failure
 from shared.errors import InvalidInput
 from shared.http import openapi
 from shared.http.openapi import JSON_TYPE, KEY_OR_OPEN, RETRY_AFTER, Json
-from shared.keys.keys import Key, Kind, wrong_kind
+from shared.keys.keys import Key, Kind, keys_unknown, wrong_kind
 
 UNAUTHORIZED = openapi.refusal(
     "No key or a wrong one; only with `API_AUTH` set.",
@@ -29,6 +29,9 @@ STRANGE = openapi.refusal(
     wrong_key=openapi.error("A key for posting", "wrong_key", WRONG_KEY.message),
 )
 TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
+KEYS_UNKNOWN = failure(
+    "The database is away, and has told of no keys", "keys_unknown", str(keys_unknown())
+)
 UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}
 
 
@@ -54,7 +57,7 @@ def paths_and_schemas(routes: Mapping[str, Iterable[Route[Any]]]) -> tuple[Json,
 
 
 def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
-    faults = examples_of(route, [*route.faults, TOO_MANY])
+    faults = examples_of(route, [*route.faults, TOO_MANY, KEYS_UNKNOWN])
     refusals = examples_of(route, [*refusals_of(route), *route.refusals])
     away = "For now; try again after `Retry-After`."
     return openapi.operation(

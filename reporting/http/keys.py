@@ -26,6 +26,7 @@ from shared.keys.keys import (
     Key,
     Kind,
     all_sites,
+    keys_unknown,
     other_site,
     unauthorized,
     wrong_kind,
@@ -85,7 +86,7 @@ class KeyBook:
             finally:
                 self.lock.release()
         if not self.are_known:
-            raise Unavailable("keys_unknown", "it is not known yet which API keys there are")
+            raise keys_unknown()
 
     def age(self) -> float:
         """Seconds since the database was asked."""

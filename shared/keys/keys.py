@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, Unavailable
 
 # By which tools that look for secrets know it.
 PREFIX = "ff_"
@@ -74,6 +74,10 @@ def key_of(keys: Keys, given: str) -> Key | None:
 
 def unauthorized() -> InvalidInput:
     return InvalidInput("unauthorized", "a valid API key is required", status=401)
+
+
+def keys_unknown() -> Unavailable:
+    return Unavailable("keys_unknown", "it is not known yet which API keys there are")
 
 
 def wrong_kind(key: Key, needed: Kind) -> InvalidInput:

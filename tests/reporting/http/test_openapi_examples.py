@@ -29,6 +29,7 @@ from tests.servers import free_port
 REQUESTS: dict[str, dict[str, Any]] = {
     "too_long": {"query": {"site_id": "x" * 256}},
     "unknown_host": {"environ": {"HTTP_HOST": "stats.example"}},
+    "keys_unknown": {"headers": {"Authorization": "Bearer ff_reading"}},
     "wrong_key": {"headers": {"Authorization": "Bearer ff_posting"}},
 }
 # Sentences in which an address or a driver speaks, and numbers of this machine.
@@ -109,6 +110,10 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key"},
         "wrong_key": {"api_auth": "key"},
+        "keys_unknown": {
+            "api_auth": "key",
+            "database_url": f"mysql://footfall@{away}/footfall",
+        },
         "too_slow": {"query_seconds": 0},
         "busy": {"query_seconds": 0},
         "queue_unavailable": {"redis_url": f"redis://{away}/0"},
