@@ -5,6 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from shared.clock import now_ms
+from shared.db.database import writing_engine
+from shared.keys.keys import Kind
 from shared.settings import Settings
 from tests.browser.conftest import (
     Complaints,
@@ -14,6 +17,7 @@ from tests.browser.conftest import (
     loaded,
     shown,
 )
+from tests.keys import add_row
 from tests.servers import MariaDbServer, ValkeyServer
 from tests.stack import Client, Stack
 
@@ -142,4 +146,34 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(
         with page.expect_download() as started:
             page.get_by_role("link", name="Pages as CSV").click()
         assert started.value.path().read_text("utf-8").startswith("value,views,unique_users")
+        page.close()
+
+
+def test_a_key_of_a_site_shows_that_site(
+    make_page: MakePage, complaints: Complaints, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    complaints.expect("401", "403")
+    settings = empty_settings(valkey, tmp_path, api_auth="sesame")
+    with Stack(settings, workers=1) as stack:
+        engine = writing_engine(settings)
+        with engine.begin() as connection:
+            add_row(connection, "ff_reads", Kind.READ, ["s"], now=now_ms())
+            add_row(connection, "ff_posts", Kind.INGEST, ["s"], now=now_ms())
+        engine.dispose()
+        door = Client(stack.ingestion.url)
+        for site_id in ("s", "other"):
+            door.post({"site_id": site_id, "event_type": "page_view", "path": "/"})
+        door.connection.close()
+        page = make_page()
+        page.goto(stack.reporting.url)
+        dialog = page.get_by_role("dialog", name="Key")
+        dialog.get_by_label("Key").fill("ff_posts")
+        dialog.get_by_role("button").click()
+        expect(dialog.get_by_role("alert")).to_have_text("That key was not accepted.")
+        dialog.get_by_label("Key").fill("ff_reads")
+        dialog.get_by_role("button").click()
+        expect_headline(page, "Views", 1)
+        expect(page.locator("#pipeline")).to_be_hidden()
+        expect(page.locator("#notice")).to_be_empty()
+        expect(page.locator("#site option")).to_have_count(1)
         page.close()
