@@ -123,6 +123,6 @@ def as_told(key: StoredKey) -> dict[str, Any]:
         "kind": key.kind,
         "sites": key.sites,
         "name": key.name,
+        "successor": key.successor,
     }
-    about["successor"] = key.successor
     return about | moments

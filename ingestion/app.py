@@ -41,21 +41,21 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
         lambda: check_ready(app.door),
         BacklogCollector(queue, app.door.spool.used_bytes),
     )
-    ask_for_key(app, app.door, settings.api_auth)
+    ask_for_key(app, settings.api_auth)
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
-def ask_for_key(app: Flask, door: Door, api_auth: str) -> None:
+def ask_for_key(app: Ingestion, api_auth: str) -> None:
     """Of whoever asks for numbers, as reporting does."""
 
     @app.before_request
     def check_key() -> None:
         if api_auth and request.path == "/metrics":
             header = request.headers.get("Authorization")
-            key = door.sites.caller(header, Kind.READ, door.clock())
+            key = app.door.sites.caller(header, Kind.READ, app.door.clock())
             if key.sites:
                 raise all_sites(key.sites)
 

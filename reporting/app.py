@@ -1,4 +1,4 @@
-"""The reporting service: reads SQL and Redis, and never writes to either."""
+"""The reporting service: reads SQL and Redis, and writes only to Redis when a key was used last."""
 
 from collections.abc import Callable, Sequence
 

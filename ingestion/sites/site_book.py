@@ -119,7 +119,11 @@ class SiteBook:
         if self.used and time.monotonic() - self.told_at >= TELL_SECONDS:
             self.told_at = time.monotonic()
             used, self.used = self.used, {}
-            self.used_keys.tell(dict(used))
+            try:
+                self.used_keys.tell(dict(used))
+            except redis.RedisError:
+                self.used = used | self.used
+                raise
 
     def look_first(self) -> None:
         """Before the first request of a process: the keeper's thread may not have looked yet."""

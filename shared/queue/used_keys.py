@@ -17,7 +17,7 @@ class UsedKeys:
         self.key = f"{queue.prefix}:keys:used"
 
     def tell(self, used: Mapping[str, int]) -> None:
-        """Of some, by their ids, in ms; two that tell at once differ by no more than seconds."""
+        """Of some, by their ids, in ms; two that tell of one differ by TELL_SECONDS at most."""
         if used:
             self.redis.hset(self.key, mapping={key_id: str(at) for key_id, at in used.items()})
 

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from shared.clock import now_ms
 from shared.db.database import writing_engine
@@ -123,6 +123,11 @@ def test_what_cannot_be_answered_is_said_and_shows_no_other_numbers(
     expect(board.locator("#headline")).to_contain_text("\N{EN DASH}")
 
 
+def give(dialog: Locator, key: str) -> None:
+    dialog.get_by_label("Key").fill(key)
+    dialog.get_by_role("button").click()
+
+
 def test_a_key_is_asked_for_and_kept_in_the_tab(
     make_page: MakePage, complaints: Complaints, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
@@ -134,11 +139,9 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(
         page = make_page()
         page.goto(stack.reporting.url)
         dialog = page.get_by_role("dialog", name="Key")
-        dialog.get_by_label("Key").fill("wrong")
-        dialog.get_by_role("button").click()
+        give(dialog, "wrong")
         expect(dialog.get_by_role("alert")).to_have_text("That key was not accepted.")
-        dialog.get_by_label("Key").fill("sesame")
-        dialog.get_by_role("button").click()
+        give(dialog, "sesame")
         expect_headline(page, "Views", 1)
         page.reload()
         loaded(page)
@@ -167,11 +170,9 @@ def test_a_key_of_a_site_shows_that_site(
         page = make_page()
         page.goto(stack.reporting.url)
         dialog = page.get_by_role("dialog", name="Key")
-        dialog.get_by_label("Key").fill("ff_posts")
-        dialog.get_by_role("button").click()
+        give(dialog, "ff_posts")
         expect(dialog.get_by_role("alert")).to_have_text("That key was not accepted.")
-        dialog.get_by_label("Key").fill("ff_reads")
-        dialog.get_by_role("button").click()
+        give(dialog, "ff_reads")
         expect_headline(page, "Views", 1)
         expect(page.locator("#pipeline")).to_be_hidden()
         expect(page.locator("#notice")).to_be_empty()

@@ -1,6 +1,7 @@
 """`footfall` as real processes, each on a data directory and ports of its own."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shared.db.database import writing_engine
+from shared.settings import Settings
+from tests.migration import migrate
 from tests.servers import PATIENCE_SECONDS, ROOT, Server, free_port, wait_until
 
 Environment = dict[str, str]
@@ -132,3 +136,12 @@ def left_over(environment: Environment) -> list[str]:
         except (psutil.Error, OSError):  # ended meanwhile, or somebody else's
             continue
     return found
+
+
+@pytest.fixture
+def environ(settings: Settings, database_url: str) -> dict[str, str]:
+    """What a command needs on a migrated database."""
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    engine.dispose()
+    return {"REDIS_URL": settings.redis_url, "DATABASE_URL": database_url}

@@ -1,6 +1,5 @@
 """`footfall sites`, as an operator types it."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -8,22 +7,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from footfall.__main__ import cli
-from shared.db.database import writing_engine
 from shared.queue.event_queue import EventQueue
-from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.strangers import Strangers
 from tests.events import NOW
-from tests.migration import migrate
 from tests.servers import ValkeyServer
-
-
-@pytest.fixture
-def environ(settings: Settings, database_url: str) -> dict[str, str]:
-    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
-    migrate(engine)
-    engine.dispose()
-    return {"REDIS_URL": settings.redis_url, "DATABASE_URL": database_url}
 
 
 def run(environ: dict[str, str], *arguments: str) -> Result:

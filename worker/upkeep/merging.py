@@ -87,12 +87,12 @@ class Merger:
     older_at: float = -OLDER_SECONDS
     looked_at: float = field(init=False)
     # Until when, by the clock, merging rests.
-    rested_at: float = field(init=False)
+    rests_until: float = field(init=False)
     # Events merged into hours that were over, by site, since `take_late` last told of it.
     late: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.looked_at = self.rested_at = self.clock()
+        self.looked_at = self.rests_until = self.clock()
 
     def merge_due(self, now: int, *, is_idle: bool = True) -> int:
         """Merge the sites that are due: all of them if no batch came since the last round and none
@@ -103,7 +103,8 @@ class Merger:
         is_quiet = is_idle and newest == self.newest
         self.newest = newest
         began = self.clock()
-        is_resting = began < self.rested_at and sum(site.events for site in waiting) < MERGE_EVENTS
+        events = sum(site.events for site in waiting)
+        is_resting = began < self.rests_until and events < MERGE_EVENTS
         due = [
             site.site_id
             for site in waiting
@@ -113,7 +114,7 @@ class Merger:
         merged = self.merge_sites(due, still={site.site_id for site in waiting}.difference(due))
         if due:
             ended = self.clock()
-            self.rested_at = ended + min(REST * (ended - began), MOST_REST_SECONDS)
+            self.rests_until = ended + min(REST * (ended - began), MOST_REST_SECONDS)
         return merged
 
     def merge_all(self) -> int:
@@ -184,7 +185,8 @@ class Merger:
         else has merged is gone by then."""
         taken: list[tuple[Key, Pending]] = []
         events = values = 0
-        # There batches wait for it.
+        # One is enough where batches wait for it. Behind each slice's locks is read what has been
+        # committed by then, for these transactions are READ COMMITTED.
         most = 1 if dialect_of(connection).locks_all else MERGE_EVENTS
         while waiting and events < most and values < MERGE_VALUES:
             keys = waiting.popleft()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 
 from ingestion.app import Ingestion
 from ingestion.sites import site_book
@@ -16,7 +17,7 @@ from shared.sites.published import PublishedSites
 from shared.sites.settings import settings_from
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import post, queued
-from tests.servers import free_port
+from tests.servers import ValkeyServer, free_port
 
 KEYS = {
     "ff_posts": Key("posts", Kind.INGEST),
@@ -132,12 +133,21 @@ def test_what_an_earlier_version_kept_hides_no_key(
     assert known.named("7") == "shop"
 
 
-def test_redis_is_told_when_keys_were_used(app: Ingestion, queue: EventQueue) -> None:
+def test_redis_is_told_when_keys_were_used_and_once_more_if_it_was_away(
+    app: Ingestion, queue: EventQueue, valkey: ValkeyServer
+) -> None:
     for text in ("root", "ff_wrong", "ff_reads", "ff_posts"):
         post(app, view(), HTTP_AUTHORIZATION=text)
-    app.door.sites.told_at = -TELL_SECONDS
-    app.door.sites.tell_used()
+    sites = app.door.sites
+    sites.told_at = -TELL_SECONDS
+    valkey.kill()
+    with pytest.raises(redis.RedisError):
+        sites.tell_used()
+    valkey.revive()
+    sites.told_at = -TELL_SECONDS
+    sites.tell_used()
     assert list(UsedKeys(queue).fetch()) == ["posts"]
+    assert sites.used == {}
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
 """Keys in the database, and how the door hears of them."""
 
-import dataclasses
 import re
-from collections.abc import Iterator
 from operator import attrgetter
 
 import pytest
 from sqlalchemy import Engine
 
 from shared.clock import DAY_MS, HOUR_MS
-from shared.db.database import writing_engine
 from shared.errors import InvalidInput
 from shared.keys.keys import Key, Kind, digest_of, key_of
 from shared.keys.stored import (
@@ -26,20 +23,12 @@ from shared.keys.stored import (
 )
 from shared.queue.event_queue import EventQueue
 from shared.queue.used_keys import UsedKeys
-from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.publishing import publish_sites
 from shared.sites.stored import create_site
 from tests.events import NOW
 
 SHAPE = re.compile(r"ff_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}")
-
-
-@pytest.fixture
-def engine(settings: Settings, migrated_url: str) -> Iterator[Engine]:
-    engine = writing_engine(dataclasses.replace(settings, database_url=migrated_url))
-    yield engine
-    engine.dispose()
 
 
 def create(

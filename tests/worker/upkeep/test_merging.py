@@ -203,7 +203,7 @@ def test_what_cost_much_is_merged_in_larger_portions(
     assert merger.merge_due(NOW) == 2  # nothing came since
 
     commit(engine, "b5", [make_event(6)])
-    merger.rested_at = now + 1.0
+    merger.rests_until = now + 1.0
     monkeypatch.setattr(merging, "MERGE_EVENTS", 2)
     assert merger.merge_due(NOW, is_idle=False) == 0
     commit(engine, "b6", [make_event(7)])

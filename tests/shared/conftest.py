@@ -1,4 +1,4 @@
-"""A database that sites can be registered in."""
+"""A migrated database."""
 
 import dataclasses
 from collections.abc import Iterator
