@@ -85,6 +85,12 @@ def failed_segments() -> segments.Failed:
     return {}
 
 
+@lru_cache(maxsize=1)
+def tried_segments() -> segments.Tried:
+    """Of sites to which very many events come, since all segments were made."""
+    return {}
+
+
 @lru_cache
 def faults(work: str) -> Faults:
     """What this process has said of one kind of work."""
@@ -154,16 +160,18 @@ def build_segments() -> None:
     is_done = segments.build_segments(
         reader(), runtime().engine, now_ms(), stopping, failed_segments(), faults(segments.WORK)
     )
-    if not is_done and not stopping.is_set():
+    if is_done:
+        tried_segments().clear()
+    elif not stopping.is_set():
         go_on(SEGMENTS_JOB)
 
 
 def build_late_segments() -> None:
     """Periodic: the same of sites to which very many events of such hours have come just now."""
     late, stopping = merger().take_late(), runtime().stopping
-    known, said = failed_segments(), faults(segments.WORK)
+    known, said, tried = failed_segments(), faults(segments.WORK), tried_segments()
     if late and not segments.build_segments(
-        reader(), runtime().engine, now_ms(), stopping, known, said, late
+        reader(), runtime().engine, now_ms(), stopping, known, said, late, tried
     ):
         merger().put_late(late)
 

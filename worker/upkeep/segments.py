@@ -62,6 +62,9 @@ MOST_EVENTS = 5_000_000
 GRACE_MS = 2 * MINUTE_MS
 # A run ends after this, so that other work gets its turn; another goes on.
 BUDGET_SECONDS = 5.0
+# Where very many events come to a site, a segment is made anew once it has so many times as many:
+# while more comes into its hours it is out of date at once.
+GROWN = 2
 EVENT_KEY = (events.c.timestamp, events.c.event_id)
 CHUNK_SITES = 500
 
@@ -69,6 +72,9 @@ WORK = "making segments"
 
 # Which segments could not be made, and up to which hour they were to be.
 Failed = dict[tuple[str, Segment], int]
+
+# How many events a segment had, by its site and first hour, when it was tried lately.
+Tried = dict[tuple[str, int], int]
 
 
 class Builder:
@@ -113,18 +119,19 @@ def build_segments(
     failed: Failed | None = None,
     faults: Faults | None = None,
     site_ids: Sequence[str] | None = None,
+    tried: Tried | None = None,
 ) -> bool:
     """Make the segments that are missing up to the last full hour, newest first, of all sites or of
     these. `now` is in ms.
 
-    Those that could not be made join `failed`, and are tried again once another hour is over;
-    `faults` are told of what went wrong. False where time was up or a stop is requested before all
-    were tried. Raises Unavailable.
+    Those that could not be made join `failed`, and are tried again once another hour is over; those
+    that were `tried` already, once they have GROWN. `faults` are told of what went wrong. False
+    where time was up or a stop is requested before all were tried. Raises Unavailable.
     """
     end = (now - GRACE_MS) // HOUR_MS * HOUR_MS
     failed = {} if failed is None else failed
     faults = faults or Faults(WORK)
-    run = Run(reader, writer, end, stopping, failed)
+    run = Run(reader, writer, end, stopping, failed, {} if tried is None else tried)
     for site_id in fetch_sites(reader) if site_ids is None else site_ids:
         note = partial(faults.note, site_id)
         with own_fault(writer, note):
@@ -147,6 +154,7 @@ class Run:
     end: int
     stopping: StopFlag
     failed: Failed
+    tried: Tried
     # None until the first is made: looking for what is missing, which in a thousand sites takes a
     # while, is no reason to stop there.
     deadline: float | None = None
@@ -163,10 +171,13 @@ def build_site(run: Run, site_id: str, note: Callable[[Exception], None]) -> Non
         for segment in fetch_missing(run.reader, site_id, day, min(day + DAY_MS, run.end)):
             if run.failed.get((site_id, segment)) == run.end:
                 continue
+            if segment.events < GROWN * run.tried.get((site_id, segment.bucket), 0):
+                continue
             run.deadline = run.deadline or time.monotonic() + BUDGET_SECONDS
             run.is_late = time.monotonic() > run.deadline
             if run.is_over():
                 return
+            run.tried[site_id, segment.bucket] = segment.events
             is_built = False
             with own_fault(run.writer, note):
                 is_built = build(run.reader, run.writer, site_id, segment, run.stopping)

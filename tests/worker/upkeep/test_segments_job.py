@@ -81,6 +81,26 @@ def test_a_site_that_very_many_late_events_came_to_has_its_segments_soon(
     assert jobs.merger().take_late() == []
 
 
+def test_what_very_many_events_come_into_is_made_anew_once_it_has_twice_as_many(
+    engine: Engine, as_periodic: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "LATE_EVENTS", 1)
+
+    def made_of(*hours: float, batch: str) -> list[int]:
+        commit(engine, batch, events_in(*hours, batch=batch))
+        jobs.merger().merge_all()
+        jobs.build_late_segments()
+        return [segment.events for segment in held(engine)]
+
+    assert made_of(1, 2, 3, batch="c") == [3]
+    assert made_of(1, 2, batch="d") == [3]
+    assert made_of(2, batch="e") == [6]
+    assert made_of(2, batch="f") == [6]
+    jobs.build_segments()
+    assert [segment.events for segment in in_force(engine)] == [7]
+    assert made_of(1, batch="g") == [8]  # all were made: what comes now is the first again
+
+
 def test_events_of_now_are_not_late(engine: Engine, as_periodic: None) -> None:
     moment = now_ms()
     commit(engine, "b", [make_event(1, site_id="a", timestamp=moment)])
