@@ -54,12 +54,24 @@ def keys_group() -> None:
 )
 @click.option("--name", default="", help="What it is for, to know it by.")
 @click.option("--expires", type=SPAN_TYPE, metavar="SPAN", help="It holds for so long: 90d or 12h.")
-def create_command(kind: str, sites: tuple[str, ...], name: str, expires: int | None) -> None:
+@click.option(
+    "--events-per-day",
+    type=click.IntRange(1, 1_000_000_000),
+    metavar="NUMBER",
+    help="How many events it may bring in a UTC day.",
+)
+def create_command(
+    kind: str,
+    sites: tuple[str, ...],
+    name: str,
+    expires: int | None,
+    events_per_day: int | None,
+) -> None:
     """Make a key, and print it."""
     now = now_ms()
     with changing() as engine:
         end = None if expires is None else now + expires
-        made, text = create_key(engine, Kind(kind), sites, name, end, now)
+        made, text = create_key(engine, Kind(kind), sites, name, end, now, events_per_day)
         tell_new(made, text)
 
 
@@ -123,6 +135,7 @@ def as_told(key: StoredKey) -> dict[str, Any]:
         "kind": key.kind,
         "sites": key.sites,
         "name": key.name,
+        "events_per_day": key.events_per_day,
         "successor": key.successor,
     }
     return about | moments

@@ -43,6 +43,24 @@ OPTIONS = (
 )
 
 
+RATE_TEXT = "How many it may have; 0: any number, empty: as SITE_EVENTS_PER_SECOND has it."
+AS_FOR_OTHERS = "default"
+
+
+class Rate(click.ParamType[Any]):
+    """A number, or AS_FOR_OTHERS where it is empty."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        if value in {"", AS_FOR_OTHERS}:
+            return AS_FOR_OTHERS
+        return int(click.INT.convert(value, param, ctx))
+
+
+RATE = Rate()
+
+
 @click.group("sites")
 def sites_group() -> None:
     """Register sites: their other names, their hosts, what is left out."""
@@ -52,7 +70,8 @@ def site_options(command: Callable[..., None]) -> Callable[..., None]:
     for option, name, text in reversed(OPTIONS):
         text = f"{text} May be given again; once and empty: none."
         command = click.option(option, name, multiple=True, metavar="TEXT", help=text)(command)
-    return click.option("--name", help="What people call it.")(command)
+    limited = click.option("--events-per-second", type=RATE, metavar="NUMBER", help=RATE_TEXT)
+    return click.option("--name", help="What people call it.")(limited(command))
 
 
 @sites_group.command("create")
@@ -111,6 +130,9 @@ def given_in(options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: [] if value == ("",) else list(value) for name, value in lists.items()
     }
+    if options["events_per_second"] is not None:
+        rate = options["events_per_second"]
+        given["events_per_second"] = None if rate == AS_FOR_OTHERS else rate
     return given if options["name"] is None else {"name": options["name"], **given}
 
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 
+import msgspec
+
 from ingestion.cors import cors_headers, preflight_headers
 from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
+from ingestion.limits import Limits
 from ingestion.protocols.protocol import (
     Answer,
     LeftOut,
@@ -44,10 +47,11 @@ from ingestion.visitor.countries import code_from, country_of, open_countries
 from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
-from shared.event import decode_event, encode_event
+from shared.event import encode_event
 from shared.fields import MAX_USER_AGENT
-from shared.keys.keys import Kind, other_site
+from shared.keys.keys import Key, Kind, other_site
 from shared.queue.event_queue import EventQueue
+from shared.queue.limits import Charges, OverLimit
 from shared.queue.refusals import NO_SITE, Refused
 from shared.settings import Settings
 
@@ -66,6 +70,7 @@ class Door:
         self.refused = RefusalCount()
         self.sites = SiteBook(settings, queue)
         self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused, self.sites)
+        self.limits = Limits(settings, self.sites, self.address_of, self.salts)
         self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
         self.asks_for_key = bool(settings.api_auth) and settings.ingest_auth
@@ -84,7 +89,7 @@ class Door:
             if outcome.strangers:
                 outcome = self.admit(outcome)
             if outcome.encoded:
-                self.delivery.push(outcome.encoded)
+                self.delivery.push(outcome.encoded, self.charges(outcome))
         except (InvalidInput, Unavailable) as error:
             return self.refuse(protocol, request, error, outcome)
         return self.answer(protocol, request, outcome)
@@ -98,12 +103,16 @@ class Door:
 
         Raises InvalidInput for a request or a single event that is refused, and Unavailable.
         """
-        only = self.sites_of_caller(request) if self.asks_for_key else ()
+        now = self.clock()
+        sender = self.limits.sender(request, now)
+        key = self.caller(request, now) if self.asks_for_key else None
+        only = key.sites if key is not None else ()
         if request.query:
             check_query(request.query)
         payload = protocol.read(request)
         visit = self.visit(request)
         encoded: list[bytes] = []
+        site_ids: list[str] = []
         rejected: list[tuple[int, InvalidInput]] = []
         dropped: list[LeftOut] = []
         strangers: list[Stranger] = []
@@ -114,6 +123,7 @@ class Door:
                 if only and site_id not in only:
                     raise other_site(only, site_id)
                 encoded.append(event)
+                site_ids.append(site_id)
                 if site_id == known:
                     continue
                 if self.sites.is_new(site_id):
@@ -131,13 +141,18 @@ class Door:
         if is_fetched_ahead(request.headers):
             dropped += [LeftOut(NO_SITE, PREFETCH)] * len(encoded)
             return Outcome([], rejected, payload.is_batch, dropped)
-        return Outcome(encoded, rejected, payload.is_batch, dropped, strangers)
+        return Outcome(
+            encoded, rejected, payload.is_batch, dropped, strangers, site_ids, key, sender
+        )
 
-    def sites_of_caller(self, request: Request) -> Sequence[str]:
-        """Those that whoever sent it has a key for; none where it is for all. Raises InvalidInput
-        for whom has none, and Unavailable."""
-        header = request.headers.get("authorization")
-        return self.sites.caller(header, Kind.INGEST, self.clock()).sites
+    def caller(self, request: Request, now: int) -> Key:
+        """What whoever sent it may do. Raises InvalidInput for whom has no key, and Unavailable."""
+        return self.sites.caller(request.headers.get("authorization"), Kind.INGEST, now)
+
+    def charges(self, outcome: Outcome) -> Charges:
+        """What its events are charged to those that have a limit. Raises OverLimit where one is
+        known to be reached."""
+        return self.limits.charges(outcome, self.clock())
 
     def admit(self, outcome: Outcome) -> Outcome:
         """The same without the events of strangers that may have none; it may take a round trip.
@@ -152,9 +167,14 @@ class Door:
         if not outcome.is_batch:
             raise errors[0][1]
         places = {stranger.place for stranger in out}
-        encoded = [event for place, event in enumerate(outcome.encoded) if place not in places]
-        rejected = sorted([*outcome.rejected, *errors], key=itemgetter(0))
-        return Outcome(encoded, rejected, outcome.is_batch, outcome.dropped)
+        kept = [place for place in range(len(outcome.encoded)) if place not in places]
+        return msgspec.structs.replace(
+            outcome,
+            encoded=[outcome.encoded[place] for place in kept],
+            site_ids=[outcome.site_ids[place] for place in kept],
+            rejected=sorted([*outcome.rejected, *errors], key=itemgetter(0)),
+            strangers=(),
+        )
 
     def encoded(
         self, raw: object, visit: Visit, aliases: Aliases, may_hold_nul: bool
@@ -220,7 +240,9 @@ class Door:
         """The answer to a request of which nothing is kept; `outcome` is what it was read into."""
         site_ids = [error.site_id if isinstance(error, InvalidInput) else NO_SITE]
         if outcome is not None and outcome.encoded and isinstance(error, Unavailable):
-            site_ids = [decode_event(encoded).site_id for encoded in outcome.encoded]
+            site_ids = [*outcome.site_ids]
+        if isinstance(error, OverLimit):
+            self.limits.note(error)
         for site_id, number in Counter(site_ids).items():
             self.refused.add(self.clock(), Refused(site_id, error.status, error.code), number)
         self.count(error.status, 0)

@@ -11,8 +11,8 @@ from ingestion.protocols.known import PROTOCOLS
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
 from ingestion.protocols.refusals import AWAY, FULL
-from ingestion.reading.body import MAX_EVENTS
 from ingestion.tracker.openapi import TRACKER_PATHS
+from shared.fields import MAX_EVENTS
 from shared.http.openapi import (
     KEY_OR_OPEN,
     STATUS_SCHEMA,

@@ -19,6 +19,8 @@ MAX_USER_AGENT = 1024
 # Of a browser's, a system's or a device's name.
 MAX_CLIENT = 64
 MAX_PROPERTIES = 50
+# How many of them a request brings at most.
+MAX_EVENTS = 1000
 
 
 class Origin(Enum):

@@ -209,6 +209,18 @@ class Settings:
         "nothing, and those that are there stay.",
         integer(0, 10_000_000),
     )
+    site_events_per_second: int = setting(
+        0,
+        "Most events of a site each second, ten seconds' worth at once; more are answered 429. 0: "
+        "any number. A site's own setting goes before.",
+        integer(0, 1_000_000),
+    )
+    address_events_per_second: int = setting(
+        0,
+        "The same of whoever posts from one address, or one IPv6 /64, also of a server that posts "
+        "for many. Behind a proxy it takes `TRUSTED_PROXIES`.",
+        integer(0, 1_000_000),
+    )
     default_site_id: str = setting(
         "", "Site of events that name none. Empty: they are refused.", site_name
     )

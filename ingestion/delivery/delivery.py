@@ -11,6 +11,7 @@ from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.spool import Keep, Spool
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
+from shared.queue.limits import Charges
 from shared.queue.push_command import NotTaken
 from shared.queue.turn_push import TurnPush, Waiting
 
@@ -23,10 +24,10 @@ class ThreadDelivery:
         self.spool = spool
         self.keeper = keeper
 
-    def push(self, events: list[bytes]) -> None:
-        """Have one request's events kept. Raises Unavailable."""
+    def push(self, events: list[bytes], charges: Charges = ()) -> None:
+        """Have one request's events kept, and charged where Redis is asked. Raises Unavailable."""
         try:
-            self.queue.push(events)
+            self.queue.push(events, charges)
         except NotTaken as error:
             if not self.spool.is_on:
                 raise
@@ -42,9 +43,9 @@ class LoopDelivery:
         self.loop = asyncio.get_running_loop()
         self.turns = TurnPush(queue, self.keep)
 
-    def push(self, events: list[bytes]) -> "asyncio.Future[None]":
+    def push(self, events: list[bytes], charges: Charges = ()) -> "asyncio.Future[None]":
         """Done once one request's events are kept. It fails with Unavailable."""
-        return self.turns.push(events)
+        return self.turns.push(events, charges)
 
     def keep(self, requests: Sequence[Waiting], fault: NotTaken) -> None:
         """Keep what could not be pushed, and answer it then."""

@@ -114,7 +114,8 @@ class RsgiDoor:
             if outcome.strangers:
                 outcome = await self.loop.run_in_executor(self.readers, self.door.admit, outcome)
             if outcome.encoded:
-                await self.delivery.push(outcome.encoded)
+                charges = self.door.charges(outcome)
+                await self.delivery.push(outcome.encoded, charges)
         except (InvalidInput, Unavailable) as error:
             return self.door.refuse(spoken, request, error, outcome)
         return self.door.answer(spoken, request, outcome)

@@ -16,6 +16,7 @@ from ingestion.reading.body import Payload
 from ingestion.reading.request import Request
 from shared.errors import InvalidInput, Unavailable
 from shared.http.openapi import Json
+from shared.keys.keys import Key
 
 Refusal = InvalidInput | Unavailable
 
@@ -41,7 +42,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     One that did not come as a batch is accepted: a fault of it is the whole request's. Those that
     are `dropped` are valid, and not to be pushed. Of `strangers` it is not known yet whether they
-    may have events.
+    may have events. `site_ids` are whose each of the encoded ones is; `key` with which they came,
+    and `sender` from where, as far as that has a limit.
     """
 
     encoded: list[bytes]
@@ -49,6 +51,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     is_batch: bool
     dropped: Sequence[LeftOut] = ()
     strangers: Sequence[Stranger] = ()
+    site_ids: Sequence[str] = ()
+    key: Key | None = None
+    sender: str = ""
 
     @property
     def status(self) -> int:

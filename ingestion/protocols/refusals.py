@@ -15,9 +15,10 @@ from ingestion.reading.values import MAX_VALUES, too_many_values
 from ingestion.sites.rules import host_not_allowed, too_many_sites, unknown_site
 from ingestion.sites.site_book import sites_unknown
 from shared.errors import InvalidInput, Unavailable
-from shared.fields import MAX_EVENT_ID
+from shared.fields import MAX_EVENT_ID, MAX_EVENTS
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
 from shared.keys.keys import Key, Kind, keys_unknown, other_site, unauthorized, wrong_kind
+from shared.queue.limits import Charge, Of, OverLimit
 from shared.settings import Settings
 
 NO_SITE, NO_SITE_BODY = missing("site_id"), {"event_type": "page_view"}
@@ -73,7 +74,7 @@ BAD_INPUT = by_code(
 )
 TOO_LARGE = by_code(
     shown(f"More than {body.MAX_BODY_BYTES:,} bytes, once decompressed", body.too_large()),
-    shown(f"More than {body.MAX_EVENTS:,} events", body.too_many()),
+    shown(f"More than {MAX_EVENTS:,} events", body.too_many()),
     shown(f"More than {MAX_VALUES:,} JSON values", too_many_values()),
     shown(f"More than {MAX_HARD:,} numbers that are hard to read", too_many_numbers()),
     shown(f"More than {body.MAX_GZIP_MEMBERS} members of gzip", body.too_many_members()),
@@ -112,6 +113,11 @@ NOT_TAKEN = by_code(
     shown("A key that is not for posting", wrong_kind(Key("", Kind.READ), Kind.INGEST)),
     shown("A key of other sites", other_site(["blog"], "shop")),
 )
+OVER = by_code(
+    shown("The site has more than it may", OverLimit(Charge(Of.SITE, "shop", 1, 100), 900)),
+    shown("The address sends more than it may", OverLimit(Charge(Of.ADDRESS, "", 1, 50), 900)),
+    shown("The key has brought all of a day", OverLimit(Charge(Of.KEY, "", 1, 100_000), 5.4e6)),
+)
 REFUSALS: Json = {
     "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),
     "401": refusal(
@@ -126,6 +132,13 @@ REFUSALS: Json = {
         body_too_slow=shown(f"Not within {body.BODY_SECONDS} seconds", body.too_slow()),
     ),
     "413": refusal("Too large; nothing was kept.", **TOO_LARGE),
+    "429": refusal(
+        "More than a site, an address or a key may bring; nothing was kept. Send the same again "
+        "after `Retry-After`. A request is taken whole or not at all, also where one of its sites "
+        "alone has too much.",
+        headers=RETRY_AFTER,
+        **OVER,
+    ),
     "415": refusal("A `Content-Encoding` other than gzip.", unsupported_encoding=BROTLI),
     "503": refusal(TRY_AGAIN, headers=RETRY_AFTER, **NOT_NOW),
 }

@@ -20,11 +20,11 @@ from ingestion.reading.numbers import (
 from ingestion.reading.request import Request
 from ingestion.reading.values import TOO_MANY_VALUES, check_event_values, check_values
 from shared.errors import InvalidInput
+from shared.fields import MAX_EVENTS
 
 MAX_BODY_BYTES = 1024 * 1024
 # How long a body may take to arrive, where the server's door can tell.
 BODY_SECONDS = 30
-MAX_EVENTS = 1000
 # As it will be kept, and as JSON brings it: with what is cut off, in six bytes for a character.
 MAX_EVENT_BYTES = 32 * 1024
 MAX_EVENT_JSON_BYTES = 256 * 1024

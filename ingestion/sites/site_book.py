@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -77,6 +77,8 @@ class SiteBook:
         self.away_until = 0.0
         self.known: KnownSites | None = None
         self.published_now: Published | None = None
+        # How many events a second, of those for which that is set; 0 is any number.
+        self.limits: Mapping[str, int] = {}
         self.callers = Callers(settings.api_auth, NO_KEYS)
         self.knows_keys = False
         # When each was used last, by its id, in ms.
@@ -173,6 +175,11 @@ class SiteBook:
             self.registered_only,
         )
         self.known = known if sites or self.registered_only else None
+        self.limits = {
+            site_id: settings.events_per_second
+            for site_id, settings in sites.items()
+            if settings.events_per_second is not None
+        }
         self.published_now, self.version = published, published.version
         self.knows_keys = published.keys is not None
         self.callers = Callers(self.callers.api_auth, published.keys or NO_KEYS)

@@ -108,6 +108,7 @@ api_keys = Table(
     Column("last_used_at", BigInteger),
     # The one that it was rotated to.
     Column("successor", ExactText(16)),
+    Column("events_per_day", BigInteger),
 )
 
 # Whose each name is: of a site that is registered, its own and its aliases.

@@ -30,12 +30,13 @@ class Kind(StrEnum):
 
 class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whatever a caller may do. `sites` are those it is for, all where there are none; it holds
-    until `expires_at`, in ms."""
+    until `expires_at`, in ms, and brings at most `events_per_day`, in UTC."""
 
     key_id: str
     kind: Kind
     sites: tuple[str, ...] = ()
     expires_at: int | None = None
+    events_per_day: int | None = None
 
     def is_over(self, now: int) -> bool:
         return self.expires_at is not None and self.expires_at <= now

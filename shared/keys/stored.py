@@ -36,10 +36,11 @@ class StoredKey(NamedTuple):
     revoked_at: int | None
     last_used_at: int | None
     successor: str | None
+    events_per_day: int | None
 
     @property
     def key(self) -> Key:
-        return Key(self.key_id, self.kind, self.sites, self.expires_at)
+        return Key(self.key_id, self.kind, self.sites, self.expires_at, self.events_per_day)
 
 
 def create_key(
@@ -49,6 +50,7 @@ def create_key(
     name: str,
     expires_at: int | None,
     now: int,
+    events_per_day: int | None = None,
 ) -> tuple[StoredKey, str]:
     """A new one, and the text of it, which nobody can be told again. Raises InvalidInput and
     Unavailable."""
@@ -58,7 +60,7 @@ def create_key(
         raise InvalidInput("bad_expiry", "expires is over already", field="expires")
     with translated_errors(), engine.begin() as connection:
         refuse_other_names(connection, its_sites)
-        return add_key(connection, kind, its_sites, its_name, expires_at, now)
+        return add_key(connection, kind, its_sites, its_name, expires_at, now, events_per_day)
 
 
 def add_key(
@@ -68,6 +70,7 @@ def add_key(
     name: str,
     expires_at: int | None,
     now: int,
+    events_per_day: int | None,
 ) -> tuple[StoredKey, str]:
     key_id, text = make_key()
     made = StoredKey(
@@ -82,6 +85,7 @@ def add_key(
         revoked_at=None,
         last_used_at=None,
         successor=None,
+        events_per_day=events_per_day,
     )
     row = made._asdict() | {"sites": msgspec.json.encode(sites).decode()}
     connection.execute(insert(api_keys).prefix_with(LABEL), row)
@@ -99,7 +103,15 @@ def rotate_key(engine: Engine, key_id: str, until: int, now: int) -> tuple[Store
             sentence = f"{key_id} was rotated to {before.successor}: rotate or revoke that"
             raise InvalidInput("rotated_key", sentence, field="key_id")
         end = until if before.expires_at is None else min(until, before.expires_at)
-        new = add_key(connection, before.kind, before.sites, before.name, before.expires_at, now)
+        new = add_key(
+            connection,
+            before.kind,
+            before.sites,
+            before.name,
+            before.expires_at,
+            now,
+            before.events_per_day,
+        )
         change(connection, key_id, now, {"expires_at": end, "successor": new[0].key_id})
         return new
 

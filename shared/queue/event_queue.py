@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import redis
 from rq import Queue as RqQueue
@@ -23,6 +23,7 @@ from shared.event import decode_event
 from shared.queue import scripts
 from shared.queue.connections import Script, Server, connect
 from shared.queue.faults import explained, leads_elsewhere
+from shared.queue.limits import Charges, OverLimit
 from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
 from shared.queue.refusals import ADD, Refused, add_refusals, fetch_refusals
@@ -120,6 +121,7 @@ class EventQueue:
         self.push_command = PushCommand(
             (self.buffer, self.accepted, self.awake, self.rq.key, self.bytes),
             f"{prefix}:stream:",
+            f"{prefix}:limit:",
             self.batch_size,
             (settings.max_backlog, settings.max_backlog_bytes),
         )
@@ -140,16 +142,17 @@ class EventQueue:
         self._push.disconnect()
         self.redis.close()
 
-    def push(self, events: list[bytes]) -> int:
+    def push(self, events: list[bytes], charges: Charges = ()) -> int:
         """Append encoded events, all or none; returns how many wait now.
 
-        Raises Unavailable at the backlog's limits (`backlog_full`) and where Redis may evict them
-        (`queue_not_durable`), NotTaken where it is away or did not answer. Once this returns, the
-        events are in Redis. Without events nothing changes; what would refuse them refuses that.
+        Raises OverLimit where one of those that are charged may bring no more now, Unavailable at
+        the backlog's limits (`backlog_full`) and where Redis may evict them (`queue_not_durable`),
+        NotTaken where it is away or did not answer. Once this returns, the events are in Redis.
+        Without events nothing changes; what would refuse them refuses that.
         """
         started = time.monotonic()
-        taken = self._push(events)
-        if refusal := self.refusal(taken.outcomes[0], taken.waiting):
+        taken = self._push(events, charges)
+        if refusal := self.refusal(taken.outcomes[0], taken.waiting, charges):
             raise refusal
         # A slow Redis has used up the second within which to answer; the next sweep wakes instead.
         if taken.is_job_wanted and time.monotonic() - started < SLOW_SECONDS:
@@ -167,10 +170,13 @@ class EventQueue:
             self.wake_or_leave_to_sweep()
         return all(outcome == Pushed.TAKEN for outcome in taken.outcomes)
 
-    def refusal(self, outcome: int, waiting: int) -> Unavailable | None:
+    def refusal(self, outcome: Any, waiting: int, charges: Charges) -> Unavailable | None:
         """What to tell a client of a push that Redis has answered; None where it is taken."""
         if outcome == Pushed.TAKEN:
             return None
+        if isinstance(outcome, list):
+            _, place, wait_ms = outcome
+            return OverLimit(charges[place], wait_ms)
         if outcome == Pushed.TOO_MANY_WAIT:
             reason = f"{waiting} events wait already, and MAX_BACKLOG is {self.max_backlog}"
         else:

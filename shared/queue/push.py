@@ -19,6 +19,7 @@ from shared.errors import Unavailable
 from shared.queue.connections import Following
 from shared.queue.durability import POLICY_SECONDS, eviction, fetch_policy
 from shared.queue.faults import explained, is_refusal, leads_elsewhere
+from shared.queue.limits import Charges
 from shared.queue.push_command import (
     NO_DEADLINE,
     Head,
@@ -56,40 +57,50 @@ class ThreadPush:
         self.hung_until = 0.0
         self.local = threading.local()
 
-    def __call__(self, events: Sequence[bytes]) -> Taken:
-        """Push one request's events. Raises NotTaken, and Unavailable where they may be evicted."""
+    def __call__(self, events: Sequence[bytes], charges: Charges = ()) -> Taken:
+        """Push one request's events, with what they are charged. Raises NotTaken, and Unavailable
+        where they may be evicted."""
         number = getattr(self.local, "number", 0) + 1
         stream = self.local.stream if number > 1 else new_stream()
         self.local.stream, self.local.number = stream, number
         try:
-            return self.call([events], Place(stream, number), has_deadline=True)
+            return self.call([events], Place(stream, number), [charges], has_deadline=True)
         except NotTaken:
             self.local.number = 0  # the stream has ended
             raise
 
     def again(self, requests: Sequence[Sequence[bytes]], place: Place) -> Taken:
         """Push what was not answered before, or never sent: requests of consecutive places, the
-        first of them given. Raises as a call does."""
-        return self.call(requests, place, has_deadline=False)
+        first of them given. They are accepted already, and charged nothing. Raises as a call
+        does."""
+        return self.call(requests, place, (), has_deadline=False)
 
     def call(
-        self, requests: Sequence[Sequence[bytes]], place: Place, *, has_deadline: bool
+        self,
+        requests: Sequence[Sequence[bytes]],
+        place: Place,
+        charges: Sequence[Charges],
+        *,
+        has_deadline: bool,
     ) -> Taken:
+        def once() -> Taken:
+            return self.call_once(requests, place, charges, has_deadline=has_deadline)
+
         if time.monotonic() < self.hung_until:
             raise NotTaken(None, "it did not answer a moment ago")
         self.local.may_be_there = False
         try:
             try:
-                taken = self.call_once(requests, place, has_deadline=has_deadline)
+                taken = once()
             except redis.TimeoutError:
                 self.hung_until = time.monotonic() + HUNG_SECONDS
                 raise
             except redis.RedisError as error:
                 if not isinstance(error, redis.ConnectionError) and not leads_elsewhere(error):
                     raise
-                taken = self.call_once(requests, place, has_deadline=has_deadline)
+                taken = once()
             if Pushed.LATE in taken.outcomes:  # its clock has jumped, and is known again now
-                taken = self.call_once(requests, place, has_deadline=has_deadline)
+                taken = once()
         except redis.RedisError as error:  # away, out of memory, loading, a replica, no Redis
             unknown = place if self.local.may_be_there else None
             raise NotTaken(unknown, explained(error)) from error
@@ -98,13 +109,18 @@ class ThreadPush:
         return taken
 
     def call_once(
-        self, requests: Sequence[Sequence[bytes]], place: Place, *, has_deadline: bool
+        self,
+        requests: Sequence[Sequence[bytes]],
+        place: Place,
+        charges: Sequence[Charges],
+        *,
+        has_deadline: bool,
     ) -> Taken:
         try:
             held = self.held_connection()
             refusal = held.refusal_to_evict()
             deadline = held.clock.deadline() if has_deadline else NO_DEADLINE
-            rest = (requests, place.number, place.number - 1, deadline)
+            rest = (requests, place.number, place.number - 1, deadline, charges)
             if not refusal:
                 try:
                     answer = self.exchange(held, held.head(place.stream), rest)

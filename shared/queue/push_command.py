@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from enum import IntEnum
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import hiredis
@@ -19,6 +20,7 @@ import redis
 
 from shared.errors import Unavailable
 from shared.queue import scripts
+from shared.queue.limits import Charges
 
 DIGEST = hashlib.sha1(scripts.PUSH.encode(), usedforsecurity=False).hexdigest().encode()
 # How long the answer to a push is waited for. What a server does later, it refuses by itself.
@@ -36,6 +38,8 @@ class Pushed(IntEnum):
     TOO_MANY_WAIT = 2
     TOO_LARGE_BACKLOG = 3
     LATE = 4
+    # Not by itself: with which charge is meant, and for how long.
+    OVER_LIMIT = 5
 
 
 class Place(NamedTuple):
@@ -61,7 +65,7 @@ class Taken(NamedTuple):
     now: int
     waiting: int
     is_job_wanted: bool
-    outcomes: list[int]
+    outcomes: list[Any]
 
 
 def new_stream() -> str:
@@ -72,11 +76,17 @@ class PushCommand:
     """Packs pushes for one buffer."""
 
     def __init__(
-        self, keys: Sequence[str], stream_prefix: str, batch_size: int, limits: Sequence[int]
+        self,
+        keys: Sequence[str],
+        stream_prefix: str,
+        limit_prefix: str,
+        batch_size: int,
+        bounds: Sequence[int],
     ) -> None:
         self.keys = [key.encode() for key in keys]
         self.stream_prefix = stream_prefix
-        self.args = [b"%d" % number for number in (batch_size, *limits)]
+        numbers = [b"%d" % number for number in (batch_size, *bounds)]
+        self.args = [*numbers, limit_prefix.encode()]
 
     def head(self, stream: str, call: bytes = b"EVALSHA", script: bytes = DIGEST) -> Head:
         """What all pushes of a stream begin with."""
@@ -95,12 +105,17 @@ class PushCommand:
         first: int,
         confirmed: int,
         deadline: int,
+        charges: Sequence[Charges] = (),
     ) -> bytes:
-        """One call for requests of consecutive numbers. The answers of those up to `confirmed` are
-        known; after `deadline`, in ms of the server's clock, it does nothing."""
-        arguments: list[bytes | int] = [*head, deadline, first, confirmed, len(requests)]
-        for events in requests:
-            arguments += (len(events), sum(map(len, events)))
+        """One call for requests of consecutive numbers, and what each is charged, if any is. The
+        answers of those up to `confirmed` are known; after `deadline`, in ms of the server's clock,
+        it does nothing."""
+        arguments: list[bytes | int | str] = [*head, deadline, first, confirmed, len(requests)]
+        for events, charged in zip(requests, charges or repeat(()), strict=bool(charges)):
+            arguments += (len(events), sum(map(len, events)), len(charged))
+        for charged in charges:
+            for charge in charged:
+                arguments += (charge.limit, charge.events, charge.most)
         for events in requests:
             arguments += events
         return packed(arguments)

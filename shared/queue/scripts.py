@@ -3,21 +3,30 @@
 Every script reads the server's own clock, so that machines with different clocks agree on leases.
 """
 
+from shared.clock import DAY_MS
+from shared.fields import MAX_EVENTS
+from shared.queue.limits import BURST_MS, Of
+
 NOW_MS = """
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 """
 
-# Takes the events of ARGV[7] requests at once, and answers for each by itself. Returns {now in ms,
+# Takes the events of ARGV[8] requests at once, and answers for each by itself. Returns {now in ms,
 # how many wait, 1 if a job should be enqueued, what became of each request ...} with the outcomes
 # of shared/queue/push_command.py.
 #
 # A request has a number in its client's stream, and the numbers that come only grow. So what comes
 # a second time, because its answer was lost, is known: it is taken already, unless it stands among
-# those that were refused. ARGV[6] is the number up to which the client knows the answers; nobody
+# those that were refused. ARGV[7] is the number up to which the client knows the answers; nobody
 # asks for these again. Numbers left out were sent and not executed, for they came late or met an
-# error: they are as good as refused. Of what comes after ARGV[4], when its client has given it up,
+# error: they are as good as refused. Of what comes after ARGV[5], when its client has given it up,
 # nothing is taken.
+#
+# A request is charged to whoever has a limit (shared/queue/limits.py), once, and where one of them
+# is reached it is refused: {5, which of its charges, for how many ms still}. Of a rate is kept when
+# what came would have come at that rate, of a key how many events. What lies further ahead than the
+# largest request can have put it is there because the clock was set back.
 #
 # A job is wanted when nobody drains, and again each time the buffer grows past a multiple of the
 # batch size; never while one already waits in RQ.
@@ -27,12 +36,16 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 # but in slices because Lua's unpack holds about 8,000 values.
 PUSH = (
     NOW_MS
+    + f"""
+local burst_ms, most_events, of_key = {BURST_MS}, {MAX_EVENTS}, '{Of.KEY}'
+local day_ms = {DAY_MS}
+"""
     + """
 local buffer, accepted, awake, rq_queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local bytes, stream, refused = KEYS[5], KEYS[6], KEYS[7]
 local batch_size, max_backlog, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local deadline, first, confirmed = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local requests = tonumber(ARGV[7])
+local limits, deadline, first, confirmed = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local requests = tonumber(ARGV[8])
 local before = redis.call('LLEN', buffer)
 local answer = {now_ms, before, 0}
 if deadline > 0 and now_ms > deadline then
@@ -52,33 +65,98 @@ local function append(from, to)
   end
 end
 
+local charge, from = 9 + 3 * requests, 9 + 3 * requests
+for request = 1, requests do from = from + 3 * tonumber(ARGV[8 + 3 * request]) end
+-- What is used up of each limit, and of which that is other than before.
+local used, is_new_used = {}, {}
+for slice = charge, from - 1, 3000 do
+  local names = {}
+  for at = slice, math.min(slice + 3000, from) - 1, 3 do names[#names + 1] = limits .. ARGV[at] end
+  for place, found in ipairs(redis.call('MGET', unpack(names))) do
+    used[ARGV[slice + 3 * place - 3]] = tonumber(found or 0) or 0
+  end
+end
+
+local function is_daily(limit) return string.sub(limit, 1, 1) == of_key end
+
+local function reached(from, to)
+  for at = from, to - 1, 3 do
+    local limit, events, most = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local wait = 0
+    if is_daily(limit) then
+      if used[limit] + events > most then wait = day_ms - now_ms % day_ms end
+    else
+      local ahead = used[limit] - now_ms
+      if ahead > burst_ms + most_events * 1000 / most then
+        used[limit] = 0
+      elseif ahead >= burst_ms then
+        wait = ahead - burst_ms + 1
+      end
+    end
+    if wait > 0 then return {5, (at - from) / 3, math.ceil(wait)} end
+  end
+end
+
+local function charge_for(from, to)
+  for at = from, to - 1, 3 do
+    local limit, events, most = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    is_new_used[limit] = true
+    if is_daily(limit) then
+      used[limit] = used[limit] + events
+    else
+      used[limit] = math.max(used[limit], now_ms) + events * 1000 / most
+    end
+  end
+end
+
 local size = before > 0 and tonumber(known[2] or 0) or 0
-local after, from = before, 8 + 2 * requests
+local after = before
+local refusals = {}
 -- Where the events begin that are taken and not appended yet.
 local unappended = from
 for request = 1, requests do
   local number = first + request - 1
-  local count, length = tonumber(ARGV[6 + 2 * request]), tonumber(ARGV[7 + 2 * request])
+  local at = 6 + 3 * request
+  local count, length = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  local charges_end = charge + 3 * tonumber(ARGV[at + 2])
   local is_new = number > last or redis.call('ZREM', refused, number) == 1
   local outcome = 1
   if is_new then
-    if after >= max_backlog then outcome = 2 elseif size >= max_bytes then outcome = 3 end
+    if after >= max_backlog then
+      outcome = 2
+    elseif size >= max_bytes then
+      outcome = 3
+    else
+      outcome = reached(charge, charges_end) or 1
+    end
   end
   if is_new and outcome == 1 then
+    charge_for(charge, charges_end)
     after, size = after + count, size + length
   else
     append(unappended, from)
     unappended = from + count
   end
   if outcome ~= 1 then
-    redis.call('ZREMRANGEBYSCORE', refused, '-inf', confirmed)
-    redis.call('ZADD', refused, number, number)
-    redis.call('EXPIRE', refused, 604800)
+    refusals[#refusals + 1] = number
+    refusals[#refusals + 1] = number
   end
   answer[3 + request] = outcome
-  from = from + count
+  from, charge = from + count, charges_end
 end
 append(unappended, from)
+if #refusals > 0 then
+  redis.call('ZREMRANGEBYSCORE', refused, '-inf', confirmed)
+  for slice = 1, #refusals, 1000 do
+    redis.call('ZADD', refused, unpack(refusals, slice, math.min(slice + 999, #refusals)))
+  end
+  redis.call('EXPIRE', refused, 604800)
+end
+for limit in pairs(is_new_used) do
+  local lasts = is_daily(limit) and 2 * day_ms or math.ceil(used[limit] - now_ms)
+  local value = string.format('%.3f', used[limit])
+  redis.call('SET', limits .. limit, value, 'PX', math.max(lasts, 1))
+end
 if first + requests - 1 > last then
   redis.call('SET', stream, first + requests - 1, 'EX', 604800)
 end

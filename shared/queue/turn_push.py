@@ -25,6 +25,7 @@ from shared.queue.connections import connection_options
 from shared.queue.durability import POLICY_SECONDS, QUESTIONS, eviction, policy_in
 from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained, leads_elsewhere
+from shared.queue.limits import Charges
 from shared.queue.push import READ_BYTES, TIME
 from shared.queue.push_command import (
     PUSH_SECONDS,
@@ -54,12 +55,13 @@ TOLD_SECONDS = 60.0
 
 
 class Waiting(msgspec.Struct, gc=False):
-    """One request's events, whoever waits for them, and their place where they were sent and not
-    answered."""
+    """One request's events, whoever waits for them, what they are charged, and their place where
+    they were sent and not answered."""
 
     events: list[bytes]
     size: int
     done: asyncio.Future[None]
+    charges: Charges = ()
     place: Place | None = None
 
     def settle(self, error: Exception | None) -> None:
@@ -92,11 +94,11 @@ class TurnPush:
         self.told_at = -TOLD_SECONDS
         self.loop = asyncio.get_running_loop()
 
-    def push(self, events: list[bytes]) -> "asyncio.Future[None]":
-        """Done once the events are kept. It fails with Unavailable: `backlog_full`, or whatever
-        `otherwise` makes of a push that failed."""
+    def push(self, events: list[bytes], charges: Charges = ()) -> "asyncio.Future[None]":
+        """Done once the events are kept. It fails with Unavailable: `backlog_full`, a limit that is
+        reached, or whatever `otherwise` makes of a push that failed."""
         future = self.loop.create_future()
-        self.waiting.append(Waiting(events, sum(map(len, events)), future))
+        self.waiting.append(Waiting(events, sum(map(len, events)), future, charges))
         if not self.is_flush_due:
             self.is_flush_due = True
             self.loop.call_soon(self.flush)
@@ -268,9 +270,11 @@ class Link:
         first = self.sent + 1
         self.sent += len(requests)
         events = [request.events for request in requests]
+        charges = [request.charges for request in requests]
         deadline = self.clock.deadline()
         self.calls.append((time.monotonic(), requests))
-        self.write(self.command.pack(self.head, events, first, self.confirmed, deadline))
+        confirmed = self.confirmed
+        self.write(self.command.pack(self.head, events, first, confirmed, deadline, charges))
 
     def write(self, packed: bytes) -> None:
         writer = self.connection._writer
@@ -320,7 +324,9 @@ class Link:
             return
         refusal = self.queue.refusal
         for request, outcome in zip(requests, taken.outcomes, strict=True):
-            request.settle(None if outcome == TAKEN else refusal(outcome, taken.waiting))
+            is_taken = outcome == TAKEN
+            error = None if is_taken else refusal(outcome, taken.waiting, request.charges)
+            request.settle(error)
         if taken.is_job_wanted:
             self.owner.wake()
 

@@ -15,6 +15,7 @@ from shared.urls import host_named
 
 # Of a list: each event of the site is held against all of them.
 MOST_ENTRIES = 100
+MOST_PER_SECOND = 1_000_000
 # What may stand before a host, for all that end so, and anywhere in a path, for anything.
 ANY_HOST, ANY = "*.", "*"
 # What a parameter's name in a query cannot hold: there it would be an end, or written otherwise.
@@ -36,6 +37,8 @@ class SiteSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     excluded_users: tuple[str, ...] = ()
     # Of a query, what tells pages apart, in this order.
     kept_parameters: tuple[str, ...] = ()
+    # How many it may have; 0: any number, None: as SITE_EVENTS_PER_SECOND has it.
+    events_per_second: int | None = None
 
 
 Sites = Mapping[str, SiteSettings]
@@ -61,6 +64,8 @@ def settings_from(given: Mapping[str, Any], before: SiteSettings = NOTHING_SET) 
 def parsed(name: str, value: Any) -> Any:
     if name == "name":
         return text(name, value, MAX_NAME) if value else ""
+    if name == "events_per_second":
+        return number(name, value)
     if not isinstance(value, list | tuple):
         raise refused(name, "must be a list of texts")
     if len(value) > MOST_ENTRIES:
@@ -81,6 +86,14 @@ def text(name: str, value: object, most: int) -> str:
         raise refused(name, f"must have at most {most} characters")
     if UNPRINTABLE.search(value):
         raise refused(name, "must not hold control characters")
+    return value
+
+
+def number(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value <= MOST_PER_SECOND:
+        raise refused(name, f"must be a number from 0 to {MOST_PER_SECOND}, or null")
     return value
 
 

@@ -18,12 +18,12 @@ from typing import Any
 from ingestion.protocols.pixel import PIXEL
 from ingestion.protocols.posted import POST_EVENT
 from ingestion.protocols.protocol import Protocol
-from ingestion.reading.body import MAX_BODY_BYTES, MAX_EVENTS, MAX_GZIP_BYTES, NDJSON
+from ingestion.reading.body import MAX_BODY_BYTES, MAX_GZIP_BYTES, NDJSON
 from ingestion.reading.numbers import MAX_EVENT_HARD, MAX_HARD
 from ingestion.reading.paths import MAX_CAMPAIGN
 from ingestion.reading.request import MAX_PARAMETERS, MAX_QUERY, Request
 from ingestion.reading.schema import MAX_PAGE
-from shared.fields import FROM_CLIENT
+from shared.fields import FROM_CLIENT, MAX_EVENTS
 
 START = '{"site_id":"s","event_type":"e",'
 EMPTY = gzip.compress(b"", mtime=0)

@@ -12,19 +12,21 @@ from typing import Any
 import pytest
 
 from ingestion.app import Ingestion, create_app
+from ingestion.limits import daily_name
 from ingestion.openapi import OPENAPI
 from ingestion.protocols.known import protocol_at
 from ingestion.reading.body import (
     MAX_BODY_BYTES,
     MAX_EVENT_BYTES,
-    MAX_EVENTS,
     MAX_GZIP_BYTES,
     MAX_GZIP_MEMBERS,
     too_slow,
 )
 from ingestion.reading.request import MAX_PARAMETERS, Request
 from ingestion.reading.values import MAX_VALUES
+from shared.fields import MAX_EVENTS
 from shared.keys.keys import Key, Kind, digest_of
+from shared.queue.limits import Charge, Of
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.settings import settings_from
@@ -67,13 +69,19 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "headers": {"Authorization": "Bearer ff_posting"},
     },
     "posting_key": {"headers": {"Authorization": "ff_posting"}},
+    **{name: {"body": ONE | {"site_id": "shop"}} for name in ("site_limit", "address_limit")},
+    "key_quota": {
+        "body": ONE | {"site_id": "blog"},
+        "headers": {"Authorization": "Bearer ff_posting"},
+    },
     "incomplete_body": {
         "environ": {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"site_id":')}
     },
 }
 # Numbers in these sentences are the machine's.
 FULL = {"backlog_full", "backlog_of_bytes_full", "spool_full"}
-VARYING = {"queue_unavailable", "spooling", *FULL}
+LIMITED = {"site_limit", "address_limit"}
+VARYING = {"queue_unavailable", "spooling", "key_quota", *LIMITED, *FULL}
 PLACES = re.compile(r"unix://\S+|redis://\S+|\S+/spool\b|\d+")
 AWAY = {"redis_url": f"redis://127.0.0.1:{free_port()}/0"}
 # Of a client that sends so slowly that only a server can tell.
@@ -84,6 +92,10 @@ FORGETFUL = {
     "ready": ("appendonly", "no", "yes"),
     "event": ("maxmemory-policy", "allkeys-lru", "noeviction"),
 }
+
+
+# Those that a key is refused for.
+OF_A_KEY = ("wrong_key", "other_site", "key_quota")
 
 
 @contextlib.contextmanager
@@ -98,7 +110,9 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key", "ingest_auth": True},
         **{key: {"api_auth": "key"} for key in ("no_key", "posting_key")},
-        **{key: {"api_auth": "key", "ingest_auth": True} for key in ("wrong_key", "other_site")},
+        **{key: {"api_auth": "key", "ingest_auth": True} for key in OF_A_KEY},
+        "site_limit": {"site_events_per_second": 100},
+        "address_limit": {"address_events_per_second": 50},
         "keys_unknown": AWAY | {"api_auth": "key", "ingest_auth": True},
         "queue_unavailable": AWAY | {"spool_max_bytes": 0},
         "spool_full": AWAY | {"spool_max_bytes": 300},
@@ -117,15 +131,21 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
     if example.name in FULL:
         assert send(app, "post", "/event", {"body": ONE}).status_code == 202
     queue = app.door.queue
+    if example.name in LIMITED:
+        for _ in range(2):
+            send(app, "post", "/events", {"body": [ONE | {"site_id": "shop"}] * 1000})
+    if example.name == "key_quota":
+        its_key = daily_name(Key("one", Kind.INGEST), app.door.clock())
+        queue.push([b"1"], [Charge(Of.KEY, its_key, 100_000, 100_000)])
     if example.name == "too_many_sites":
         Strangers(queue, 0).enter(map(str, range(app.door.sites.max_sites)), NOW)
     if example.name in {"host_not_allowed", "unknown_site"}:
         its_hosts = settings_from({"hosts": ["shop.example"]})
         registered = {"shop" if example.name == "host_not_allowed" else "other": its_hosts}
         PublishedSites(queue).replace(b"", "", registered)
-    if example.name in {"wrong_key", "other_site", "posting_key"}:
+    if example.name in {*OF_A_KEY, "posting_key"}:
         keys = {
-            digest_of("ff_posting"): Key("one", Kind.INGEST, ("blog",)),
+            digest_of("ff_posting"): Key("one", Kind.INGEST, ("blog",), None, 100_000),
             digest_of("ff_reading"): Key("other", Kind.READ),
         }
         PublishedSites(queue).replace(b"", "", {}, keys)

@@ -55,7 +55,8 @@ async def pushing(queue: EventQueue) -> AsyncIterator[TurnPush]:
 async def push(turns: TurnPush | LoopDelivery, *requests: list[bytes]) -> list[Outcome]:
     """Push requests in one turn; what became of each."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        return await asyncio.gather(*map(turns.push, requests), return_exceptions=True)
+        pushed = [turns.push(events) for events in requests]
+        return await asyncio.gather(*pushed, return_exceptions=True)
 
 
 def calls(valkey: ValkeyServer) -> int:
