@@ -42,6 +42,8 @@ def test_a_key_is_made_rotated_revoked_and_listed(
         "Ann",
         "--expires",
         "9d",
+        "--events-per-day",
+        "5000",
     )
     assert made.exit_code == 0, made.output
     text = made.stdout.strip()  # alone, for whoever reads that
@@ -50,6 +52,7 @@ def test_a_key_is_made_rotated_revoked_and_listed(
     (told,) = listed(environ)
     assert (told["kind"], told["sites"], told["name"]) == ("read", ["shop"], "Ann")
     assert told["expires_at"] > told["created_at"]
+    assert told["events_per_day"] == 5000
     assert (told["revoked_at"], told["last_used_at"]) == (None, None)
     assert text.split("_")[1] == told["key_id"]
     published = PublishedSites(queue).fetch()
@@ -59,6 +62,7 @@ def test_a_key_is_made_rotated_revoked_and_listed(
     rotated = run(environ, "rotate", told["key_id"], "--grace", "1h")
     assert rotated.exit_code == 0, rotated.output
     old, new = listed(environ)
+    assert new["events_per_day"] == 5000
     assert old["expires_at"] < told["expires_at"] == new["expires_at"]
     for key_id in (old["key_id"], new["key_id"]):
         assert run(environ, "revoke", key_id).exit_code == 0
@@ -96,6 +100,7 @@ def test_whoever_makes_a_key_that_nobody_asks_for_is_told(
         (["create", "--kind", "read", "--expires", "soon"], "90d"),
         (["create", "--kind", "read", "--expires", "0d"], "expires"),
         (["create", "--kind", "read", "--site", " "], "site_id"),
+        (["create", "--kind", "ingest", "--events-per-day", "0"], "0"),
         (["revoke", "nobody"], "no key nobody"),
         (["rotate", "nobody"], "no key nobody"),
     ],

@@ -60,6 +60,10 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
         "changed_at": told(changed)["changed_at"],
     }
     assert told(run(environ, "show", "shop")) == told(changed)
+    for given, kept in (("500", 500), ("0", 0), ("", None)):
+        limited = told(run(environ, "set", "shop", "--events-per-second", given))
+        assert limited["events_per_second"] == kept
+    changed = run(environ, "set", "shop", "--name", "Shop")
     assert told(run(environ, "list")) == told(changed)
     strangers = Strangers(queue, 0)
     strangers.enter([], NOW)
@@ -76,6 +80,7 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
     [
         (("create", "shop", "--host", "a/b"), "hosts 'a/b' is no host"),
         (("create", " "), "site_id must be a text"),
+        (("create", "shop", "--events-per-second", "-1"), "events_per_second must be a number"),
         (("set", "shop", "--name", "x"), "shop is not registered"),
         (("delete", "shop"), "shop is not registered"),
         (("show", "shop"), "shop is not registered"),

@@ -32,6 +32,7 @@ EVERYTHING = {
     ],
     "excluded_users": ["owner"],
     "kept_parameters": ["p", "page_id"],
+    "events_per_second": 500,
 }
 
 
@@ -52,6 +53,7 @@ def test_what_is_set_is_kept_in_one_form() -> None:
         ),
         excluded_users=("owner",),
         kept_parameters=("p", "page_id"),
+        events_per_second=500,
     )
     assert set(EVERYTHING) == set(NAMES)
     assert decode_settings(encode_settings(settings)) == settings
@@ -62,6 +64,9 @@ def test_what_is_not_given_stays_and_what_is_empty_goes() -> None:
     assert before.aliases == ("a", "b")
     assert settings_from({"name": "B"}, before) == SiteSettings(name="B", aliases=("a", "b"))
     assert settings_from({"name": "", "aliases": []}, before) == NOTHING_SET
+    limited = settings_from({"events_per_second": 0})
+    assert limited != NOTHING_SET
+    assert settings_from({"events_per_second": None}, limited) == NOTHING_SET
 
 
 def test_what_a_later_version_has_set_is_read() -> None:
@@ -75,6 +80,10 @@ def test_what_a_later_version_has_set_is_read() -> None:
         ("name", "a\nb", "control characters"),
         ("name", 7, "must be a text"),
         ("aliases", "shop", "must be a list"),
+        ("events_per_second", -1, "a number from 0 to 1000000"),
+        ("events_per_second", 1_000_001, "a number from 0 to 1000000"),
+        ("events_per_second", True, "a number from 0 to 1000000"),
+        ("events_per_second", "7", "a number from 0 to 1000000"),
         ("aliases", [" "], "not empty"),
         ("aliases", [f"a{n}" for n in range(MOST_ENTRIES + 1)], "at most 100 entries"),
         ("hosts", ["shop.example/path"], "is no host"),
