@@ -98,7 +98,7 @@ def write_events(engine: Engine, numbers: UserNumbers, name: str, events: Sequen
     """Store events, in the order of their keys, as batches whose ids begin with `name`."""
     for first in range(0, len(events), BATCH_ROWS):
         batch = list(events[first : first + BATCH_ROWS])
-        opened = Opened(f"{name}-{first}", batch, [], [], number_users(numbers, batch))
+        opened = Opened(f"{name}-{first}", batch, [], [], [], number_users(numbers, batch))
         rows = [row_from(event) for event in batch]
         with engine.begin() as connection:
             insert_rows(connection, rows)

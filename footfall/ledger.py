@@ -44,7 +44,7 @@ def tell(settings: Settings) -> Iterator[str]:
     yield f"= stored {after.stored} + duplicates {after.duplicates}"
     for word, numbers in (("dropped", after.dropped), ("corrected", after.corrected)):
         yield from (f"+ {word} as {reason!r} {number}" for reason, number in numbers.items())
-    yield f"+ dead {after.dead}"
+    yield f"+ dead {after.dead} + erased {after.erased}"
     yield f"+ queued {backlog.queued} + processing {backlog.processing} + spooled {spooled}"
     number = unaccounted(before, backlog, after)
     if number == 0:

@@ -17,6 +17,7 @@ from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained
 from shared.settings import Settings
+from shared.sites.erasures import fetch_erasures
 from shared.sites.published import PublishedSites
 from shared.sites.publishing import publish_sites
 from shared.sites.stored import (
@@ -24,12 +25,19 @@ from shared.sites.stored import (
     change_site,
     create_site,
     delete_site,
+    erase_site,
     fetch_sites,
     known_site,
 )
 from shared.sites.strangers import Strangers
 
 FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
+LEFT = "{} is not registered any more"
+ASKED = "All events and numbers of {} are deleted, for good. Go on?"
+ERASING = (
+    "{} is being deleted by the periodic process: `footfall sites erasures` tells when that is "
+    "done. What is posted of it until then is not kept"
+)
 LATER = "footfall: {}: the periodic process tells ingestion later"
 
 # Each option, the setting it is for, and what it says.
@@ -100,11 +108,34 @@ def set_command(site_id: str, **given: Any) -> None:
 
 @sites_group.command("delete")
 @click.argument("site_id")
-def delete_command(site_id: str) -> None:
-    """Forget what is set for a site. Its events stay, and are counted."""
+@click.option("--with-events", is_flag=True, help="Delete its events and all its numbers, too.")
+@click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
+def delete_command(site_id: str, *, with_events: bool, yes: bool) -> None:
+    """Forget what is set for a site. Its events stay, and are counted, but --with-events."""
+    if with_events and not yes:
+        click.confirm(ASKED.format(site_id), abort=True, err=True)
     with changing(is_left=True) as engine:
-        delete_site(engine, site_id)
-    click.echo(f"{site_id} is not registered any more", err=True)
+        if with_events:
+            erase_site(engine, site_id, now_ms())
+        else:
+            delete_site(engine, site_id)
+    click.echo((ERASING if with_events else LEFT).format(site_id), err=True)
+
+
+@sites_group.command("erasures")
+def erasures_command() -> None:
+    """Print the sites that are being deleted with their events, and those that were, one JSON
+    object a line."""
+    with reading() as engine, translated_errors(), engine.begin() as connection:
+        erasures = fetch_erasures(connection)
+    for erasure in erasures.values():
+        about = {
+            "site_id": erasure.site_id,
+            "asked_at": iso_from_ms(erasure.asked_at),
+            "events": erasure.events,
+            "done_at": erasure.done_at and iso_from_ms(erasure.done_at),
+        }
+        click.echo(msgspec.json.encode(about).decode())
 
 
 @sites_group.command("show")

@@ -13,6 +13,8 @@ class Outcome(StrEnum):
     # What an operator has entered, with the reason: events that a restore took away, or less than
     # none, that a failover brought once more.
     CORRECTED = "corrected"
+    # Its site was deleted with all it had, before the event came to the database or after.
+    ERASED = "erased"
 
 
 class DropReason(StrEnum):

@@ -35,6 +35,7 @@ from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
 from worker.stored.sparse_days import Day, fetch_grown, fetch_mixed
 from worker.upkeep import compaction, filling, receipts, retention, segments, site_book
+from worker.upkeep.erasing import Eraser
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
 from worker.verify import nightly
@@ -89,6 +90,11 @@ def failed_segments() -> segments.Failed:
 def tried_segments() -> segments.Tried:
     """Of sites to which very many events come, since all segments were made."""
     return {}
+
+
+@lru_cache(maxsize=1)
+def eraser() -> Eraser:
+    return Eraser(runtime().engine, runtime().queue, runtime().stopping)
 
 
 @lru_cache
@@ -181,6 +187,12 @@ def keep_site_book() -> None:
     strangers = Strangers(queue, settings().max_sites)
     site_book.keep_site_book(engine, PublishedSites(queue), strangers, now_ms())
     note_used(engine, UsedKeys(queue).fetch())
+
+
+def erase_sites() -> None:
+    """Periodic: go on with deleting the sites that are to be deleted."""
+    if eraser().erase(now_ms()):
+        Strangers(runtime().queue, settings().max_sites).count_again()
 
 
 def verify_nightly() -> None:

@@ -21,6 +21,7 @@ from worker.jobs import (
     build_late_segments,
     build_segments,
     compact,
+    erase_sites,
     fill_grown,
     fill_mixed,
     forget,
@@ -55,6 +56,8 @@ SEGMENTS_SECONDS = 300
 LATE_SECONDS = 10
 # How long ingestion goes by an older state of what is set for sites, where Redis has lost it.
 SITE_BOOK_SECONDS = 5
+# How late deleting a site goes on, each time for some seconds.
+ERASE_SECONDS = 5
 # How late a night's comparison may begin, or go on where a process was killed.
 VERIFY_SECONDS = 600
 JOB_TIMEOUT_SECONDS = 600
@@ -95,6 +98,7 @@ def make_scheduler(connection: "redis.Redis", queue_name: str) -> CronScheduler:
         (build_segments, SEGMENTS_SECONDS),
         (build_late_segments, LATE_SECONDS),
         (keep_site_book, SITE_BOOK_SECONDS),
+        (erase_sites, ERASE_SECONDS),
         (verify_nightly, VERIFY_SECONDS),
     ):
         scheduler.get_jobs().append(

@@ -1,6 +1,7 @@
 """The ledger: every accepted event stored, duplicate, dropped, dead or still on its way.
 
-    accepted = stored + duplicates + dropped + dead + corrected + queued + processing + spooled
+    accepted = stored + duplicates + dropped + dead + erased + corrected
+               + queued + processing + spooled
 
 What ingestion keeps in a spool while Redis is away was accepted, too; it counts from when ingestion
 could tell Redis of it.
@@ -42,11 +43,13 @@ class Settled:
     dropped: dict[str, int]
     # What an operator has entered, by the reason given.
     corrected: dict[str, int] = field(default_factory=dict)
+    # Whatever had become of them before.
+    erased: int = 0
 
     @property
     def total(self) -> int:
         by_reason = sum(self.dropped.values()) + sum(self.corrected.values())
-        return self.stored + self.duplicates + self.dead + by_reason
+        return self.stored + self.duplicates + self.dead + self.erased + by_reason
 
 
 class Pipeline(Struct, kw_only=True):
@@ -60,6 +63,10 @@ class Pipeline(Struct, kw_only=True):
         about("On purpose: `bot`, of known crawlers; `burst`, of too many page views in a second."),
     ]
     dead: Annotated[int, count("Events the database refused; `footfall dead-letters` lists them.")]
+    erased: Annotated[
+        int,
+        count("Events of sites that were deleted with all they had, whatever had become of them."),
+    ]
     corrected: Annotated[
         dict[str, int],
         about(
@@ -114,8 +121,8 @@ class Pipeline(Struct, kw_only=True):
     balanced: Annotated[
         bool,
         about(
-            "Whether accepted = stored + duplicates + dropped + dead + corrected + queued + "
-            "processing + spooled."
+            "Whether accepted = stored + duplicates + dropped + dead + erased + corrected + "
+            "queued + processing + spooled."
         ),
     ]
     unaccounted: Annotated[
@@ -159,6 +166,7 @@ def status_of(
         duplicates=settled.duplicates,
         dropped=settled.dropped,
         dead=settled.dead,
+        erased=settled.erased,
         corrected=settled.corrected,
         queued=backlog.queued,
         processing=backlog.processing,
@@ -189,6 +197,7 @@ def fetch_settled(engine: Engine) -> Settled:
         dead=counts.get((Outcome.DEAD, ""), 0),
         dropped=by_reason(counts, Outcome.DROPPED),
         corrected=by_reason(counts, Outcome.CORRECTED),
+        erased=counts.get((Outcome.ERASED, ""), 0),
     )
 
 

@@ -46,7 +46,7 @@ class Refused(Struct):
 class Outcomes(Struct, kw_only=True):
     """What became of events."""
 
-    received: Annotated[int, count("The sum of these four.")] = 0
+    received: Annotated[int, count("The sum of these five.")] = 0
     stored: Annotated[int, count("Counted in all numbers.")] = 0
     duplicates: Annotated[int, count("Came once more with the same `event_id`.")] = 0
     dropped: Annotated[
@@ -54,6 +54,9 @@ class Outcomes(Struct, kw_only=True):
         about("By reason: `bot` crawlers that say so, `burst` too many views in a second."),
     ] = field(default_factory=dict)
     dead: Annotated[int, count("Parked as dead letters; each once more where it is requeued.")] = 0
+    erased: Annotated[
+        int, count("Of sites that were deleted with all they had; none has them any more.")
+    ] = 0
 
 
 class Part(Outcomes, kw_only=True):
@@ -184,6 +187,7 @@ def members_of(tally: Tally) -> dict[str, Any]:
         "duplicates": by_outcome[Outcome.DUPLICATE],
         "dropped": dict(sorted(dropped.items())),
         "dead": by_outcome[Outcome.DEAD],
+        "erased": by_outcome[Outcome.ERASED],
     }
 
 

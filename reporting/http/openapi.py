@@ -24,6 +24,7 @@ METRICS = """\
 footfall_events_total{outcome="stored",reason=""} 1802.0
 footfall_events_total{outcome="duplicate",reason=""} 6.0
 footfall_events_total{outcome="dead",reason=""} 0.0
+footfall_events_total{outcome="erased",reason=""} 0.0
 """
 
 NOT_READY = (

@@ -55,6 +55,7 @@ def outcomes_of(settled: Settled) -> CounterMetricFamily:
     family.add_metric([Outcome.STORED, ""], settled.stored)
     family.add_metric([Outcome.DUPLICATE, ""], settled.duplicates)
     family.add_metric([Outcome.DEAD, ""], settled.dead)
+    family.add_metric([Outcome.ERASED, ""], settled.erased)
     for reason, number in settled.dropped.items():
         family.add_metric([Outcome.DROPPED, reason], number)
     return family

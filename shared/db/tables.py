@@ -121,6 +121,19 @@ site_names = Table(
     Index("ix_site_names_site_id", "site_id"),
 )
 
+# The sites that are deleted with all they have, and those that were: of these, what arrived before
+# that was done is still nobody's. Times are in ms; see worker/upkeep/erasing.py.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("site_id", ExactText(MAX_NAME), primary_key=True),
+    Column("asked_at", BigInteger, nullable=False),
+    # How many were counted when it began, and how many of them the ledger has as erased by now.
+    Column("events", BigInteger),
+    Column("moved", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+)
+
 dead_letters = Table(
     "dead_letters",
     metadata,

@@ -26,13 +26,20 @@ from shared.queue.faults import explained, leads_elsewhere
 from shared.queue.limits import Charges, OverLimit
 from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
-from shared.queue.refusals import ADD, Refused, add_refusals, fetch_refusals
+from shared.queue.refusals import (
+    ADD,
+    Refused,
+    add_refusals,
+    fetch_refusals,
+    forget_refusals,
+)
 from shared.queue.spooled import SPOOLED, SPOOLED_ENCODER, Spooled, forget_spools
 from shared.queue.verification import VERIFICATION, VERIFICATION_ENCODER, Verification
 from shared.settings import Settings, masked
 
 log = logging.getLogger(__name__)
 
+ERASE_JOB = "worker.jobs.erase_sites"
 DRAIN_JOB = "worker.jobs.drain"
 FORGET_JOB = "worker.jobs.forget"
 FORGET_PLACES_JOB = "worker.jobs.forget_places"
@@ -345,6 +352,10 @@ class EventQueue:
     def fetch_refusals(self, days: Sequence[int]) -> dict[int, Counter[Refused]]:
         """What was refused on UTC days, by when each begins in ms. Raises redis.RedisError."""
         return fetch_refusals(self.redis, self.refusals_prefix, days)
+
+    def forget_refusals(self, site_id: str) -> None:
+        """Of any day: they become those of no site. Raises redis.RedisError."""
+        forget_refusals(self.redis, self.refusals_prefix, site_id)
 
     def fetch_verification(self) -> Verification | None:
         """The last comparison that has ended. Raises redis.RedisError."""

@@ -68,3 +68,16 @@ def fetch_refusals(
         for day, rows in zip(days, found, strict=True)
         if rows
     }
+
+
+def forget_refusals(client: "redis.Redis", prefix: str, site_id: str) -> None:
+    """Let those of a site be no site's. Raises redis.RedisError."""
+    for key in client.scan_iter(match=f"{prefix}*", count=1000):
+        for field, number in client.hscan_iter(key, count=1000):
+            refused = decode_refused(field)
+            if refused.site_id == site_id:
+                nameless = encode_refused(refused._replace(site_id=NO_SITE))
+                with client.pipeline(transaction=True) as pipeline:
+                    pipeline.hdel(key, field)
+                    pipeline.hincrby(key, nameless, int(number))
+                    pipeline.execute()

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from shared.db.database import KnownKey, translated_errors
 from shared.db.tables import site_names, site_settings
 from shared.errors import InvalidInput
+from shared.sites.erasures import ask_erasure
 from shared.sites.settings import (
     SiteSettings,
     check_site_id,
@@ -77,13 +78,22 @@ def delete_site(engine: Engine, site_id: str) -> StoredSite:
     InvalidInput and Unavailable."""
     with translated_errors(), engine.begin() as connection:
         site = known_site(connection, site_id, for_update=True)
-        connection.execute(
-            delete(site_names).prefix_with(LABEL).where(site_names.c.site_id == site_id)
-        )
-        connection.execute(
-            delete(site_settings).prefix_with(LABEL).where(site_settings.c.site_id == site_id)
-        )
+        forget_site(connection, site_id)
     return site
+
+
+def erase_site(engine: Engine, site_id: str, now: int) -> None:
+    """The same of a site that may not be registered, and let all its events be deleted. `now` is in
+    ms. Raises InvalidInput and Unavailable."""
+    with translated_errors(), engine.begin() as connection:
+        ask_erasure(connection, site_id, now)
+        forget_site(connection, site_id)
+
+
+def forget_site(connection: Connection, site_id: str) -> None:
+    for table in (site_names, site_settings):
+        row = delete(table).prefix_with(LABEL).where(table.c["site_id"] == site_id)
+        connection.execute(row)
 
 
 def known_site(connection: Connection, site_id: str, *, for_update: bool = False) -> StoredSite:

@@ -44,7 +44,7 @@ def test_a_failed_job_leaves_nothing_for_the_next_does_its_work(
     scheduler = make_scheduler(queue.redis, NAME)
     scheduled = {job.func_name for job in scheduler.enqueue_jobs()}
     waiting = rq_queue(NAME, queue.redis)
-    assert len(waiting.job_ids) == len(scheduled) == 11
+    assert len(waiting.job_ids) == len(scheduled) == 12
     client = connect(settings, timeout_seconds=5)
     QuietWorker(rq_queue(NAME, client), client, StopFlag()).work(burst=True)
     assert "the database is unavailable" in caplog.text
@@ -63,7 +63,7 @@ def test_a_clock_that_is_set_back_delays_no_job(
     queue: EventQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler = make_scheduler(queue.redis, NAME)
-    assert len(scheduler.enqueue_jobs()) == 11
+    assert len(scheduler.enqueue_jobs()) == 12
     assert scheduler.enqueue_jobs() == []
     passed = time.monotonic() + periodic.COMPACT_SECONDS
     for job in scheduler.get_jobs():

@@ -23,6 +23,7 @@ from shared.event import Event, decode_event, decode_events
 from shared.fields import MAX_EVENT_ID, MAX_NAME
 from shared.outcomes import DropReason, Outcome
 from shared.queue.event_queue import Batch
+from worker.batch.erased import split_erased
 from worker.batch.insert import (
     PLACES,
     ROW_NAMES,
@@ -51,12 +52,13 @@ class AlreadyCommitted(Exception):
 
 
 class Opened(NamedTuple):
-    """A batch, read: its events, those of crawlers, and what in it is no event; and the numbers of
-    its users."""
+    """A batch, read: its events, those of crawlers and of sites that are deleted, and what in it is
+    no event; and the numbers of its users."""
 
     id: str
     arrived: list[Event]
     crawlers: list[Event]
+    erased: list[Event]
     unreadable: list[DeadEvent]
     numbers: Numbers
 
@@ -74,9 +76,10 @@ def commit_batch(
     Raises AlreadyCommitted, BatchHalted, or Unavailable where a retry may succeed.
     """
     readable, unreadable = decoded(batch.payloads)
-    arrived, crawlers = split_crawlers(readable, rule)
+    rest, erased = split_erased(engine, readable)
+    arrived, crawlers = split_crawlers(rest, rule)
     known = number_users(numbers or UserNumbers(engine), arrived)
-    opened = Opened(batch.id, arrived, crawlers, unreadable, known)
+    opened = Opened(batch.id, arrived, crawlers, erased, unreadable, known)
     try:
         return write_batch(engine, opened, now, rule, insert_all)
     except (KnownKey, PoisonEvent):
@@ -111,8 +114,9 @@ def write_batch(
     insert: Callable[[Connection, list[Event], int], Inserted],
 ) -> Counts:
     """The transaction."""
-    batch_id, arrived, crawlers, unreadable, _ = opened
-    if len(unreadable) > most_dead(len(arrived) + len(crawlers) + len(unreadable)):
+    batch_id, arrived, crawlers, erased, unreadable, _ = opened
+    number = len(arrived) + len(crawlers) + len(erased) + len(unreadable)
+    if len(unreadable) > most_dead(number):
         raise BatchHalted(f"{len(unreadable)} events of one batch cannot be read")
     with translated_errors(), engine.begin() as connection:
         enter_ledger(connection, batch_id, now)
@@ -121,7 +125,7 @@ def write_batch(
         dead = unreadable + inserted.dead
         park(connection, batch_id, dead, now)
         excess = count_rows(connection, opened, inserted.stored, rule.burst_limit, now)
-        lines = receipt_of(arrived, crawlers, inserted.stored, excess, dead, now)
+        lines = receipt_of(arrived, crawlers, erased, inserted.stored, excess, dead, now)
         write_receipt(connection, batch_id, lines)
         counts: Counts = Counter()
         counts[Outcome.STORED, ""] = len(inserted.stored) - len(excess)
@@ -129,6 +133,7 @@ def write_batch(
         counts[Outcome.DROPPED, DropReason.BOT] = len(crawlers)
         counts[Outcome.DROPPED, DropReason.BURST] = len(excess)
         counts[Outcome.DEAD, ""] = len(dead)
+        counts[Outcome.ERASED, ""] = len(erased)
         count_outcomes(connection, batch_id, counts)
     return counts
 

@@ -3,12 +3,13 @@
 import base64
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from shared.db.dialects import dialect_of
 from shared.db.driver_rows import delete_by_keys
 from shared.db.tables import dead_letters, dedupe
-from shared.event import Event, encode_event
+from shared.event import Event, decode_event, encode_event
 
 MAX_REASON = 255
 
@@ -55,6 +56,14 @@ def shortened(event: DeadEvent, limit: int | None) -> DeadEvent:
     most = limit * 3 // 4
     why = f"cut to {most} of {length} bytes, for the database's max_allowed_packet; {event.reason}"
     return event._replace(payload=event.payload[:most], reason=why)
+
+
+def site_of_letter(payload: str, *, is_base64: bool) -> str | None:
+    """Whose event a dead letter is; None where that cannot be read."""
+    try:
+        return decode_event(base64.b64decode(payload) if is_base64 else payload.encode()).site_id
+    except (msgspec.MsgspecError, ValueError):  # no event, cut off, or no Base64
+        return None
 
 
 def letter_from(event: DeadEvent) -> dict[str, object]:

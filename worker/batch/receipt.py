@@ -44,6 +44,7 @@ def write_receipt(connection: Connection, batch_id: str, lines: list[Line]) -> N
 def receipt_of(
     arrived: list[Event],
     crawlers: list[Event],
+    erased: list[Event],
     inserted: list[Row],
     excess: list[Row],
     dead: list[DeadEvent],
@@ -51,7 +52,7 @@ def receipt_of(
 ) -> list[Line]:
     """The lines of a batch. Of those that `arrived`, some were `inserted`, of which those in
     `excess` are deleted again; some are `dead`, as is what could not be read; the others are
-    duplicates. `now` is in ms."""
+    duplicates. Those that are `erased` are nobody's. `now` is in ms."""
     came = arrivals_of(map(site_of, arrived), map(moment_of, arrived), now)
     is_whole = len(inserted) == len(arrived)
     rows = came if is_whole else of_rows(inserted, now)
@@ -71,6 +72,7 @@ def receipt_of(
         (Outcome.DROPPED, DropReason.BURST, burst),
         (Outcome.DEAD, "", refused),
         (Outcome.DEAD, UNREADABLE, unreadable),
+        (Outcome.ERASED, "", arrivals_of([NO_SITE] * len(erased), map(moment_of, erased), now)),
     )
     return [
         Line(site_id, day, str(outcome), str(reason), events)

@@ -27,6 +27,7 @@ from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
     DRAIN_JOB,
+    ERASE_JOB,
     FILL_GROWN_JOB,
     FILL_MIXED_JOB,
     FORGET_JOB,
@@ -66,6 +67,7 @@ KNOWN_JOBS = frozenset(
         LATE_SEGMENTS_JOB,
         VERIFY_JOB,
         SITE_BOOK_JOB,
+        ERASE_JOB,
     }
 )
 

@@ -5,12 +5,13 @@ what a batch writes, and what merging moves, is seen as a whole, or not at all.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from shared.db.database import translated_errors
+from shared.sites.erasures import Erasure, fetch_erasing
 from worker.stored.extent import Covered, Part, find_sites
 from worker.verify.check_portion import check_portion
 from worker.verify.check_sites import check_outcomes, check_site
@@ -50,10 +51,14 @@ def verify(
     """
     verified = verified or Verified()
     findings = Findings(say, Counter(verified.found))
-    for portion in cut(engine, find_sites(engine, part.site_id), part, verified.reached, most):
+    # What is being deleted agrees with nothing.
+    known = set(find_sites(engine, part.site_id)) - fetch_erasing_of(engine).keys()
+    for portion in cut(engine, sorted(known), part, verified.reached, most):
         with translated_errors(), engine.begin() as connection:
-            check_portion(connection, portion, findings, verified)
-        for site_id in portion.sites if portion.is_last else ():
+            is_erasing = not fetch_erasing(connection).keys().isdisjoint(portion.sites)
+            if not is_erasing:
+                check_portion(connection, portion, findings, verified)
+        for site_id in portion.sites if portion.is_last and not is_erasing else ():
             with translated_errors(), engine.begin() as connection:
                 check_site(connection, site_id, findings)
         verified.found = dict(findings.found)
@@ -62,7 +67,13 @@ def verify(
             return verified
     if part == Part():
         with translated_errors(), engine.begin() as connection:
-            check_outcomes(connection, findings)
+            if not fetch_erasing(connection):
+                check_outcomes(connection, findings)
     findings.say_how_many_more()
     verified.found = dict(findings.found)
     return verified
+
+
+def fetch_erasing_of(engine: Engine) -> Mapping[str, Erasure]:
+    with translated_errors(), engine.begin() as connection:
+        return fetch_erasing(connection)

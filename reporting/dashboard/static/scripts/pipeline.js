@@ -55,6 +55,7 @@ function show(status) {
       ...Object.entries(status.dropped).map(([reason, number]) =>
         fact(reason, count(number), "sub"),
       ),
+      ...(status.erased ? [fact("Erased with their sites", count(status.erased))] : []),
       ...Object.entries(status.corrected || {}).map(([reason, number]) =>
         fact(`Corrected: ${reason}`, count(number)),
       ),
