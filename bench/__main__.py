@@ -110,7 +110,7 @@ def ratio_rows(rates: dict[str, float], p99s: dict[str, float]) -> list[tuple[st
             (f"door on {setup} / no-op Flask view there", ours / rates[f"{setup}/noop"],
              ">= 1.3" if on_granian else ""),
             (f"door on {setup} / bare WSGI function there", ours / rates[f"{setup}/bare"], ""),
-            (f"door on {setup} with settings and keys of 1,000 sites / without",
+            (f"door on {setup} with settings, keys and limits of 1,000 sites / without",
              rates[f"{setup}/sites"] / ours, ">= 0.95"),
             (f"door on {setup}, p99 in ms", p99s[f"{setup}/footfall"],
              "< 5" if on_granian else ""),

@@ -17,7 +17,7 @@ from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
-from ingestion.limits import Limits
+from ingestion.limits import Limits, have_charged, note_reached
 from ingestion.protocols.protocol import (
     Answer,
     LeftOut,
@@ -51,7 +51,7 @@ from shared.event import encode_event
 from shared.fields import MAX_USER_AGENT
 from shared.keys.keys import Key, Kind, other_site
 from shared.queue.event_queue import EventQueue
-from shared.queue.limits import Charges, OverLimit
+from shared.queue.limits import OverLimit
 from shared.queue.refusals import NO_SITE, Refused
 from shared.settings import Settings
 
@@ -70,13 +70,13 @@ class Door:
         self.refused = RefusalCount()
         self.sites = SiteBook(settings, queue)
         self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused, self.sites)
-        self.limits = Limits(settings, self.sites, self.address_of, self.salts)
         self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
         self.asks_for_key = bool(settings.api_auth) and settings.ingest_auth
         self.country_header = settings.country_header.lower()
         self.countries = open_countries(settings.country_database)
         self.senders = Senders(settings.address_header, settings.trusted_proxies)
+        self.limits = Limits(settings, self.sites, self.senders, self.salts)
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
 
@@ -89,7 +89,9 @@ class Door:
             if outcome.strangers:
                 outcome = self.admit(outcome)
             if outcome.encoded:
-                self.delivery.push(outcome.encoded, self.charges(outcome))
+                charges = self.limits.charges(outcome)
+                self.delivery.push(outcome.encoded, charges)
+                have_charged(charges)
         except (InvalidInput, Unavailable) as error:
             return self.refuse(protocol, request, error, outcome)
         return self.answer(protocol, request, outcome)
@@ -104,13 +106,13 @@ class Door:
         Raises InvalidInput for a request or a single event that is refused, and Unavailable.
         """
         now = self.clock()
-        sender = self.limits.sender(request, now)
         key = self.caller(request, now) if self.asks_for_key else None
+        limits = self.limits.of_request(request, key, now)
         only = key.sites if key is not None else ()
         if request.query:
             check_query(request.query)
         payload = protocol.read(request)
-        visit = self.visit(request)
+        visit = self.visit(request, now)
         encoded: list[bytes] = []
         site_ids: list[str] = []
         rejected: list[tuple[int, InvalidInput]] = []
@@ -141,18 +143,11 @@ class Door:
         if is_fetched_ahead(request.headers):
             dropped += [LeftOut(NO_SITE, PREFETCH)] * len(encoded)
             return Outcome([], rejected, payload.is_batch, dropped)
-        return Outcome(
-            encoded, rejected, payload.is_batch, dropped, strangers, site_ids, key, sender
-        )
+        return Outcome(encoded, rejected, payload.is_batch, dropped, strangers, site_ids, limits)
 
     def caller(self, request: Request, now: int) -> Key:
         """What whoever sent it may do. Raises InvalidInput for whom has no key, and Unavailable."""
         return self.sites.caller(request.headers.get("authorization"), Kind.INGEST, now)
-
-    def charges(self, outcome: Outcome) -> Charges:
-        """What its events are charged to those that have a limit. Raises OverLimit where one is
-        known to be reached."""
-        return self.limits.charges(outcome, self.clock())
 
     def admit(self, outcome: Outcome) -> Outcome:
         """The same without the events of strangers that may have none; it may take a round trip.
@@ -194,7 +189,7 @@ class Door:
             raise event_too_large()
         return event.site_id, encoded
 
-    def visit(self, request: Request) -> Visit:
+    def visit(self, request: Request, now: int) -> Visit:
         """What the request itself says of the visitor. Raises InvalidInput."""
         user_agent = request.headers.get("user-agent")
         if user_agent and (len(user_agent) > MAX_USER_AGENT or not user_agent.isascii()):
@@ -202,7 +197,6 @@ class Door:
         country = None
         if self.country_header:
             country = code_from(request.headers.get(self.country_header))
-        now = self.clock()
         browser = None
         is_asked = bool(request.query) and asks_for_visitors(request.query)
         looks_up = self.countries if not country else None
@@ -242,7 +236,7 @@ class Door:
         if outcome is not None and outcome.encoded and isinstance(error, Unavailable):
             site_ids = [*outcome.site_ids]
         if isinstance(error, OverLimit):
-            self.limits.note(error)
+            note_reached(error)
         for site_id, number in Counter(site_ids).items():
             self.refused.add(self.clock(), Refused(site_id, error.status, error.code), number)
         self.count(error.status, 0)

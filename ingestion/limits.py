@@ -1,100 +1,157 @@
 """What a request's events are charged to: their sites, the address they came from, the key.
 
-Redis holds the limits, in the call that takes the events; while it is away, nobody has one. What it
-has found reached is refused here without asking it again, for as long as it said.
+Redis holds the limits, in the call that takes the events; while it is away, nobody has one. That
+call is not charged for each event: whoever has a limit is charged some in advance, LEASE_MS of its
+rate, and this process lets as many through by itself. So a limit is never exceeded, a process costs
+Redis at most twenty charges a second for each, and what is lost where it ends is less than one.
+What Redis has found reached is refused here without asking again, for as long as it said.
 """
 
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 from ingestion.protocols.protocol import Outcome
 from ingestion.reading.request import Request
 from ingestion.sites.site_book import SiteBook
-from ingestion.visitor.addresses import Address
+from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Salts
-from shared.clock import DAY_MS, iso_from_ms
+from shared.clock import DAY_MS
 from shared.keys.keys import Key
-from shared.queue.limits import Charge, Charges, Of, OverLimit
+from shared.queue.limits import Charge, Charges, Limit, Of, OverLimit
+from shared.queue.push_command import PUSH_SECONDS
 from shared.settings import Settings
 
-# Of limits that are reached; with more, Redis is asked for each again.
-MOST_REACHED = 10_000
-# Of an IPv6 address, whose the network is: one household has all addresses behind it.
-NETWORK_BITS = 64
+# Charged in advance: so much of a rate, and of a day's number this part.
+LEASE_MS = 50
+DAILY_LEASES = 10_000
+# Limits of a kind of which anything is remembered; with more, Redis is asked for each again.
+MOST_KNOWN = 10_000
 DIGEST_BYTES = 12
+
+Name = TypeVar("Name", str, int)
 
 
 class Limits:
     """Asked by the threads that answer."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        sites: SiteBook,
-        address_of: Callable[[Request, int], Address | None],
-        salts: Salts,
-    ) -> None:
+    def __init__(self, settings: Settings, sites: SiteBook, senders: Senders, salts: Salts) -> None:
         self.of_site = settings.site_events_per_second
         self.of_address = settings.address_events_per_second
         self.sites = sites
-        self.address_of = address_of
+        self.senders = senders
         self.salts = salts
-        # Where there is no salt yet: then an address has a limit of its own in each process.
+        # Without it nobody can tell of which address a name was made; and where there is no salt
+        # yet, an address has a limit of its own in each process.
         self.own_salt = secrets.token_bytes(DIGEST_BYTES)
-        # Until when each, with how much it was of, by `time.monotonic`.
-        self.reached: dict[tuple[str, int], float] = {}
+        self.by_site: dict[str, Limit] = {}
+        self.by_address: dict[int, Limit] = {}
+        self.by_key: dict[str, Limit] = {}
 
-    def sender(self, request: Request, now: int) -> str:
-        """The digest of the address from where it came, of a UTC day; empty where that has no
-        limit, or is not known. `now` is in ms. Raises OverLimit."""
-        if not self.of_address or (address := self.address_of(request, now)) is None:
-            return ""
-        salt = self.salts.known.get(now - now % DAY_MS, self.own_salt)
-        name = address.packed if address.version == 4 else address.packed[: NETWORK_BITS // 8]
-        sender = blake2b(name, key=salt, digest_size=DIGEST_BYTES).hexdigest()
-        self.refuse_known(Charge(Of.ADDRESS, sender, 0, self.of_address))
-        return sender
-
-    def charges(self, outcome: Outcome, now: int) -> Charges:
-        """Raises OverLimit where one of the limits is known to be reached."""
-        charges: list[Charge] = []
-        if self.of_site or self.sites.limits:
-            for site_id, events in Counter(outcome.site_ids).items():
-                if most := self.sites.limits.get(site_id, self.of_site):
-                    charges.append(Charge(Of.SITE, site_id, events, most))
-        events = len(outcome.encoded)
-        if outcome.sender:
-            charges.append(Charge(Of.ADDRESS, outcome.sender, events, self.of_address))
-        key = outcome.key
+    def of_request(self, request: Request, key: Key | None, now: int) -> Sequence[Limit]:
+        """Those of whoever sent it, with this key: of the address or its network, and of the key;
+        `now` is in ms. Raises OverLimit where one is known to be reached."""
+        limits: list[Limit] = []
+        if self.of_address:
+            network = self.senders.network(request.peer, request.headers.get, now)
+            if network:
+                limits.append(self.of_network(network, now // DAY_MS))
         if key is not None and key.events_per_day:
-            charges.append(Charge(Of.KEY, daily_name(key, now), events, key.events_per_day))
-        if self.reached:
-            for charge in charges:
-                self.refuse_known(charge)
+            limits.append(self.of_key(key, key.events_per_day, now // DAY_MS))
+        for limit in limits:
+            if limit.reached_until:
+                refuse_reached(limit)
+        return limits
+
+    def of_network(self, network: str, day: int) -> Limit:
+        name = hash((self.own_salt, network))
+        limit = self.by_address.get(name)
+        if limit is None or limit.day != day:
+            salt = self.salts.known.get(day * DAY_MS, self.own_salt)
+            digest = blake2b(network.encode(), key=salt, digest_size=DIGEST_BYTES).hexdigest()
+            limit = Limit(Of.ADDRESS, digest, self.of_address, day)
+            remember(self.by_address, name, limit)
+        return limit
+
+    def of_key(self, key: Key, most: int, day: int) -> Limit:
+        limit = self.by_key.get(key.key_id)
+        if limit is None or limit.day != day or limit.most != most:
+            limit = Limit(Of.KEY, f"{key.key_id}:{day}", most, day)
+            remember(self.by_key, key.key_id, limit)
+        return limit
+
+    def charges(self, outcome: Outcome) -> Charges:
+        """What Redis is to charge for its events. Raises OverLimit where a limit is known to be
+        reached."""
+        if not outcome.limits and not self.of_site and not self.sites.limits:
+            return ()
+        wanted = [(limit, len(outcome.encoded)) for limit in outcome.limits]
+        for site_id, events in counted(outcome.site_ids):
+            if most := self.sites.limits.get(site_id, self.of_site):
+                limit = self.by_site.get(site_id)
+                if limit is None or limit.most != most:
+                    limit = Limit(Of.SITE, site_id, most)
+                    remember(self.by_site, site_id, limit)
+                if limit.reached_until:
+                    refuse_reached(limit)
+                wanted.append((limit, events))
+        charges: list[Charge] = []
+        for limit, events in wanted:
+            if limit.leased >= events:
+                limit.leased -= events
+            else:
+                charges.append(charge(limit, events))
         return charges
 
-    def refuse_known(self, charge: Charge) -> None:
-        reached = charge.limit, charge.most
-        until = self.reached.get(reached)
-        if until is None:
-            return
-        left = until - time.monotonic()
-        if left > 0:
-            raise OverLimit(charge, left * 1000)
-        self.reached.pop(reached, None)
 
-    def note(self, error: OverLimit) -> None:
-        """A limit is reached, as Redis has said, or this process."""
-        charge = error.charge
-        if charge.of is Of.KEY and charge.events > 1:
-            return  # it may still take less
-        if len(self.reached) >= MOST_REACHED:
-            self.reached = {}
-        self.reached[charge.limit, charge.most] = time.monotonic() + error.wait_ms / 1000
+def charge(limit: Limit, events: int) -> Charge:
+    """What Redis is told, with a lease where nobody else asks for that one."""
+    now = time.monotonic()
+    lease = 0
+    if now >= max(limit.leasing_until, limit.scarce_until):
+        is_daily = limit.of == Of.KEY
+        lease = limit.most // DAILY_LEASES if is_daily else limit.most * LEASE_MS // 1000
+    if lease <= events:
+        return Charge(limit, events)
+    limit.leasing_until = now + PUSH_SECONDS
+    return Charge(limit, lease, lease - events)
 
 
-def daily_name(key: Key, now: int) -> str:
-    return f"{key.key_id}:{iso_from_ms(now)[:10]}"
+def have_charged(charges: Charges) -> None:
+    """Redis has taken them."""
+    for limit, _, spare in charges:
+        if spare:
+            limit.leased += spare
+            limit.leasing_until = 0.0
+
+
+def refuse_reached(limit: Limit) -> None:
+    left = limit.reached_until - time.monotonic()
+    if left > 0:
+        raise OverLimit(Charge(limit, 1), left * 1000)
+    limit.reached_until = 0.0
+
+
+def note_reached(error: OverLimit) -> None:
+    """A limit is reached, as Redis has said, or this process."""
+    limit, events, spare = error.charge
+    until = time.monotonic() + error.wait_ms / 1000
+    if limit.of != Of.KEY:
+        limit.reached_until = until
+    elif spare:  # it may take the same without them
+        limit.scarce_until = until
+    elif events == 1:  # of a day's number, fewer may be left
+        limit.reached_until = until
+
+
+def remember(known: dict[Name, Limit], name: Name, limit: Limit) -> None:
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    known[name] = limit
+
+
+def counted(site_ids: Sequence[str]) -> Iterable[tuple[str, int]]:
+    return ((site_ids[0], 1),) if len(site_ids) == 1 else Counter(site_ids).items()

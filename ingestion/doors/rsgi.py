@@ -22,6 +22,7 @@ from werkzeug.test import run_wsgi_app
 from ingestion.delivery.delivery import LoopDelivery
 from ingestion.door import Door
 from ingestion.doors.wsgi import ENVIRON_KEYS, environ_key
+from ingestion.limits import have_charged
 from ingestion.protocols.known import protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
 from ingestion.reading.body import BODY_SECONDS, MAX_BODY_BYTES, incomplete, too_slow
@@ -114,8 +115,9 @@ class RsgiDoor:
             if outcome.strangers:
                 outcome = await self.loop.run_in_executor(self.readers, self.door.admit, outcome)
             if outcome.encoded:
-                charges = self.door.charges(outcome)
+                charges = self.door.limits.charges(outcome)
                 await self.delivery.push(outcome.encoded, charges)
+                have_charged(charges)
         except (InvalidInput, Unavailable) as error:
             return self.door.refuse(spoken, request, error, outcome)
         return self.door.answer(spoken, request, outcome)

@@ -16,7 +16,7 @@ from ingestion.reading.body import Payload
 from ingestion.reading.request import Request
 from shared.errors import InvalidInput, Unavailable
 from shared.http.openapi import Json
-from shared.keys.keys import Key
+from shared.queue.limits import Limit
 
 Refusal = InvalidInput | Unavailable
 
@@ -42,8 +42,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     One that did not come as a batch is accepted: a fault of it is the whole request's. Those that
     are `dropped` are valid, and not to be pushed. Of `strangers` it is not known yet whether they
-    may have events. `site_ids` are whose each of the encoded ones is; `key` with which they came,
-    and `sender` from where, as far as that has a limit.
+    may have events. `site_ids` are whose each of the encoded ones is; `limits` are those of
+    whoever sent them.
     """
 
     encoded: list[bytes]
@@ -52,8 +52,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     dropped: Sequence[LeftOut] = ()
     strangers: Sequence[Stranger] = ()
     site_ids: Sequence[str] = ()
-    key: Key | None = None
-    sender: str = ""
+    limits: Sequence[Limit] = ()
 
     @property
     def status(self) -> int:

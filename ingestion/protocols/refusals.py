@@ -18,7 +18,7 @@ from shared.errors import InvalidInput, Unavailable
 from shared.fields import MAX_EVENT_ID, MAX_EVENTS
 from shared.http.openapi import RETRY_AFTER, Json, answer, example, refusal
 from shared.keys.keys import Key, Kind, keys_unknown, other_site, unauthorized, wrong_kind
-from shared.queue.limits import Charge, Of, OverLimit
+from shared.queue.limits import Charge, Limit, Of, OverLimit
 from shared.settings import Settings
 
 NO_SITE, NO_SITE_BODY = missing("site_id"), {"event_type": "page_view"}
@@ -113,10 +113,16 @@ NOT_TAKEN = by_code(
     shown("A key that is not for posting", wrong_kind(Key("", Kind.READ), Kind.INGEST)),
     shown("A key of other sites", other_site(["blog"], "shop")),
 )
+
+
+def over(of: str, name: str, most: int, wait_ms: float = 900) -> OverLimit:
+    return OverLimit(Charge(Limit(of, name, most), 1), wait_ms)
+
+
 OVER = by_code(
-    shown("The site has more than it may", OverLimit(Charge(Of.SITE, "shop", 1, 100), 900)),
-    shown("The address sends more than it may", OverLimit(Charge(Of.ADDRESS, "", 1, 50), 900)),
-    shown("The key has brought all of a day", OverLimit(Charge(Of.KEY, "", 1, 100_000), 5.4e6)),
+    shown("The site has more than it may", over(Of.SITE, "shop", 100)),
+    shown("The address sends more than it may", over(Of.ADDRESS, "", 50)),
+    shown("The key has brought all of a day", over(Of.KEY, "", 100_000, 5.4e6)),
 )
 REFUSALS: Json = {
     "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),

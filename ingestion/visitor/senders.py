@@ -30,6 +30,10 @@ DISBELIEVED = (
     "TRUSTED_PROXIES"
 )
 
+NETWORK_BYTES = 8
+# Of many requests, one each second is looked at for a proxy that nobody trusts.
+LOOK_MS = 1000
+
 log = logging.getLogger(__name__)
 
 # A request's header by its name in lower case.
@@ -45,6 +49,7 @@ class Senders:
         self.trusted = [ipaddress.ip_network(network) for network in trusted]
         self.names = (header.lower(),) if header else USUAL
         self.told = Told()
+        self.looked_at = 0
 
     def address(self, peer: str | None, header_of: HeaderOf, now: int) -> Address | None:
         """The address of whoever sent a request over a connection of `peer`; None where nothing
@@ -61,6 +66,19 @@ class Senders:
             sentence = f"{setting}: a visitor's address cannot be read: {error}. {NOBODY}"
             self.told.say(sentence, now)
             return None
+
+    def network(self, peer: str | None, header_of: HeaderOf, now: int) -> str:
+        """Whose all such addresses are: an IPv4 address, or the first half of one of IPv6, behind
+        which are a household's or a server's. Empty where nothing tells it."""
+        if peer and not self.trusted and not self.header and "." in peer and peer.count(":") < 2:
+            if now - self.looked_at >= LOOK_MS:
+                self.looked_at = now
+                self.look_for_proxy(header_of, now)
+            return peer.partition(":")[0]  # as any other way would have it, and ten times as fast
+        address = self.address(peer, header_of, now)
+        if isinstance(address, ipaddress.IPv6Address):
+            return address.packed[:NETWORK_BYTES].hex()
+        return str(address or "")
 
     def behind_proxies(self, peer: str | None, header_of: HeaderOf) -> Address:
         """The last that no proxy of ours has. Raises ValueError."""

@@ -9,8 +9,7 @@ it there is taken whole, and what it has too much is waited for by those that co
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.errors import Unavailable
 
@@ -18,28 +17,55 @@ from shared.errors import Unavailable
 BURST_MS = 10_000
 
 
-class Of(StrEnum):
-    """Whose limit it is."""
+class Of:
+    """Whose limit it is. No enumeration: to hash a member of one is a call of Python, and these are
+    looked up for each event."""
 
-    SITE = "s"
-    ADDRESS = "a"
-    KEY = "k"
+    SITE: Final = "s"
+    ADDRESS: Final = "a"
+    KEY: Final = "k"
+
+
+class Limit:
+    """What somebody may bring, `most` a second, or of a key each UTC day, and what this process
+    knows of it. A key is named with its `day`, an address by a digest.
+
+    So many are `leased`: charged, and have not come yet. The moments are by `time.monotonic`: until
+    then a request waits to hear of another lease, it is reached, or has too little for a lease.
+    """
+
+    __slots__ = (
+        "day",
+        "leased",
+        "leasing_until",
+        "most",
+        "name",
+        "of",
+        "reached_until",
+        "scarce_until",
+    )
+
+    def __init__(self, of: str, name: str, most: int, day: int = 0) -> None:
+        self.of = of
+        self.name = name
+        self.most = most
+        self.day = day
+        self.leased = 0
+        self.leasing_until = self.reached_until = self.scarce_until = 0.0
+
+    @property
+    def key(self) -> str:
+        """Under which Redis keeps it. With another rate, one begins anew."""
+        rate = "" if self.of == Of.KEY else f":{self.most}"
+        return f"{self.of}{rate}:{self.name}"
 
 
 class Charge(NamedTuple):
-    """So many events of one that has a limit: `most` a second, and of a key a UTC day. A key is
-    named with the day, an address by a digest."""
+    """So many events of one that has a limit; `spare` of them have not come yet."""
 
-    of: Of
-    name: str
+    limit: Limit
     events: int
-    most: int
-
-    @property
-    def limit(self) -> str:
-        """Under which it is kept. With another rate, one begins anew."""
-        rate = "" if self.of is Of.KEY else f":{self.most}"
-        return f"{self.of}{rate}:{self.name}"
+    spare: int = 0
 
 
 Charges = Sequence[Charge]
@@ -64,9 +90,12 @@ class OverLimit(Unavailable):
     status = 429
 
     def __init__(self, charge: Charge, wait_ms: float) -> None:
-        seconds = max(1, math.ceil(wait_ms / 1000))
-        code, sentence = SENTENCES[charge.of]
-        message = f"{sentence.format(charge.name, charge.most)}: send the same again in {seconds} s"
+        limit = charge.limit
+        # Without those to spare, the same may be taken at once.
+        is_tried_again = limit.of == Of.KEY and charge.spare > 0
+        seconds = 1 if is_tried_again else max(1, math.ceil(wait_ms / 1000))
+        code, sentence = SENTENCES[limit.of]
+        message = f"{sentence.format(limit.name, limit.most)}: send the same again in {seconds} s"
         super().__init__(code, message, retry_after_seconds=seconds)
         self.charge = charge
         self.wait_ms = wait_ms

@@ -115,7 +115,7 @@ class PushCommand:
             arguments += (len(events), sum(map(len, events)), len(charged))
         for charged in charges:
             for charge in charged:
-                arguments += (charge.limit, charge.events, charge.most)
+                arguments += (charge.limit.key, charge.events, charge.limit.most)
         for events in requests:
             arguments += events
         return packed(arguments)

@@ -196,11 +196,11 @@ def test_redis_is_not_asked_again_for_what_it_has_said(
 def test_what_is_remembered_of_limits_is_bounded(
     make_ingestion: MakeIngestion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_REACHED", 3)
+    monkeypatch.setattr(limits, "MOST_KNOWN", 3)
     app = make_ingestion(site_events_per_second=1)
     for number in range(10):
         until_refused(app, 100, f"site-{number}")
-        assert len(app.door.limits.reached) <= 3
+        assert len(app.door.limits.by_site) <= 3
 
 
 def test_it_is_told_in_the_receipt(queue: EventQueue, make_ingestion: MakeIngestion) -> None:
@@ -212,10 +212,10 @@ def test_it_is_told_in_the_receipt(queue: EventQueue, make_ingestion: MakeIngest
     app.door.refused.tell(queue)
     today = now_ms() // DAY_MS * DAY_MS
     told = queue.fetch_refusals([today])[today]
-    assert told[Refused("shop", 429, "site_limit")] == 103
-    assert told[Refused("blog", 429, "address_limit")] == 7
+    assert told[Refused("shop", 429, "address_limit")] == 100
     # By then it is known before anything of it is read.
-    assert told[Refused("", 429, "address_limit")] == 1
+    assert told[Refused("", 429, "address_limit")] == 2
+    assert told[Refused("shop", 429, "site_limit")] == 3
 
 
 def test_the_image_is_shown_all_the_same(make_ingestion: MakeIngestion) -> None:

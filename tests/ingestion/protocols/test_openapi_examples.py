@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from ingestion.app import Ingestion, create_app
-from ingestion.limits import daily_name
 from ingestion.openapi import OPENAPI
 from ingestion.protocols.known import protocol_at
 from ingestion.reading.body import (
@@ -24,9 +23,10 @@ from ingestion.reading.body import (
 )
 from ingestion.reading.request import MAX_PARAMETERS, Request
 from ingestion.reading.values import MAX_VALUES
+from shared.clock import DAY_MS
 from shared.fields import MAX_EVENTS
 from shared.keys.keys import Key, Kind, digest_of
-from shared.queue.limits import Charge, Of
+from shared.queue.limits import Charge
 from shared.settings import Settings
 from shared.sites.published import PublishedSites
 from shared.sites.settings import settings_from
@@ -135,8 +135,10 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
         for _ in range(2):
             send(app, "post", "/events", {"body": [ONE | {"site_id": "shop"}] * 1000})
     if example.name == "key_quota":
-        its_key = daily_name(Key("one", Kind.INGEST), app.door.clock())
-        queue.push([b"1"], [Charge(Of.KEY, its_key, 100_000, 100_000)])
+        its_key = app.door.limits.of_key(
+            Key("one", Kind.INGEST), 100_000, app.door.clock() // DAY_MS
+        )
+        queue.push([b"1"], [Charge(its_key, 100_000)])
     if example.name == "too_many_sites":
         Strangers(queue, 0).enter(map(str, range(app.door.sites.max_sites)), NOW)
     if example.name in {"host_not_allowed", "unknown_site"}:

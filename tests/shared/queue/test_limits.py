@@ -9,17 +9,17 @@ import pytest
 
 from shared.clock import DAY_MS, now_ms
 from shared.queue.event_queue import EventQueue
-from shared.queue.limits import BURST_MS, Charge, Charges, Of, OverLimit
+from shared.queue.limits import BURST_MS, Charge, Charges, Limit, Of, OverLimit
 from shared.queue.push_command import Place
 from tests.shared.queue.test_turn_push import pushing
 
 
 def of_site(name: str, events: int, most: int = 100) -> Charge:
-    return Charge(Of.SITE, name, events, most)
+    return Charge(Limit(Of.SITE, name, most), events)
 
 
 def of_key(events: int, most: int = 100) -> Charge:
-    return Charge(Of.KEY, "one:2026-01-02", events, most)
+    return Charge(Limit(Of.KEY, "one:2026-01-02", most), events)
 
 
 def some(number: int) -> list[bytes]:
@@ -72,7 +72,7 @@ def test_a_refused_request_is_charged_nothing(queue: EventQueue) -> None:
     assert kept(queue) == before
     error = push(queue, of_site("b", 7), of_site("a", 7, most=50))
     assert error is not None
-    assert error.charge.name == "a"
+    assert error.charge.limit.name == "a"
 
 
 def test_a_key_brings_so_many_a_day_and_not_one_more(queue: EventQueue) -> None:
