@@ -19,7 +19,7 @@ from worker.upkeep.unmerged import columns_of
 def in_portions(monkeypatch: pytest.MonkeyPatch, events: int) -> None:
     """Let merging take few events into a transaction."""
     monkeypatch.setattr(waiting, "SLICE_EVENTS", events)
-    monkeypatch.setattr(merging, "MERGE_EVENTS", events)
+    monkeypatch.setattr(merging, "events_at_once", lambda _: events)
 
 
 def merge(engine: Engine) -> int:

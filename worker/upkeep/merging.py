@@ -30,6 +30,7 @@ from worker.counting.rollups import raise_rollups
 from worker.stopping import StopFlag
 from worker.stored.site_locks import lock_rows, take_locks
 from worker.stored.sparse_days import count_days
+from worker.upkeep.memory import memory_bytes
 from worker.upkeep.own_fault import Faults, own_fault, to_be_narrowed
 from worker.upkeep.receipts import add_receipts
 from worker.upkeep.unmerged import (
@@ -46,10 +47,11 @@ from worker.upkeep.unmerged import (
 
 # Of one transaction at most, where batches do not wait for it. The more events it has, the more
 # share a counter, raised once for all of them: of a site of 46,000 pages, one event costs a
-# third in a transaction of 200,000 of what it costs in one of 20,000. Memory is bounded by the
-# values that differ.
-MERGE_EVENTS = 200_000
-MERGE_VALUES = 200_000
+# third in a transaction of 200,000 of what it costs in one of 20,000. So many, and as many values
+# that differ, take up to 450 MB; a machine that has less of it merges fewer at once.
+MERGE_EVENTS = 400_000
+EVENTS_OF_GIB = 100_000
+LEAST_EVENTS = 20_000
 # How many times as long as the last merging took the next one waits, while less than that is there:
 # what costs much is merged in larger portions. Answers read meanwhile what is not.
 REST = 2
@@ -86,6 +88,8 @@ class Merger:
     # When, by the clock, rows of an earlier version were last seen; see `take_all_locks`.
     older_at: float = -OLDER_SECONDS
     looked_at: float = field(init=False)
+    # How many events, or values, one transaction merges.
+    portion: int = field(default_factory=lambda: events_at_once(memory_bytes()))
     # Until when, by the clock, merging rests.
     rests_until: float = field(init=False)
     # Events merged into hours that were over, by site, since `take_late` last told of it.
@@ -104,7 +108,7 @@ class Merger:
         self.newest = newest
         began = self.clock()
         events = sum(site.events for site in waiting)
-        is_resting = began < self.rests_until and events < MERGE_EVENTS
+        is_resting = began < self.rests_until and events < self.portion
         due = [
             site.site_id
             for site in waiting
@@ -187,8 +191,8 @@ class Merger:
         events = values = 0
         # One is enough where batches wait for it. Behind each slice's locks is read what has been
         # committed by then, for these transactions are READ COMMITTED.
-        most = 1 if dialect_of(connection).locks_all else MERGE_EVENTS
-        while waiting and events < most and values < MERGE_VALUES:
+        most = 1 if dialect_of(connection).locks_all else self.portion
+        while waiting and events < most and values < self.portion:
             keys = waiting.popleft()
             self.take_all_locks(connection, {key[0] for key in keys})
             rows = fetch_by_keys(connection, ROW_COLUMNS, KEY_COLUMNS, keys, LABEL)
@@ -235,6 +239,11 @@ class Merger:
         take_locks(connection, site_ids)
         if self.clock() - self.older_at < OLDER_SECONDS:
             lock_rows(connection, site_ids)
+
+
+def events_at_once(memory: int) -> int:
+    """Of one transaction, in so many bytes."""
+    return max(LEAST_EVENTS, min(memory * EVENTS_OF_GIB >> 30, MERGE_EVENTS))
 
 
 def merge_for_ever(merger: Merger, is_idle: Callable[[], bool]) -> None:

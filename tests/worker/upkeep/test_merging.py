@@ -204,7 +204,7 @@ def test_what_cost_much_is_merged_in_larger_portions(
 
     commit(engine, "b5", [make_event(6)])
     merger.rests_until = now + 1.0
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 2)
+    merger.portion = 2
     assert merger.merge_due(NOW, is_idle=False) == 0
     commit(engine, "b6", [make_event(7)])
     assert merger.merge_due(NOW, is_idle=False) == 2
@@ -215,10 +215,10 @@ def test_a_transaction_takes_several_slices(
 ) -> None:
     """Unless it would keep batches waiting; and fewer where their values differ."""
     in_portions(monkeypatch, 10)
-    monkeypatch.setattr(merging, "MERGE_EVENTS", 30)
     for number in range(12):
         commit(engine, f"b{number}", varied_events(number, 10))
     merger = merger_of(engine)
+    merger.portion = 50
     waiting = deque(slices(fetch_keys(engine)))
     first = len(waiting[0])
     before = sum(map(len, waiting))
@@ -226,9 +226,9 @@ def test_a_transaction_takes_several_slices(
     if dialect_of(engine).locks_all:
         assert before - sum(map(len, waiting)) == first
     else:
-        assert merged >= 30
+        assert 20 <= merged <= 50
     assert waiting
-    monkeypatch.setattr(merging, "MERGE_VALUES", 1)
+    merger.portion = 11  # of a slice fewer events, and more values
     before = len(waiting)
     merger.merge_rows(waiting)
     assert before - len(waiting) == 1
