@@ -17,6 +17,7 @@ from shared.counts.user_sets import encode_sets
 from shared.db.database import writing_engine
 from shared.db.tables import (
     batch_receipts,
+    erasures,
     events,
     events_by_week,
     pending_counts,
@@ -37,7 +38,7 @@ from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events
 
 # What a batch of now needs, and that version had not.
-LATER_TABLES = (batch_receipts, pending_counts, site_locks, view_places, sparse_days)
+LATER_TABLES = (batch_receipts, erasures, pending_counts, site_locks, view_places, sparse_days)
 
 
 @pytest.fixture(params=earlier.DATABASES)
