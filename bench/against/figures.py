@@ -1,5 +1,6 @@
 """What is measured of two versions in turn, and how it is compared and printed."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,9 @@ class Figure:
     @property
     def cpu_ratio(self) -> float:
         """How much more CPU it takes: of the medians."""
-        return median(self.this).cpu_seconds / median(self.earlier).cpu_seconds
+        this, earlier = (median(part).cpu_seconds for part in (self.this, self.earlier))
+        # A run may be so short that the system's clock has not ticked.
+        return this / earlier if earlier else math.nan
 
     @property
     def ratios(self) -> list[float]:

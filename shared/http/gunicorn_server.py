@@ -41,7 +41,8 @@ def serve(
         # name for both. By default a client behind a proxy on this machine may set two others.
         "header_map": "drop",
         "forwarder_headers": "",
-        "loglevel": level,
+        # At `debug` it logs each path, with whatever a client has put there.
+        "loglevel": "info" if level == "debug" else level,
         "umask": UMASK,  # gunicorn sets one of its own, which lets everybody read and write
         "control_socket_disable": True,
     }

@@ -106,6 +106,7 @@ def test_a_day_of_robots_bursts_repeats_and_refusals_adds_up_to_what_was_sent(
         "duplicates": 2,
         "dropped": {"bot": 1, "burst": 3},
         "dead": 0,
+        "erased": 0,
     }
     assert receipt["days"] == [{"date": DAY, **receipt["total"]}]
     # One alone, one among others; two of one request.
@@ -116,6 +117,7 @@ def test_a_day_of_robots_bursts_repeats_and_refusals_adds_up_to_what_was_sent(
         "duplicates": 0,
         "dropped": {},
         "dead": 1,
+        "erased": 0,
     }
     assert refusals_in(receipt["without_site"]) == {
         (400, "missing_field"): 1,

@@ -16,6 +16,7 @@ from ingestion.reading.request import Request
 from shared.errors import InvalidInput
 from shared.event import Event, decode_event
 from shared.queue.event_queue import EventQueue
+from shared.queue.limits import Charges
 from shared.settings import Settings
 from tests.ingestion.away import Away
 
@@ -39,7 +40,7 @@ class Kept:
         self.events: list[Event] = []
         self.redis = Away()
 
-    def push(self, events: list[bytes]) -> None:
+    def push(self, events: list[bytes], _charges: Charges) -> None:
         self.events += map(decode_event, events)
 
     def share_salt(self, day: int, lifetime_ms: int) -> bytes:

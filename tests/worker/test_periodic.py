@@ -10,6 +10,7 @@ from shared.db.database import writing_engine
 from shared.queue.connections import connect
 from shared.queue.event_queue import (
     COMPACT_JOB,
+    ERASE_JOB,
     LATE_SEGMENTS_JOB,
     SITE_BOOK_JOB,
     EventQueue,
@@ -70,7 +71,7 @@ def test_a_clock_that_is_set_back_delays_no_job(
         job.next_enqueue_time = now() + timedelta(hours=1)
     monkeypatch.setattr(time, "monotonic", lambda: passed)
     due = {job.func_name for job in scheduler.enqueue_jobs()}
-    assert due == {COMPACT_JOB, LATE_SEGMENTS_JOB, SITE_BOOK_JOB}
+    assert due == {COMPACT_JOB, ERASE_JOB, LATE_SEGMENTS_JOB, SITE_BOOK_JOB}
 
 
 def test_the_process_merges_beside_its_jobs(settings: Settings) -> None:
