@@ -2,7 +2,7 @@
 
 Redis holds the limits, in the call that takes the events; while it is away, nobody has one. That
 call is not charged for each event: whoever has a limit is charged some in advance, LEASE_MS of its
-rate, and this process lets as many through by itself. So a limit is never exceeded, a process costs
+rate, and this process lets as many through by itself. So no limit is exceeded, a process costs
 Redis at most twenty charges a second for each, and what is lost where it ends is less than one.
 What Redis has found reached is refused here without asking again, for as long as it said.
 """
@@ -21,12 +21,11 @@ from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Salts
 from shared.clock import DAY_MS
 from shared.keys.keys import Key
-from shared.queue.limits import Charge, Charges, Limit, Of, OverLimit
+from shared.queue.limits import LEASE_MS, Charge, Charges, Limit, Of, OverLimit
 from shared.queue.push_command import PUSH_SECONDS
 from shared.settings import Settings
 
-# Charged in advance: so much of a rate, and of a day's number this part.
-LEASE_MS = 50
+# Of a day's number, this part is charged in advance.
 DAILY_LEASES = 10_000
 # Limits of a kind of which anything is remembered; with more, Redis is asked for each again.
 MOST_KNOWN = 10_000

@@ -15,6 +15,8 @@ from shared.errors import Unavailable
 
 # So many seconds' worth may come at once.
 BURST_MS = 10_000
+# So much of a rate is charged at once, in advance, where a request has less.
+LEASE_MS = 50
 
 
 class Of:

@@ -5,7 +5,7 @@ Every script reads the server's own clock, so that machines with different clock
 
 from shared.clock import DAY_MS
 from shared.fields import MAX_EVENTS
-from shared.queue.limits import BURST_MS, Of
+from shared.queue.limits import BURST_MS, LEASE_MS, Of
 
 NOW_MS = """
 local clock = redis.call('TIME')
@@ -37,7 +37,7 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 PUSH = (
     NOW_MS
     + f"""
-local burst_ms, most_events, of_key = {BURST_MS}, {MAX_EVENTS}, '{Of.KEY}'
+local burst_ms, lease_ms, most_events, of_key = {BURST_MS}, {LEASE_MS}, {MAX_EVENTS}, '{Of.KEY}'
 local day_ms = {DAY_MS}
 """
     + """
@@ -87,7 +87,7 @@ local function reached(from, to)
       if used[limit] + events > most then wait = day_ms - now_ms % day_ms end
     else
       local ahead = used[limit] - now_ms
-      if ahead > burst_ms + most_events * 1000 / most then
+      if ahead > burst_ms + math.max(lease_ms, most_events * 1000 / most) then
         used[limit] = 0
       elseif ahead >= burst_ms then
         wait = ahead - burst_ms + 1

@@ -10,7 +10,7 @@ import pytest
 
 from shared.clock import DAY_MS, now_ms
 from shared.queue.event_queue import EventQueue
-from shared.queue.limits import BURST_MS, Charge, Charges, Limit, Of, OverLimit
+from shared.queue.limits import BURST_MS, LEASE_MS, Charge, Charges, Limit, Of, OverLimit
 from shared.queue.push_command import Place
 from tests.shared.queue.test_turn_push import pushing
 
@@ -53,6 +53,26 @@ def test_ten_seconds_worth_comes_at_once_and_then_the_rate(queue: EventQueue) ->
     assert queue.redis.llen(queue.buffer) == queue.snapshot().accepted == taken
     time.sleep(error.wait_ms / 1000)
     assert push(queue, of_site("a", 1)) is None
+
+
+@pytest.mark.parametrize("most", [19_999, 20_001, 1_000_000])
+def test_what_is_charged_in_advance_is_no_clock_that_was_set_back(
+    queue: EventQueue, most: int
+) -> None:
+    lease = most * LEASE_MS // 1000
+    limit = Limit(Of.SITE, "a", most)
+
+    def is_taken() -> bool:
+        try:
+            queue.push([b"1"], [Charge(limit, lease, lease - 1)])
+        except OverLimit:
+            return False
+        return True
+
+    taken = 0
+    while taken < 20 * most and is_taken():
+        taken += lease
+    assert 9.9 * most <= taken < 20 * most
 
 
 def test_what_is_too_much_is_waited_for_by_those_that_come_later(queue: EventQueue) -> None:
