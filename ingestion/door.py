@@ -17,7 +17,7 @@ from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
-from ingestion.limits import Limits, have_charged, note_reached
+from ingestion.limits import Limits, note_reached
 from ingestion.protocols.protocol import (
     Answer,
     LeftOut,
@@ -89,9 +89,14 @@ class Door:
             if outcome.strangers:
                 outcome = self.admit(outcome)
             if outcome.encoded:
-                charges = self.limits.charges(outcome)
-                self.delivery.push(outcome.encoded, charges)
-                have_charged(charges)
+                charged = self.limits.charges(outcome)
+                try:
+                    is_pushed = self.delivery.push(outcome.encoded, charged.charges)
+                except Unavailable:
+                    charged.is_refused()
+                    raise
+                if is_pushed:
+                    charged.is_taken()
         except (InvalidInput, Unavailable) as error:
             return self.refuse(protocol, request, error, outcome)
         return self.answer(protocol, request, outcome)

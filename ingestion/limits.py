@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ingestion.protocols.protocol import Outcome
 from ingestion.reading.request import Request
@@ -30,8 +30,31 @@ DAILY_LEASES = 10_000
 # Limits of a kind of which anything is remembered; with more, Redis is asked for each again.
 MOST_KNOWN = 10_000
 DIGEST_BYTES = 12
+NO_DAY = -1
 
 Name = TypeVar("Name", str, int)
+
+
+class Charged(NamedTuple):
+    """What Redis is to charge for a request, and what was charged in advance."""
+
+    charges: Charges
+    leased: Sequence[tuple[Limit, int]]
+
+    def is_taken(self) -> None:
+        """Redis has charged it."""
+        for limit, _, spare in self.charges:
+            if spare:
+                limit.leased += spare
+                limit.leasing_until = 0.0
+
+    def is_refused(self) -> None:
+        """Nothing of the request is kept."""
+        for limit, events in self.leased:
+            limit.leased += events
+
+
+NOTHING = Charged((), ())
 
 
 class Limits:
@@ -69,9 +92,11 @@ class Limits:
         name = hash((self.own_salt, network))
         limit = self.by_address.get(name)
         if limit is None or limit.day != day:
-            salt = self.salts.known.get(day * DAY_MS, self.own_salt)
-            digest = blake2b(network.encode(), key=salt, digest_size=DIGEST_BYTES).hexdigest()
-            limit = Limit(Of.ADDRESS, digest, self.of_address, day)
+            salt = self.salts.known.get(day * DAY_MS)
+            key = salt or self.own_salt
+            digest = blake2b(network.encode(), key=key, digest_size=DIGEST_BYTES).hexdigest()
+            # Without a salt, of no day: looked up again, until there is one.
+            limit = Limit(Of.ADDRESS, digest, self.of_address, day if salt else NO_DAY)
             remember(self.by_address, name, limit)
         return limit
 
@@ -82,11 +107,11 @@ class Limits:
             remember(self.by_key, key.key_id, limit)
         return limit
 
-    def charges(self, outcome: Outcome) -> Charges:
-        """What Redis is to charge for its events. Raises OverLimit where a limit is known to be
-        reached."""
+    def charges(self, outcome: Outcome) -> Charged:
+        """What its events are charged, here and in Redis. Raises OverLimit where a limit is known
+        to be reached."""
         if not outcome.limits and not self.of_site and not self.sites.limits:
-            return ()
+            return NOTHING
         wanted = [(limit, len(outcome.encoded)) for limit in outcome.limits]
         for site_id, events in counted(outcome.site_ids):
             if most := self.sites.limits.get(site_id, self.of_site):
@@ -98,12 +123,15 @@ class Limits:
                     refuse_reached(limit)
                 wanted.append((limit, events))
         charges: list[Charge] = []
-        for limit, events in wanted:
+        leased: list[tuple[Limit, int]] = []
+        for taken in wanted:
+            limit, events = taken
             if limit.leased >= events:
                 limit.leased -= events
+                leased.append(taken)
             else:
                 charges.append(charge(limit, events))
-        return charges
+        return Charged(charges, leased)
 
 
 def charge(limit: Limit, events: int) -> Charge:
@@ -117,14 +145,6 @@ def charge(limit: Limit, events: int) -> Charge:
         return Charge(limit, events)
     limit.leasing_until = now + PUSH_SECONDS
     return Charge(limit, lease, lease - events)
-
-
-def have_charged(charges: Charges) -> None:
-    """Redis has taken them."""
-    for limit, _, spare in charges:
-        if spare:
-            limit.leased += spare
-            limit.leasing_until = 0.0
 
 
 def refuse_reached(limit: Limit) -> None:

@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 # Nobody waits for what this work reads; reporting gives up long before.
 READER_SECONDS = 3600
+# Of a worker, of which there are many on a machine, where the periodic process is one.
+RELIEF_EVENTS = 50_000
 
 
 @lru_cache(maxsize=1)
@@ -55,7 +57,7 @@ def settings() -> Settings:
 def runtime() -> Runtime:
     """This process's queue and database connection, made at the first job and kept for the rest."""
     queue, engine, stopping = EventQueue(settings()), writing_engine(settings()), StopFlag()
-    relieve = Merger(engine, stopping).relieve
+    relieve = Merger(engine, stopping, portion=RELIEF_EVENTS).relieve
     return Runtime(queue, engine, stopping, rule_from(settings()), relieve)
 
 

@@ -24,8 +24,9 @@ class ThreadDelivery:
         self.spool = spool
         self.keeper = keeper
 
-    def push(self, events: list[bytes], charges: Charges = ()) -> None:
-        """Have one request's events kept, and charged where Redis is asked. Raises Unavailable."""
+    def push(self, events: list[bytes], charges: Charges = ()) -> bool:
+        """Have one request's events kept; whether they are in Redis, and charged. Raises
+        Unavailable."""
         try:
             self.queue.push(events, charges)
         except NotTaken as error:
@@ -33,6 +34,8 @@ class ThreadDelivery:
                 raise
             self.keeper.start()  # a WSGI server that is not of ours has not
             self.spool.wait_to_keep(error.place, events)
+            return False
+        return True
 
 
 class LoopDelivery:
@@ -43,8 +46,9 @@ class LoopDelivery:
         self.loop = asyncio.get_running_loop()
         self.turns = TurnPush(queue, self.keep)
 
-    def push(self, events: list[bytes], charges: Charges = ()) -> "asyncio.Future[None]":
-        """Done once one request's events are kept. It fails with Unavailable."""
+    def push(self, events: list[bytes], charges: Charges = ()) -> "asyncio.Future[bool]":
+        """Done once one request's events are kept, with whether they are in Redis, and charged. It
+        fails with Unavailable."""
         return self.turns.push(events, charges)
 
     def keep(self, requests: Sequence[Waiting], fault: NotTaken) -> None:

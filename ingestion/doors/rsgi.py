@@ -22,7 +22,6 @@ from werkzeug.test import run_wsgi_app
 from ingestion.delivery.delivery import LoopDelivery
 from ingestion.door import Door
 from ingestion.doors.wsgi import ENVIRON_KEYS, environ_key
-from ingestion.limits import have_charged
 from ingestion.protocols.known import protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
 from ingestion.reading.body import BODY_SECONDS, MAX_BODY_BYTES, incomplete, too_slow
@@ -115,9 +114,14 @@ class RsgiDoor:
             if outcome.strangers:
                 outcome = await self.loop.run_in_executor(self.readers, self.door.admit, outcome)
             if outcome.encoded:
-                charges = self.door.limits.charges(outcome)
-                await self.delivery.push(outcome.encoded, charges)
-                have_charged(charges)
+                charged = self.door.limits.charges(outcome)
+                try:
+                    is_pushed = await self.delivery.push(outcome.encoded, charged.charges)
+                except Unavailable:
+                    charged.is_refused()
+                    raise
+                if is_pushed:
+                    charged.is_taken()
         except (InvalidInput, Unavailable) as error:
             return self.door.refuse(spoken, request, error, outcome)
         return self.door.answer(spoken, request, outcome)

@@ -1,6 +1,6 @@
 """/stats/receipt: what arrived for a site on UTC days, and what became of it.
 
-    received = stored + duplicates + dropped + dead
+    received = stored + duplicates + dropped + dead + erased
 
 Summed over all sites and days, with what has no site and what is from before there were receipts,
 that is the ledger. What the door refused never entered it, and is told beside it.
@@ -85,7 +85,8 @@ class Receipt(Struct, kw_only=True):
         Part,
         about(
             "Of the same days, whoever's it is: what waited and could not be read, by the day on "
-            "which that was found, and refusals that name no site."
+            "which that was found, events of sites that are deleted, and refusals that name no "
+            "site."
         ),
     ]
     before: Annotated[

@@ -18,6 +18,7 @@ import redis
 from rq import Queue as RqQueue
 from rq.serializers import JSONSerializer
 
+from shared.clock import DAY_MS
 from shared.errors import Unavailable
 from shared.event import decode_event
 from shared.queue import scripts
@@ -28,6 +29,8 @@ from shared.queue.push import ThreadPush
 from shared.queue.push_command import Place, PushCommand, Pushed
 from shared.queue.refusals import (
     ADD,
+    FORGET,
+    KEPT_MS,
     Refused,
     add_refusals,
     fetch_refusals,
@@ -142,6 +145,7 @@ class EventQueue:
         self._report = Script(self.redis, scripts.REPORT)
         self._alive = Script(self.redis, scripts.ALIVE)
         self._refuse = Script(self.redis, ADD)
+        self._forget = Script(self.redis, FORGET)
         self._salt = Script(self.redis, scripts.SALT)
 
     def close(self) -> None:
@@ -353,9 +357,11 @@ class EventQueue:
         """What was refused on UTC days, by when each begins in ms. Raises redis.RedisError."""
         return fetch_refusals(self.redis, self.refusals_prefix, days)
 
-    def forget_refusals(self, site_id: str) -> None:
-        """Of any day: they become those of no site. Raises redis.RedisError."""
-        forget_refusals(self.redis, self.refusals_prefix, site_id)
+    def forget_refusals(self, site_id: str, now: int) -> None:
+        """Of any day: they become those of no site. `now` is in ms. Raises redis.RedisError."""
+        today = now - now % DAY_MS
+        days = range(today - KEPT_MS - DAY_MS, today + DAY_MS, DAY_MS)
+        forget_refusals(self.redis, self._forget, self.refusals_prefix, site_id, days)
 
     def fetch_verification(self) -> Verification | None:
         """The last comparison that has ended. Raises redis.RedisError."""

@@ -35,6 +35,18 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
 
+# KEYS[1] is a day's hash; then for each row its field, and that of the same without a site.
+FORGET = """
+for i = 1, #ARGV, 2 do
+    local number = redis.call('HGET', KEYS[1], ARGV[i])
+    if number then
+        redis.call('HDEL', KEYS[1], ARGV[i])
+        redis.call('HINCRBY', KEYS[1], ARGV[i + 1], number)
+    end
+end
+"""
+
+
 class Refused(NamedTuple):
     """What was refused alike; `site_id` is NO_SITE where the request does not tell it."""
 
@@ -70,14 +82,15 @@ def fetch_refusals(
     }
 
 
-def forget_refusals(client: "redis.Redis", prefix: str, site_id: str) -> None:
-    """Let those of a site be no site's. Raises redis.RedisError."""
-    for key in client.scan_iter(match=f"{prefix}*", count=1000):
-        for field, number in client.hscan_iter(key, count=1000):
-            refused = decode_refused(field)
+def forget_refusals(
+    client: "redis.Redis", forget: Script, prefix: str, site_id: str, days: Sequence[int]
+) -> None:
+    """Let those of a site be no site's, on these days. Raises redis.RedisError."""
+    for day, found in fetch_refusals(client, prefix, days).items():
+        rows: list[bytes] = []
+        for refused in found:
             if refused.site_id == site_id:
-                nameless = encode_refused(refused._replace(site_id=NO_SITE))
-                with client.pipeline(transaction=True) as pipeline:
-                    pipeline.hdel(key, field)
-                    pipeline.hincrby(key, nameless, int(number))
-                    pipeline.execute()
+                nameless = refused._replace(site_id=NO_SITE)
+                rows += [encode_refused(refused), encode_refused(nameless)]
+        if rows:
+            forget(keys=[f"{prefix}{day}"], args=rows)

@@ -60,15 +60,15 @@ class Waiting(msgspec.Struct, gc=False):
 
     events: list[bytes]
     size: int
-    done: asyncio.Future[None]
+    done: asyncio.Future[bool]
     charges: Charges = ()
     place: Place | None = None
 
-    def settle(self, error: Exception | None) -> None:
+    def settle(self, error: Exception | None, *, is_pushed: bool = False) -> None:
         if self.done.done():  # whoever waited has gone
             return
         if error is None:
-            self.done.set_result(None)
+            self.done.set_result(is_pushed)
         else:
             # One error is for many, each of whom would add to its traceback and keep the last.
             self.done.set_exception(error.with_traceback(None))
@@ -94,9 +94,10 @@ class TurnPush:
         self.told_at = -TOLD_SECONDS
         self.loop = asyncio.get_running_loop()
 
-    def push(self, events: list[bytes], charges: Charges = ()) -> "asyncio.Future[None]":
-        """Done once the events are kept. It fails with Unavailable: `backlog_full`, a limit that is
-        reached, or whatever `otherwise` makes of a push that failed."""
+    def push(self, events: list[bytes], charges: Charges = ()) -> "asyncio.Future[bool]":
+        """Done once the events are kept, with whether Redis has them. It fails with Unavailable:
+        `backlog_full`, a limit that is reached, or whatever `otherwise` makes of a push that
+        failed."""
         future = self.loop.create_future()
         self.waiting.append(Waiting(events, sum(map(len, events)), future, charges))
         if not self.is_flush_due:
@@ -326,7 +327,7 @@ class Link:
         for request, outcome in zip(requests, taken.outcomes, strict=True):
             is_taken = outcome == TAKEN
             error = None if is_taken else refusal(outcome, taken.waiting, request.charges)
-            request.settle(error)
+            request.settle(error, is_pushed=is_taken)
         if taken.is_job_wanted:
             self.owner.wake()
 

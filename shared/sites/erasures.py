@@ -4,11 +4,19 @@ As long as a site is being deleted, and afterwards of what arrived before that w
 store nothing: so what still waits in Redis or in a spool does not bring it back.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
-from shared.db.tables import erasures, events, pending_counts, sites
+from shared.db.tables import (
+    erasures,
+    events,
+    pending_counts,
+    receipts,
+    site_settings,
+    sites,
+)
 from shared.errors import InvalidInput
 
 LABEL = "/* erasures */"
@@ -30,10 +38,25 @@ class Erasure(NamedTuple):
         return self.done_at is None or received_at < self.done_at
 
 
+# Named in one statement. From a thousand on, MariaDB no longer seeks each.
+CHUNK_SITES = 500
+
+
 def fetch_erasures(connection: Connection) -> dict[str, Erasure]:
     """All there ever were, by their sites."""
     rows = connection.execute(select(erasures).prefix_with(LABEL))
     return {row.site_id: Erasure(*row) for row in rows}
+
+
+def fetch_erasures_of(connection: Connection, site_ids: Iterable[str]) -> dict[str, Erasure]:
+    """Those of these sites."""
+    ordered = sorted(site_ids)
+    found: dict[str, Erasure] = {}
+    for first in range(0, len(ordered), CHUNK_SITES):
+        some = of.site_id.in_(ordered[first : first + CHUNK_SITES])
+        rows = connection.execute(select(erasures).prefix_with(LABEL).where(some))
+        found |= {row.site_id: Erasure(*row) for row in rows}
+    return found
 
 
 def fetch_erasing(connection: Connection) -> dict[str, Erasure]:
@@ -62,10 +85,10 @@ def ask_erasure(connection: Connection, site_id: str, now: int) -> None:
 
 
 def refuse_unknown(connection: Connection, site_id: str) -> None:
-    for table in (sites, pending_counts, events):
+    for table in (sites, pending_counts, events, receipts, site_settings):
         column = table.c["site_id"]
         statement = select(column).prefix_with(LABEL).where(column == site_id).limit(1)
         if connection.execute(statement).first() is not None:
             return
-    sentence = f"{site_id} has no events: `footfall sites delete` forgets what is set for it"
+    sentence = f"nobody knows of {site_id}: it has no events, and is not registered"
     raise InvalidInput("unknown_site", sentence, field="site_id", status=404)

@@ -10,6 +10,7 @@ from ingestion.app import Ingestion
 from shared.clock import DAY_MS, now_ms
 from shared.keys.keys import Key, Kind, digest_of
 from shared.queue.event_queue import EventQueue
+from shared.queue.limits import Charge
 from shared.queue.refusals import Refused
 from shared.sites.published import PublishedSites
 from shared.sites.settings import settings_from
@@ -17,11 +18,15 @@ from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import Answer, call, make_environ, post, queued
 from tests.servers import ValkeyServer, free_port
 
+MANY = {
+    digest_of(f"ff_{number}"): Key(str(number), Kind.INGEST, events_per_day=number)
+    for number in (100_000, 1_000_000)
+}
 ASKED = {"api_auth": "root", "ingest_auth": True}
 
 
 def publish(queue: EventQueue, **sites: dict[str, Any]) -> None:
-    keys = {digest_of("ff_some"): Key("some", Kind.INGEST, events_per_day=3)}
+    keys = {digest_of("ff_some"): Key("some", Kind.INGEST, events_per_day=3), **MANY}
     settings = {site_id: settings_from(given) for site_id, given in sites.items()}
     published = PublishedSites(queue)
     assert published.replace(published.fetch_state()[0], "test", settings, keys)
@@ -193,6 +198,45 @@ def test_redis_is_not_asked_again_for_what_it_has_said(
     assert calls() == before
 
 
+def test_what_is_refused_for_one_limit_is_given_back_to_another(
+    queue: EventQueue, make_ingestion: MakeIngestion
+) -> None:
+    """Of two processes one finds out what the other has used up."""
+    publish(queue, shop={"events_per_second": 100}, blog={})
+    one, other = (make_ingestion(**ASKED, site_events_per_second=0) for _ in range(2))
+    key = MANY[digest_of("ff_1000000")]
+    header = {"HTTP_AUTHORIZATION": "ff_1000000"}
+    assert post(other, views(1, "blog"), **header).status == 202
+    limit = other.door.limits.of_key(key, 1_000_000, now_ms() // DAY_MS)
+    assert limit.leased == 99
+    for _ in range(2):
+        post(one, views(1000), HTTP_AUTHORIZATION="root")
+    assert post(other, views(7), **header).json["code"] == "site_limit"
+    assert limit.leased == 99
+    assert post(other, views(7, "blog"), **header).status == 202
+    assert limit.leased == 92
+
+
+def test_too_little_for_a_lease_is_taken_without_one(
+    queue: EventQueue, make_ingestion: MakeIngestion
+) -> None:
+    publish(queue)
+    app, key = make_ingestion(**ASKED), MANY[digest_of("ff_100000")]
+    limit = app.door.limits.of_key(key, 100_000, now_ms() // DAY_MS)
+    queue.push([b"1"], [Charge(limit, 99_997)])
+    header = {"HTTP_AUTHORIZATION": "ff_100000"}
+    answer = post(app, views(1), **header)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert [post(app, views(1), **header).status for _ in range(5)] == [202, 202, 202, 429, 429]
+
+
+def test_while_redis_is_away_nothing_is_charged_in_advance(make_ingestion: MakeIngestion) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    app = make_ingestion(redis_url=away, site_events_per_second=1000)
+    assert post(app, views(1)).status == 202
+    assert app.door.limits.by_site["shop"].leased == 0
+
+
 def test_what_is_remembered_of_limits_is_bounded(
     make_ingestion: MakeIngestion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +249,7 @@ def test_what_is_remembered_of_limits_is_bounded(
 
 def test_it_is_told_in_the_receipt(queue: EventQueue, make_ingestion: MakeIngestion) -> None:
     app = make_ingestion(site_events_per_second=1, address_events_per_second=1)
+    app.door.salts.look_ahead(now_ms())
     until_refused(app, 100, REMOTE_ADDR="192.0.2.7")
     post(app, views(7, "blog"), REMOTE_ADDR="192.0.2.7")
     post(app, views(5, "blog"), REMOTE_ADDR="192.0.2.7")

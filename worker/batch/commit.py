@@ -23,7 +23,7 @@ from shared.event import Event, decode_event, decode_events
 from shared.fields import MAX_EVENT_ID, MAX_NAME
 from shared.outcomes import DropReason, Outcome
 from shared.queue.event_queue import Batch
-from worker.batch.erased import split_erased
+from worker.batch.erased import erasures_of, split_erased
 from worker.batch.insert import (
     PLACES,
     ROW_NAMES,
@@ -76,9 +76,12 @@ def commit_batch(
     Raises AlreadyCommitted, BatchHalted, or Unavailable where a retry may succeed.
     """
     readable, unreadable = decoded(batch.payloads)
-    rest, erased = split_erased(engine, readable)
+    numbers = numbers or UserNumbers(engine)
+    erasures = erasures_of(engine, readable)
+    numbers.begin_anew(erasures)
+    rest, erased = split_erased(erasures, readable)
     arrived, crawlers = split_crawlers(rest, rule)
-    known = number_users(numbers or UserNumbers(engine), arrived)
+    known = number_users(numbers, arrived)
     opened = Opened(batch.id, arrived, crawlers, erased, unreadable, known)
     try:
         return write_batch(engine, opened, now, rule, insert_all)

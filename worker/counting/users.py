@@ -10,7 +10,7 @@ So what locks a row is followed by its commit, and by nothing that would have to
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from shared.db.dialects import dialect_of, insert_adding, insert_ignoring_known,
 from shared.db.driver_rows import fetch_by_keys, insert_returning, insert_tuples
 from shared.db.tables import sites, users
 from shared.errors import PoisonEvent, Unavailable
+from shared.sites.erasures import Erasure
 from worker.stored.site_rows import FIRST_OF_NONE, LAST_OF_NONE, first_free_of
 
 User = tuple[str, str]  # site_id, user_id
@@ -53,6 +54,16 @@ class UserNumbers:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.held: OrderedDict[str, Block] = OrderedDict()
+        # Of sites that are deleted or were, as of the last batch with events of them.
+        self.erasures: dict[str, Erasure] = {}
+
+    def begin_anew(self, erasures: Mapping[str, Erasure]) -> None:
+        """Give none that was taken before a site was deleted: its numbers begin anew, and are given
+        to others."""
+        for site_id, erasure in erasures.items():
+            if self.erasures.get(site_id) != erasure:
+                self.held.pop(site_id, None)
+                self.erasures[site_id] = erasure
 
     def of(self, wanted: Collection[User]) -> Numbers:
         """The number of each user, given to those who have none yet. Raises Unavailable."""

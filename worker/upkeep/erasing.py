@@ -54,7 +54,7 @@ from shared.queue.event_queue import EventQueue
 from shared.sites.erasures import LABEL, Erasure, fetch_erasing
 from worker.batch.parking import site_of_letter
 from worker.stopping import StopFlag
-from worker.stored.key_order import pages
+from worker.stored.key_order import behind, pages
 from worker.stored.site_locks import take_locks
 from worker.upkeep.own_fault import Faults, own_fault
 from worker.upkeep.receipts import add_receipts
@@ -65,7 +65,7 @@ CHUNK_ROWS = 1000
 # Bitmaps, columns and what waits to be merged are large, each of them.
 CHUNK_LARGE = 100
 # A run ends after this, so that other work gets its turn; the next goes on.
-BUDGET_SECONDS = 5.0
+BUDGET_SECONDS = 2.0
 # Batches get their turn between two chunks, for at least as long as a chunk took.
 PAUSE_SECONDS = 0.02
 
@@ -108,8 +108,13 @@ class Eraser:
     queue: EventQueue
     stopping: StopFlag
     faults: Faults = field(default_factory=lambda: Faults(WORK))
-    # Of each site, the batches that may have begun before it was to be deleted.
-    held: dict[str, set[str]] = field(default_factory=dict)
+    # Of each site and when it was asked for, the batches that may have begun before that.
+    held: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    # The site that had its turn last.
+    last: str = ""
+    # Of each site and table, the last key that was deleted: what is in front of it is deleted, and
+    # would be walked over until the database forgets it.
+    reached: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
 
     def erase(self, now: int) -> list[str]:
         """Go on with all sites, for some seconds; returns those that are done. `now` is in ms.
@@ -118,17 +123,25 @@ class Eraser:
             asked = fetch_erasing(connection)
         if not asked:
             self.held.clear()
+            self.reached.clear()
             return []
         deadline = time.monotonic() + BUDGET_SECONDS
         # After the rows were read: whoever claims a batch from now on has seen them, too.
         under_way = set(self.queue.snapshot().batch_ids)
+        for site_id, erasure in asked.items():
+            this = site_id, erasure.asked_at
+            self.held[this] = self.held.get(this, under_way) & under_way
+        # Where time is up before all had a turn, the next run goes on behind them.
+        behind_last = sorted(asked, key=lambda site_id: (site_id <= self.last, site_id))
+        ready = [s for s in behind_last if not self.held[s, asked[s].asked_at]]
         done = []
-        for site_id, erasure in sorted(asked.items()):
-            self.held[site_id] = self.held.get(site_id, under_way) & under_way
+        for turn, site_id in enumerate(ready):
+            if turn and (time.monotonic() > deadline or self.stopping.is_set()):
+                break
+            self.last = site_id
             with own_fault(self.engine, partial(self.faults.note, site_id)):
-                if not self.held[site_id] and self.erase_site(erasure, now, deadline):
+                if self.erase_site(asked[site_id], now, deadline):
                     done.append(site_id)
-                    del self.held[site_id]
         self.faults.end()
         return done
 
@@ -141,10 +154,10 @@ class Eraser:
             found = self.delete_all(site_id, deadline)
         except NotYet:
             return False
-        self.queue.forget_refusals(site_id)
+        self.queue.forget_refusals(site_id, now)
         if found:  # once more: whoever was at work on it may have written something meanwhile
             return False
-        number = self.end(site_id, now)
+        number = self.end(erasure, now)
         log.info("deleted site %s with its %d events", site_id, number)
         return True
 
@@ -154,7 +167,9 @@ class Eraser:
             take_locks(connection, [site_id])
             counted = count_events(connection, site_id)
             row = update(erasures).prefix_with(LABEL).where(erasures.c.site_id == site_id)
-            connection.execute(row.values(events=counted))
+            # Where another process was first, it has deleted some of them since.
+            first = row.where(erasures.c.events.is_(None))
+            connection.execute(first.values(events=counted))
 
     def delete_all(self, site_id: str, deadline: float) -> int:
         """How much there was. Raises NotYet."""
@@ -196,24 +211,32 @@ class Eraser:
             for _, day, outcome, reason, number in lines:
                 days[day] += number
                 moved[outcome, reason] += number
+            # First, as who ends it does.
+            stored = update(erasures).prefix_with(LABEL).where(erasures.c.site_id == site_id)
+            number = moved[str(Outcome.STORED), ""]
+            connection.execute(stored.values(moved=erasures.c.moved + number))
             for day, number in sorted(days.items()):
                 row = (NO_SITE, day, str(Outcome.ERASED), "", number)
                 add(connection, receipts, row)
             move(connection, receipt_totals, moved)
             move(connection, outcomes, moved)
-            stored = update(erasures).prefix_with(LABEL).where(erasures.c.site_id == site_id)
-            number = moved[str(Outcome.STORED), ""]
-            connection.execute(stored.values(moved=erasures.c.moved + number))
         return len(lines)
 
     def delete_rows(self, table: Table, site_id: str) -> int:
         key = tuple(table.primary_key)
         most = CHUNK_LARGE if table in LARGE else CHUNK_ROWS
-        some = select(*key).prefix_with(LABEL).where(table.c["site_id"] == site_id).limit(most)
+        some = select(*key).prefix_with(LABEL).where(table.c["site_id"] == site_id)
+        if (last := self.reached.get((site_id, table.name))) is not None:
+            some = some.where(behind(key[1:], last[1:]))
+        some = some.order_by(*key).limit(most)
         with translated_errors(), self.engine.begin() as connection:
             take_locks(connection, [site_id])
             found = [tuple(row) for row in connection.execute(some)]
             delete_by_keys(connection, table, key, found, LABEL)
+        if len(found) == most and len(key) > 1:
+            self.reached[site_id, table.name] = found[-1]
+        else:  # at the end; whoever looks again begins anew
+            self.reached.pop((site_id, table.name), None)
         return len(found)
 
     def delete_letters(self, site_id: str) -> int:
@@ -230,14 +253,15 @@ class Eraser:
             delete_by_keys(connection, dead_letters, (of.id,), its_own, LABEL)
         return len(its_own)
 
-    def end(self, site_id: str, now: int) -> int:
+    def end(self, begun: Erasure, now: int) -> int:
         """It is done; returns how many events it had."""
-        of = erasures.c
+        of, site_id = erasures.c, begun.site_id
         with translated_errors(), self.engine.begin() as connection:
             row = select(erasures).prefix_with(LABEL).where(of.site_id == site_id)
             erasure = Erasure(*connection.execute(row.with_for_update()).one())
             number = erasure.events or 0
-            if erasure.done_at is not None:  # another process was first
+            if erasure.done_at is not None or erasure.asked_at != begun.asked_at:
+                # Another process was first, and perhaps it was asked for again.
                 return number
             # What versions without receipts stored.
             rest = Counter({(str(Outcome.STORED), ""): max(0, number - erasure.moved)})

@@ -58,9 +58,10 @@ def verify(
             is_erasing = not fetch_erasing(connection).keys().isdisjoint(portion.sites)
             if not is_erasing:
                 check_portion(connection, portion, findings, verified)
-        for site_id in portion.sites if portion.is_last and not is_erasing else ():
+        for site_id in portion.sites if portion.is_last else ():
             with translated_errors(), engine.begin() as connection:
-                check_site(connection, site_id, findings)
+                if site_id not in fetch_erasing(connection):
+                    check_site(connection, site_id, findings)
         verified.found = dict(findings.found)
         verified.reached = (portion.sites[-1], portion.end)
         if is_over(verified):

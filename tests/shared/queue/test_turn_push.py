@@ -56,7 +56,8 @@ async def push(turns: TurnPush | LoopDelivery, *requests: list[bytes]) -> list[O
     """Push requests in one turn; what became of each."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         pushed = [turns.push(events) for events in requests]
-        return await asyncio.gather(*pushed, return_exceptions=True)
+        outcomes = await asyncio.gather(*pushed, return_exceptions=True)
+    return [None if isinstance(outcome, bool) else outcome for outcome in outcomes]
 
 
 def calls(valkey: ValkeyServer) -> int:

@@ -26,6 +26,7 @@ from shared.outcomes import Outcome
 from shared.queue.event_queue import EventQueue, periodic_queue_name, rq_queue
 from shared.queue.refusals import Refused
 from shared.settings import Settings
+from shared.sites.erasures import Erasure
 from shared.sites.stored import create_site, erase_site
 from tests.counted import TODAY, commit, differences, varied_events
 from tests.events import NOW, make_batch, make_event
@@ -36,6 +37,7 @@ from tests.worker.conftest import BecomePeriodic
 from worker import jobs
 from worker.batch import commit as committing
 from worker.batch.commit import commit_batch
+from worker.counting.users import UserNumbers
 from worker.stopping import StopFlag
 from worker.upkeep import erasing
 from worker.upkeep.erasing import Eraser
@@ -224,7 +226,7 @@ def test_what_a_worker_of_an_earlier_version_stores_meanwhile_is_deleted_too(
     erase_site(engine, "a", NOW)
     assert eraser.erase(LATER) == []  # it found something
     with monkeypatch.context() as patch:
-        patch.setattr(committing, "split_erased", lambda _, events: (events, []))
+        patch.setattr(committing, "erasures_of", lambda *_: {})
         commit(engine, "second", [make_event(1, site_id="a")])
     until_done(eraser)
     assert tables_with(engine, "a") == set()
@@ -262,9 +264,56 @@ def test_two_that_delete_at_once_count_nothing_twice(
     eraser.erase(LATER)
     other = Eraser(engine, queue, StopFlag())
     until_done(other)
-    assert eraser.end("a", LATER + 1) == stored
-    assert sums(engine, outcomes)[Outcome.ERASED] == stored + 2
-    assert rows_of(engine, erasures, "a")[0][-1] == LATER
+    begun = Erasure("a", NOW, None, 0, None)
+    assert eraser.end(begun, LATER + 1) == stored
+    # Nor does one that is slow end what was asked for again.
+    commit(engine, "again", [make_event(99, site_id="a", received_at=LATER)])
+    erase_site(engine, "a", LATER + 2)
+    eraser.end(begun, LATER + 3)
+    assert rows_of(engine, erasures, "a")[0][-1] is None
+    until_done(other, LATER + 4)
+    assert sums(engine, outcomes)[Outcome.ERASED] == stored + 3
+    assert rows_of(engine, erasures, "a")[0][-1] == LATER + 4
+
+
+def test_numbers_of_a_site_that_is_used_again_are_given_once(
+    engine: Engine, database_settings: Settings, eraser: Eraser
+) -> None:
+    """Each of two workers holds some that it took before the site was deleted."""
+    workers = [UserNumbers(engine), UserNumbers(engine)]
+
+    def post(worker: int, batch: str, users: range, at: int) -> None:
+        some = [
+            make_event(
+                n, event_id=f"{batch}-{n}", site_id="a", user_id=f"{batch}{n}", received_at=at
+            )
+            for n in users
+        ]
+        commit_batch(engine, make_batch(batch, *some), NOW, numbers=workers[worker])
+
+    for number, worker in enumerate((0, 1, 0, 1)):
+        post(worker, f"old{number}", range(3), NOW)
+    assert any(worker.held["a"].left for worker in workers)
+    erase_site(engine, "a", NOW)
+    until_done(eraser)
+    for number, (worker, users) in enumerate([(1, 5), (1, 5), (1, 5), (0, 1), (0, 1), (1, 5)]):
+        post(worker, f"new{number}", range(users), LATER)
+    assert differences(database_settings) == []
+
+
+def test_of_several_sites_that_are_deleted_each_has_its_turn(
+    engine: Engine, eraser: Eraser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = [f"s{number}" for number in range(4)]
+    commit(engine, "b", [make_event(n, site_id=site) for n, site in enumerate(sites)])
+    for site in sites:
+        erase_site(engine, site, NOW)
+    monkeypatch.setattr(erasing, "BUDGET_SECONDS", 0.0)
+    done: list[str] = []
+    for _ in range(400):
+        done += eraser.erase(LATER)
+    assert sorted(done) == sites
+    assert {name for site in sites for name in tables_with(engine, site)} == set()
 
 
 def test_refusals_of_it_become_nobody_s(engine: Engine, queue: EventQueue, eraser: Eraser) -> None:
@@ -287,8 +336,24 @@ def test_refusals_of_it_become_nobody_s(engine: Engine, queue: EventQueue, erase
 
 
 def test_a_site_that_nobody_knows_is_said(engine: Engine) -> None:
-    with pytest.raises(InvalidInput, match="typo has no events"):
+    with pytest.raises(InvalidInput, match="nobody knows of typo"):
         erase_site(engine, "typo", NOW)
+
+
+def test_a_site_that_has_no_events_yet_or_dead_ones_alone_can_be_deleted(
+    engine: Engine, eraser: Eraser
+) -> None:
+    create_site(engine, "b", {}, NOW)
+    erase_site(engine, "b", NOW)
+    commit(
+        engine, "b", [*(make_event(n) for n in range(30)), make_event(site_id="a", timestamp=2**70)]
+    )
+    add_receipts(engine, StopFlag())
+    erase_site(engine, "a", NOW)
+    for _ in range(4):
+        eraser.erase(LATER)
+    assert count(engine, dead_letters) == 0
+    assert tables_with(engine, "a") == tables_with(engine, "b") == set()
 
 
 def test_asked_again_it_goes_on(engine: Engine, eraser: Eraser) -> None:
