@@ -151,7 +151,7 @@ def test_each_request_of_a_turn_is_held_against_what_those_before_it_used(
         (600, [of_key(600, most=1000), of_site("a", 600)]),
         (500, [of_key(500, most=1000)]),
         (3, []),
-        (400, [of_key(400, most=1000), of_site("a", 400), of_site("b", 1)]),
+        (400, [of_key(400, most=1000), of_site("a", 400), of_site("b", 400)]),
         (1, [of_key(1, most=1000)]),
     ]
     with ThreadPoolExecutor(1) as pool:  # in this thread a browser's loop may still run
