@@ -93,10 +93,10 @@ class Door:
                 try:
                     is_pushed = self.delivery.push(outcome.encoded, charged.charges)
                 except Unavailable:
-                    charged.is_refused()
+                    charged.give_back()
                     raise
                 if is_pushed:
-                    charged.is_taken()
+                    charged.settle()
         except (InvalidInput, Unavailable) as error:
             return self.refuse(protocol, request, error, outcome)
         return self.answer(protocol, request, outcome)

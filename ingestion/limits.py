@@ -41,15 +41,15 @@ class Charged(NamedTuple):
     charges: Charges
     leased: Sequence[tuple[Limit, int]]
 
-    def is_taken(self) -> None:
-        """Redis has charged it."""
+    def settle(self) -> None:
+        """Redis has charged it: what it has to spare is leased."""
         for limit, _, spare in self.charges:
             if spare:
                 limit.leased += spare
                 limit.leasing_until = 0.0
 
-    def is_refused(self) -> None:
-        """Nothing of the request is kept."""
+    def give_back(self) -> None:
+        """What it took of leases, for nothing of the request is kept."""
         for limit, events in self.leased:
             limit.leased += events
 

@@ -118,10 +118,10 @@ class RsgiDoor:
                 try:
                     is_pushed = await self.delivery.push(outcome.encoded, charged.charges)
                 except Unavailable:
-                    charged.is_refused()
+                    charged.give_back()
                     raise
                 if is_pushed:
-                    charged.is_taken()
+                    charged.settle()
         except (InvalidInput, Unavailable) as error:
             return self.door.refuse(spoken, request, error, outcome)
         return self.door.answer(spoken, request, outcome)
