@@ -433,7 +433,8 @@ def test_with_calls_on_their_way_each_event_is_there_once_after_the_replay(
             pending += [delivery.push([each]) for each in new]
             await asyncio.sleep(0.03)  # so that those on their way at once have several deadlines
         async with asyncio.timeout(PATIENCE_SECONDS):
-            assert await asyncio.gather(*pending) == [None] * len(events)
+            # In Redis, or in the spool.
+            assert set(await asyncio.gather(*pending)) <= {True, False}
         await delivery.close()
 
     with ThreadPoolExecutor(1) as threads:
