@@ -338,6 +338,8 @@ def test_the_loop_waits_for_no_salt(
         return read(*given)
 
     monkeypatch.setattr(ingestion.door, "read", noted)
+    # It would fetch the salt ahead, perhaps before the request is read.
+    monkeypatch.setattr(ingestion.door.keeper, "start", lambda: None)
     if knows_today:
         ingestion.door.salts.look_ahead(now_ms())
 
