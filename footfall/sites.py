@@ -50,8 +50,8 @@ OPTIONS = (
     ("--keep-parameter", "kept_parameters", "A parameter that tells pages apart, such as p."),
 )
 
-
 RATE_TEXT = "How many it may have; 0: any number, empty: as SITE_EVENTS_PER_SECOND has it."
+# In place of a number that was given empty: click takes None for an option that was not given.
 AS_FOR_OTHERS = "default"
 
 

@@ -108,6 +108,7 @@ api_keys = Table(
     Column("last_used_at", BigInteger),
     # The one that it was rotated to.
     Column("successor", ExactText(16)),
+    # Of a UTC day, at most; none is any number.
     Column("events_per_day", BigInteger),
 )
 

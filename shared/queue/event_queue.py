@@ -42,7 +42,6 @@ from shared.settings import Settings, masked
 
 log = logging.getLogger(__name__)
 
-ERASE_JOB = "worker.jobs.erase_sites"
 DRAIN_JOB = "worker.jobs.drain"
 FORGET_JOB = "worker.jobs.forget"
 FORGET_PLACES_JOB = "worker.jobs.forget_places"
@@ -55,6 +54,7 @@ FILL_MIXED_JOB = "worker.jobs.fill_mixed"
 RECEIPTS_JOB = "worker.jobs.add_receipts"
 VERIFY_JOB = "worker.jobs.verify_nightly"
 SITE_BOOK_JOB = "worker.jobs.keep_site_book"
+ERASE_JOB = "worker.jobs.erase_sites"
 JOB_TIMEOUT_SECONDS = 300
 FAILED_JOB_TTL_SECONDS = 86_400
 # Of a batch: what a worker holds in memory and writes in a transaction is a few times as much, and

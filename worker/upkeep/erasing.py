@@ -97,7 +97,7 @@ LARGE = frozenset(
 
 
 class NotYet(Exception):
-    """Somebody else's work has to be done first, or time is up."""
+    """A later run goes on: somebody else's work has to be done first, or time is up."""
 
 
 @dataclass
