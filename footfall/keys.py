@@ -10,16 +10,20 @@ from footfall.sites import changing, reading
 from shared.clock import DAY_MS, HOUR_MS, iso_from_ms, now_ms
 from shared.db.database import translated_errors
 from shared.keys.keys import Kind
-from shared.keys.stored import StoredKey, create_key, fetch_keys, revoke_key, rotate_key
+from shared.keys.stored import (
+    MOST_EVENTS_PER_DAY,
+    StoredKey,
+    create_key,
+    fetch_keys,
+    revoke_key,
+    rotate_key,
+)
+from shared.keys.told import told_key, unasked
 from shared.settings import Settings
 
 SPAN = re.compile(r"(\d{1,5})([dh])")
 UNITS = {"d": DAY_MS, "h": HOUR_MS}
 ONCE = "this is the only time that the key is shown: nobody can look it up later"
-NOT_ASKED = {
-    Kind.READ: "reporting asks nobody for a key until API_AUTH is set",
-    Kind.INGEST: "ingestion asks nobody for a key until API_AUTH is set, and INGEST_AUTH=true",
-}
 
 
 class Span(click.ParamType[int]):
@@ -56,7 +60,7 @@ def keys_group() -> None:
 @click.option("--expires", type=SPAN_TYPE, metavar="SPAN", help="It holds for so long: 90d or 12h.")
 @click.option(
     "--events-per-day",
-    type=click.IntRange(1, 1_000_000_000),
+    type=click.IntRange(1, MOST_EVENTS_PER_DAY),
     metavar="NUMBER",
     help="How many events it may bring in a UTC day.",
 )
@@ -109,7 +113,7 @@ def list_command() -> None:
     with reading() as engine, translated_errors(), engine.begin() as connection:
         keys = fetch_keys(connection)
     for key in keys:
-        click.echo(msgspec.json.encode(as_told(key)).decode())
+        click.echo(msgspec.json.encode(told_key(key)).decode())
 
 
 def tell_new(made: StoredKey, text: str) -> None:
@@ -118,24 +122,5 @@ def tell_new(made: StoredKey, text: str) -> None:
     click.echo(text)
     end = "" if made.expires_at is None else f" It holds until {iso_from_ms(made.expires_at)}."
     click.echo(f"{made.key_id}: {ONCE}.{end}", err=True)
-    settings = Settings.from_env()
-    if made.kind is not Kind.INGEST and not settings.api_auth:
-        click.echo(NOT_ASKED[Kind.READ], err=True)
-    if made.kind is Kind.INGEST and not (settings.api_auth and settings.ingest_auth):
-        click.echo(NOT_ASKED[Kind.INGEST], err=True)
-
-
-def as_told(key: StoredKey) -> dict[str, Any]:
-    moments = {
-        name: getattr(key, name) and iso_from_ms(getattr(key, name))
-        for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
-    }
-    about: dict[str, Any] = {
-        "key_id": key.key_id,
-        "kind": key.kind,
-        "sites": key.sites,
-        "name": key.name,
-        "events_per_day": key.events_per_day,
-        "successor": key.successor,
-    }
-    return about | moments
+    for sentence in unasked(made.kind, Settings.from_env()):
+        click.echo(sentence, err=True)

@@ -6,20 +6,16 @@ from typing import Any
 
 import click
 import msgspec
-import redis
 from sqlalchemy import Engine
 
 from footfall.preflight import check_database
 from footfall.rollups import opened
 from shared.clock import iso_from_ms, now_ms
 from shared.db.database import translated_errors, writing_engine
-from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
-from shared.queue.faults import explained
 from shared.settings import Settings
 from shared.sites.erasures import fetch_erasures
-from shared.sites.published import PublishedSites
-from shared.sites.publishing import publish_sites
+from shared.sites.publishing import tell_ingestion
 from shared.sites.stored import (
     StoredSite,
     change_site,
@@ -29,7 +25,7 @@ from shared.sites.stored import (
     fetch_sites,
     known_site,
 )
-from shared.sites.strangers import Strangers
+from shared.sites.told import told_site
 
 FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
 LEFT = "{} is not registered any more"
@@ -38,7 +34,6 @@ ERASING = (
     "{} is being deleted by the periodic process: `footfall sites erasures` tells when that is "
     "done. What is posted of it until then is not kept"
 )
-LATER = "footfall: {}: the periodic process tells ingestion later"
 
 # Each option, the setting it is for, and what it says.
 OPTIONS = (
@@ -152,7 +147,7 @@ def list_command() -> None:
     with reading() as engine, translated_errors(), engine.begin() as connection:
         sites = fetch_sites(connection)
     for site in sites:
-        click.echo(msgspec.json.encode(as_told(site)).decode())
+        click.echo(as_json(site).decode())
 
 
 def given_in(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,25 +179,15 @@ def changing(*, is_left: bool = False) -> Iterator[Engine]:
     queue = EventQueue(settings, timeout_seconds=2)
     with closing(queue), opened(writing_engine(settings)) as engine:
         yield engine
-        try:
-            if is_left:
-                Strangers(queue, settings.max_sites).count_again()
-            publish_sites(PublishedSites(queue), engine)
-        except redis.RedisError as error:
-            click.echo(LATER.format(f"Redis is away ({explained(error)})"), err=True)
-        except Unavailable as error:
-            click.echo(LATER.format(error), err=True)
-
-
-def as_told(site: StoredSite) -> dict[str, Any]:
-    """All settings, also those that are as they are by default."""
-    return {
-        "site_id": site.site_id,
-        **msgspec.structs.asdict(site.settings),
-        "created_at": iso_from_ms(site.created_at),
-        "changed_at": iso_from_ms(site.changed_at),
-    }
+        later = tell_ingestion(queue, engine, settings.max_sites, is_left=is_left)
+        if later is not None:
+            click.echo(f"footfall: {later}", err=True)
 
 
 def shown(site: StoredSite) -> str:
-    return msgspec.json.format(msgspec.json.encode(as_told(site)), indent=2).decode()
+    return msgspec.json.format(as_json(site), indent=2).decode()
+
+
+def as_json(site: StoredSite) -> bytes:
+    """Its id comes first."""
+    return msgspec.json.encode({"site_id": "", **msgspec.structs.asdict(told_site(site))})

@@ -1,4 +1,6 @@
-"""The reporting service: reads SQL and Redis, and writes only to Redis when a key was used last."""
+"""The reporting service: reads SQL and Redis. It writes when a key was used last, to Redis, and
+what an admin sets, over an engine of its own that no question can reach.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -6,9 +8,12 @@ import psutil
 import redis
 from flask import Flask, g, request
 
+from reporting.admin.desk import Desk
 from reporting.answers.unmerged import fetch_unmerged
 from reporting.dashboard.page import add_dashboard, is_open
+from reporting.http.calls import add_calls, is_admin
 from reporting.http.description import UNKNOWN_HOST
+from reporting.http.from_here import check_from_here
 from reporting.http.keys import KeyBook
 from reporting.http.openapi import OPENAPI
 from reporting.http.routes import add_routes
@@ -22,7 +27,7 @@ from shared.errors import InvalidInput, Unavailable
 from shared.http.hosts import OwnNames
 from shared.http.methods import only_reading
 from shared.http.web import add_common_routes
-from shared.keys.keys import all_sites
+from shared.keys.keys import Kind, all_sites
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 
@@ -31,6 +36,8 @@ METRICS = "/metrics"
 QUEUE_TIMEOUT_SECONDS = 1.0
 # Who asks how things stand gives up soon.
 STATUS_PATIENCE_SECONDS, STATUS_LINE = 0.5, 20
+# What changes what is set is a few rows.
+ADMIN_PATIENCE_SECONDS, ADMIN_LINE = 5.0, 20
 # Nothing here writes, so that no error tells of a Redis that has become a replica.
 CONNECTION_SECONDS = 10.0
 
@@ -39,11 +46,14 @@ class Reporting(Flask):
     """The application, what it reads from, and how many may ask at a time."""
 
     sources: Sources
+    desk: Desk
     seats: Seats
     status_seats: Seats
+    admin_seats: Seats
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
+        self.desk.close()
         self.sources.close()
 
 
@@ -51,8 +61,11 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
     app.sources = make_sources(settings)
+    app.desk = Desk(settings, app.sources.queue)
     app.seats = Seats(settings.query_seconds)
     app.status_seats = Seats(STATUS_PATIENCE_SECONDS, longest_line=STATUS_LINE)
+    patience = min(ADMIN_PATIENCE_SECONDS, settings.query_seconds)
+    app.admin_seats = Seats(patience, longest_line=ADMIN_LINE)
     asked = [engine for engine in (app.sources.ledger, app.sources.replica) if engine is not None]
     keys = KeyBook(asked, app.sources.queue, settings.api_auth)
     ask_for_key(app, settings, keys, clock)
@@ -60,7 +73,8 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
     add_routes(app, app.sources, clock, app.seats, app.status_seats)
-    app.wsgi_app = only_reading(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    add_calls(app, app.desk, clock, app.admin_seats, keys.ask_anew)
+    app.wsgi_app = only_reading(app.wsgi_app, is_admin)  # type: ignore[assignment, method-assign]
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 
@@ -101,6 +115,9 @@ def ask_for_key(app: Flask, settings: Settings, keys: KeyBook, clock: Callable[[
             raise InvalidInput("unknown_host", UNKNOWN_HOST, status=403)
         if is_open(request.path):
             return
-        g.caller = keys.caller(request.headers.get("Authorization"), clock())
+        needed = Kind.ADMIN if is_admin(request.path) else Kind.READ
+        g.caller = keys.caller(request.headers.get("Authorization"), clock(), needed)
+        if needed is Kind.ADMIN and not settings.api_auth:
+            check_from_here(request, settings)
         if request.path == METRICS and g.caller.sites:
             raise all_sites(g.caller.sites)

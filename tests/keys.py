@@ -18,14 +18,16 @@ def add_row(
     now: int,
     expires_at: int | None = None,
     revoked_at: int | None = None,
+    key_id: str = "",
+    name: str = "",
 ) -> None:
-    """Let there be this key; its id is how its text begins."""
+    """Let there be this key; its id is how its text begins, unless it is given."""
     row = {
-        "key_id": text[:16],
+        "key_id": key_id or text[:16],
         "digest": digest_of(text),
         "kind": kind,
         "sites": msgspec.json.encode(sites).decode(),
-        "name": "",
+        "name": name,
         "created_at": now,
         "changed_at": now,
         "expires_at": expires_at,

@@ -1,11 +1,11 @@
 """Routes in OpenAPI: parameters, the answer with its examples, and the errors that they imply."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 import msgspec
 
-from reporting.ask.parameter import Parameter, asked_from
+from reporting.ask.parameter import Asked, Parameter, asked_from
 from reporting.http.delivery import CSV, HEADERS, csv_text
 from reporting.http.seats import BUSY, BUSY_SENTENCE
 from reporting.route import Example, Route, failure
@@ -32,6 +32,9 @@ TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
 KEYS_UNKNOWN = failure(
     "The database is away, and has told of no keys", "keys_unknown", str(keys_unknown())
 )
+Parameters = Sequence[Parameter[Any]]
+Query = Callable[[Asked, int], Any]
+Wrong = Mapping[str, Mapping[str, Any]]
 UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}
 
 
@@ -58,7 +61,8 @@ def paths_and_schemas(routes: Mapping[str, Iterable[Route[Any]]]) -> tuple[Json,
 
 def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
     faults = examples_of(route, [*route.faults, TOO_MANY, KEYS_UNKNOWN])
-    refusals = examples_of(route, [*refusals_of(route), *route.refusals])
+    own = refusals_of(route.parameters, route.query, route.wrong)
+    refusals = examples_of(route, [*own, *route.refusals])
     away = "For now; try again after `Retry-After`."
     return openapi.operation(
         tag,
@@ -73,16 +77,18 @@ def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
             "503": openapi.refusal(away, headers=RETRY_AFTER, **faults),
         },
         security=KEY_OR_OPEN,
-        parameters=[parameter_of(route, known) for known in route.parameters],
+        parameters=[
+            parameter_of(known, route.examples[0].asked or {}) for known in route.parameters
+        ],
     )
 
 
-def parameter_of(route: Route[Any], known: Parameter[Any]) -> Json:
+def parameter_of(known: Parameter[Any], asked: Mapping[str, Any]) -> Json:
+    """`asked` has the examples of those that need not be given."""
     place = {"in": "path" if known.in_path else "query"}
     described = openapi.query(known.name, known.kind.schema, known.description) | place
     if known.is_required:
         return described | {"required": True, "example": known.example}
-    asked = route.examples[0].asked or {}
     return described | ({"example": asked[known.name]} if known.name in asked else {})
 
 
@@ -102,41 +108,44 @@ def examples_of(route: Route[Any], examples: Iterable[Example]) -> Json:
     described: Json = {}
     for shown in examples:
         value = msgspec.to_builtins(shown.value)
-        request = None if shown.asked is None else asking(route, shown.asked)
+        request = None if shown.asked is None else asking(route.parameters, shown.asked)
         described.setdefault(shown.name, openapi.example(shown.summary, value, request))
     return described
 
 
-def asking(route: Route[Any], asked: Mapping[str, Any]) -> Json:
-    """A request of these values and of what the route requires; None leaves one out."""
-    needed = {known.name: known.example for known in route.parameters if known.is_required}
+def asking(parameters: Parameters, asked: Mapping[str, Any]) -> Json:
+    """A request of these values and of what is required; None leaves one out."""
+    needed = {known.name: known.example for known in parameters if known.is_required}
     values = {name: value for name, value in {**needed, **asked}.items() if value is not None}
-    path = {known.name: values.pop(known.name) for known in route.parameters if known.in_path}
+    path = {known.name: values.pop(known.name) for known in parameters if known.in_path}
     return {"query": values, "path": path} if path else {"query": values}
 
 
-def refusals_of(route: Route[Any]) -> Iterator[Example]:
-    """What the route's own parsing answers to requests that are wrong in one way each."""
-    names = [known.name for known in route.parameters if not known.in_path]
-    for known in route.parameters:
+def refusals_of(parameters: Parameters, query: Query, wrong: Wrong) -> Iterator[Example]:
+    """What their own parsing answers to requests that are wrong in one way each."""
+    names = [known.name for known in parameters if not known.in_path]
+    for known in parameters:
         if known.is_required and not known.in_path:
-            yield refusal(route, f"Without `{known.name}`", {known.name: None})
-        yield refusal(route, f"A bad `{known.name}`", {known.name: known.kind.refuses})
+            summary = f"Without `{known.name}`"
+            yield refusal(parameters, query, summary, {known.name: None})
+        yield refusal(parameters, query, f"A bad `{known.name}`", {known.name: known.kind.refuses})
     typo = f"{names[-1]}s" if names else "page"
-    yield refusal(route, "A parameter it does not know", {typo: "x"})
+    yield refusal(parameters, query, "A parameter it does not know", {typo: "x"})
     if names:
-        yield refusal(route, "A parameter given twice", {names[0]: ["a", "b"]})
-    for summary, asked in route.wrong.items():
-        yield refusal(route, summary, asked)
+        yield refusal(parameters, query, "A parameter given twice", {names[0]: ["a", "b"]})
+    for summary, asked in wrong.items():
+        yield refusal(parameters, query, summary, asked)
 
 
-def refusal(route: Route[Any], summary: str, asked: Mapping[str, Any]) -> Example:
-    request = asking(route, asked)
+def refusal(
+    parameters: Parameters, query: Query, summary: str, asked: Mapping[str, Any]
+) -> Example:
+    request = asking(parameters, asked)
     texts = {n: v if isinstance(v, list) else [v] for n, v in request["query"].items()}
     try:
-        route.query(asked_from(route.parameters, texts, request.get("path", {})), 0)
+        query(asked_from(parameters, texts, request.get("path", {})), 0)
     except InvalidInput as error:
         # A text that is too long would hide the rest of the example.
         shown = None if error.code == "too_long" else asked
         return failure(summary, error.code, error.message, error.field, shown)
-    raise AssertionError(f"{route.paths[0]} takes {asked}")
+    raise AssertionError(f"{asked} is taken")

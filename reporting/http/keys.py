@@ -59,9 +59,9 @@ class KeyBook:
         self.told_at: dict[str, float] = {}
         self.lock = threading.Lock()
 
-    def caller(self, header: str | None, now: int) -> Key:
+    def caller(self, header: str | None, now: int, needed: Kind = Kind.READ) -> Key:
         """What whoever sends this header may ask; `now` is in ms. Raises InvalidInput where that is
-        nothing, and Unavailable where nobody knows yet."""
+        nothing, or not what is needed, and Unavailable where nobody knows yet."""
         if not self.callers.api_auth:
             return EVERYTHING
         key = self.callers.find(header, now)
@@ -70,8 +70,8 @@ class KeyBook:
             key = self.callers.find(header, now)
         if key is None:
             raise unauthorized()
-        if not key.may(Kind.READ):
-            raise wrong_kind(key, Kind.READ)
+        if not key.may(needed):
+            raise wrong_kind(key, needed)
         if key is not EVERYTHING:
             self.note(key, now)
         return key
@@ -87,6 +87,10 @@ class KeyBook:
                 self.lock.release()
         if not self.are_known:
             raise keys_unknown()
+
+    def ask_anew(self) -> None:
+        """One has changed: let the next look find it."""
+        self.asked_at = -math.inf
 
     def age(self) -> float:
         """Seconds since the database was asked."""

@@ -1,13 +1,16 @@
 """The reporting service described in OpenAPI 3.1."""
 
 from reporting.dashboard.openapi import DASHBOARD_OPERATIONS
+from reporting.http.call_description import call_paths_and_schemas
+from reporting.http.calls import CALLS
 from reporting.http.description import STRANGE, UNAUTHORIZED, paths_and_schemas
 from reporting.http.routes import ROUTES
 from reporting.route import NO_DATABASE, NO_REDIS, failure
 from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document, example
 
 ABOUT = """\
-Answers what was counted. It only reads, and it answers `503` while the database is away.
+Answers what was counted, and lets an admin change what is set. It answers `503` while the \
+database is away. Questions only read, over connections that cannot write.
 
 With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard asks for the key: \
 `Authorization: <key>` or `Authorization: Bearer <key>`. A query parameter that a route does not \
@@ -18,6 +21,8 @@ TAGS = {
     "numbers": "What was counted.",
     "now": "The last minutes, and what dashboards of other systems poll.",
     "dashboard": "The page for people.",
+    "settings": "Sites and keys, for a key of the kind *admin*; without `API_AUTH`, for whoever "
+    "asks from this machine and is no other website's page.",
     "operation": "For whoever runs it.",
 }
 METRICS = """\
@@ -37,12 +42,14 @@ NOT_READY = (
     NO_REDIS,
 )
 PATHS, SCHEMAS = paths_and_schemas(ROUTES)
+CALL_PATHS, CALL_SCHEMAS = call_paths_and_schemas(CALLS)
 OPENAPI: Json = document(
     "Footfall reporting",
     ABOUT,
     address="http://127.0.0.1:8001",
     tags=[{"name": name, "description": description} for name, description in TAGS.items()],
     paths=PATHS
+    | CALL_PATHS
     | DASHBOARD_OPERATIONS
     | common_paths(
         security=KEY_OR_OPEN,
@@ -51,5 +58,5 @@ OPENAPI: Json = document(
         refused={"401": UNAUTHORIZED, "403": STRANGE},
         metrics=METRICS,
     ),
-    schemas=SCHEMAS | {"Status": STATUS_SCHEMA},
+    schemas=SCHEMAS | CALL_SCHEMAS | {"Status": STATUS_SCHEMA},
 )

@@ -4,10 +4,12 @@ Flask takes longer to say so than to answer `/health`, and thousands may ask at 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import MethodNotAllowed
+
+from shared.http.paths import plain_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,11 +26,13 @@ HEADERS = (
 )
 
 
-def only_reading(otherwise: "WSGIApplication") -> "WSGIApplication":
-    """The application, of whose routes none takes another method, nor a body."""
+def only_reading(
+    otherwise: "WSGIApplication", but: Callable[[str], bool] = lambda _: False
+) -> "WSGIApplication":
+    """The application, of whose routes none takes another method, nor a body, `but` these."""
 
     def wsgi_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in READING:
+        if environ["REQUEST_METHOD"] in READING or but(plain_path(environ["PATH_INFO"])):
             return otherwise(environ, start_response)
         start_response(STATUS, list(HEADERS))
         return [BODY]

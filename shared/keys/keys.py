@@ -82,7 +82,8 @@ def keys_unknown() -> Unavailable:
 
 
 def wrong_kind(key: Key, needed: Kind) -> InvalidInput:
-    sentence = f"this key is of the kind {key.kind}, and this takes {needed} or {Kind.ADMIN}"
+    takes = needed if needed is Kind.ADMIN else f"{needed} or {Kind.ADMIN}"
+    sentence = f"this key is of the kind {key.kind}, and this takes {takes}"
     return InvalidInput("wrong_key", sentence, status=403)
 
 

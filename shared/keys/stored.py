@@ -16,6 +16,7 @@ from shared.setting_parsers import UNPRINTABLE
 LABEL = "/* keys */"
 # Of one key: each event that is posted with it is held against them.
 MOST_SITES = 100
+MOST_EVENTS_PER_DAY = 1_000_000_000
 # How much earlier a use may be known than it was: each is written down.
 USED_AGAIN_MS = 60_000
 
@@ -57,7 +58,7 @@ def create_key(
     its_sites = checked_sites(sites)
     its_name = checked(name, "name") if name else ""
     if expires_at is not None and expires_at <= now:
-        raise InvalidInput("bad_expiry", "expires is over already", field="expires")
+        raise over_already("expires")
     with translated_errors(), engine.begin() as connection:
         refuse_other_names(connection, its_sites)
         return add_key(connection, kind, its_sites, its_name, expires_at, now, events_per_day)
@@ -98,10 +99,9 @@ def rotate_key(engine: Engine, key_id: str, until: int, now: int) -> tuple[Store
     with translated_errors(), engine.begin() as connection:
         before = known_key(connection, key_id, for_update=True)
         if before.revoked_at is not None or (before.expires_at or now + 1) <= now:
-            raise InvalidInput("dead_key", f"{key_id} holds no more: create one", field="key_id")
+            raise dead_key(key_id)
         if before.successor is not None:
-            sentence = f"{key_id} was rotated to {before.successor}: rotate or revoke that"
-            raise InvalidInput("rotated_key", sentence, field="key_id")
+            raise rotated_key(key_id, before.successor)
         end = until if before.expires_at is None else min(until, before.expires_at)
         new = add_key(
             connection,
@@ -135,9 +135,27 @@ def known_key(connection: Connection, key_id: str, *, for_update: bool = False) 
     statement = select(api_keys).prefix_with(LABEL).where(of.key_id == key_id)
     row = connection.execute(statement.with_for_update() if for_update else statement).first()
     if row is None:
-        sentence = f"there is no key {key_id}: `footfall keys list` shows their ids"
-        raise InvalidInput("unknown_key", sentence, field="key_id", status=404)
+        raise no_such_key(key_id)
     return key_from(row)
+
+
+def over_already(field: str) -> InvalidInput:
+    return InvalidInput("bad_expiry", f"{field} is over already", field=field)
+
+
+def dead_key(key_id: str) -> InvalidInput:
+    sentence = f"{key_id} holds no more: create one"
+    return InvalidInput("dead_key", sentence, field="key_id", status=409)
+
+
+def rotated_key(key_id: str, successor: str) -> InvalidInput:
+    sentence = f"{key_id} was rotated to {successor}: rotate or revoke that"
+    return InvalidInput("rotated_key", sentence, field="key_id", status=409)
+
+
+def no_such_key(key_id: str) -> InvalidInput:
+    sentence = f"there is no key {key_id}: the list of keys shows their ids"
+    return InvalidInput("unknown_key", sentence, field="key_id", status=404)
 
 
 def fetch_keys(connection: Connection) -> list[StoredKey]:

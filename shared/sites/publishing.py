@@ -10,11 +10,16 @@ import redis
 from sqlalchemy import Connection, Engine
 
 from shared.db.database import translated_errors
+from shared.errors import Unavailable
 from shared.keys.stored import fetch_good_keys, fetch_keys_stamp
+from shared.queue.event_queue import EventQueue
+from shared.queue.faults import explained
 from shared.sites.published import PublishedSites
 from shared.sites.stored import fetch_sites, fetch_stamp
+from shared.sites.strangers import Strangers
 
 ATTEMPTS = 10
+LATER = "{}: the periodic process tells ingestion later"
 
 
 def publish_sites(published: PublishedSites, engine: Engine) -> bool:
@@ -37,3 +42,19 @@ def publish_sites(published: PublishedSites, engine: Engine) -> bool:
 
 def fetch_stamp_of_all(connection: Connection) -> str:
     return f"{fetch_stamp(connection)} {fetch_keys_stamp(connection)}"
+
+
+def tell_ingestion(
+    queue: EventQueue, engine: Engine, most_sites: int, *, is_left: bool = False
+) -> str | None:
+    """Publish what was changed just now; where a site `is_left`, it goes on as one that nobody has
+    registered. Returns why that takes until the periodic process does it, or None."""
+    try:
+        if is_left:
+            Strangers(queue, most_sites).count_again()
+        publish_sites(PublishedSites(queue), engine)
+    except redis.RedisError as error:
+        return LATER.format(f"Redis is away ({explained(error)})")
+    except Unavailable as error:
+        return LATER.format(error)
+    return None

@@ -55,8 +55,7 @@ def settings_from(given: Mapping[str, Any], before: SiteSettings = NOTHING_SET) 
     names the setting to blame."""
     unknown = sorted(given.keys() - set(NAMES))
     if unknown:
-        sentence = f"{unknown[0]} is no setting of a site: there are {', '.join(NAMES)}"
-        raise InvalidInput("unknown_setting", sentence, field=unknown[0])
+        raise unknown_setting(unknown[0])
     changes = {name: parsed(name, value) for name, value in given.items()}
     return msgspec.structs.replace(before, **changes)
 
@@ -145,6 +144,11 @@ ENTRIES: dict[str, Callable[[str, object], str]] = {
     "excluded_users": user,
     "kept_parameters": parameter,
 }
+
+
+def unknown_setting(name: str) -> InvalidInput:
+    sentence = f"{name} is no setting of a site: there are {', '.join(NAMES)}"
+    return InvalidInput("unknown_setting", sentence, field=name)
 
 
 def refused(name: str, why: str) -> InvalidInput:

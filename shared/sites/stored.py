@@ -4,7 +4,7 @@ is published of them; see shared/sites/published.py.
 Of a name that two sites would have, one was first: each is a row of `site_names`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
@@ -41,19 +41,27 @@ def create_site(engine: Engine, site_id: str, given: Mapping[str, Any], now: int
     created = StoredSite(check_site_id(site_id), now, now, 1, settings)
     with translated_errors(), engine.begin() as connection:
         if find_site(connection, site_id) is not None:
-            sentence = f"{site_id} is registered: change it with `footfall sites set`"
-            raise InvalidInput("known_site", sentence, field="site_id", status=409)
+            raise site_known(site_id)
         take_names(connection, site_id, names_of(site_id, settings))
         row = created._replace(settings=encode_settings(settings).decode())  # type: ignore[arg-type]
         connection.execute(insert(site_settings).prefix_with(LABEL), row._asdict())
     return created
 
 
-def change_site(engine: Engine, site_id: str, given: Mapping[str, Any], now: int) -> StoredSite:
-    """Change what is given, and leave the rest. Raises InvalidInput and Unavailable."""
+def change_site(
+    engine: Engine,
+    site_id: str,
+    given: Mapping[str, Any],
+    now: int,
+    seen_revision: int | None = None,
+) -> StoredSite:
+    """Change what is given, and leave the rest. Raises InvalidInput, also where the site has
+    changed since it was seen, and Unavailable."""
     of = site_settings.c
     with translated_errors(), engine.begin() as connection:
         before = known_site(connection, site_id, for_update=True)
+        if seen_revision is not None and seen_revision != before.revision:
+            raise changed_meanwhile(site_id, before.revision)
         settings = settings_from(given, before.settings)
         changed = before._replace(changed_at=now, revision=before.revision + 1, settings=settings)
         dropped = set(before.settings.aliases).difference(names_of(site_id, settings))
@@ -100,8 +108,7 @@ def known_site(connection: Connection, site_id: str, *, for_update: bool = False
     """Raises InvalidInput where nobody has registered it."""
     site = find_site(connection, site_id, for_update=for_update)
     if site is None:
-        sentence = f"{site_id} is not registered: `footfall sites create` does it"
-        raise InvalidInput("unknown_site", sentence, field="site_id", status=404)
+        raise unregistered(site_id)
     return site
 
 
@@ -115,9 +122,16 @@ def find_site(
     return None if row is None else site_from(row)
 
 
-def fetch_sites(connection: Connection) -> list[StoredSite]:
-    """All of them, by their ids."""
-    statement = select(site_settings).prefix_with(LABEL).order_by(site_settings.c.site_id)
+def fetch_sites(
+    connection: Connection, after: str = "", most: int | None = None, only: Sequence[str] = ()
+) -> list[StoredSite]:
+    """All of them, by their ids; or those `after` one, at `most` so many, `only` of these."""
+    of = site_settings.c
+    statement = select(site_settings).prefix_with(LABEL).order_by(of.site_id).limit(most)
+    if after:
+        statement = statement.where(of.site_id > after)
+    if only:
+        statement = statement.where(of.site_id.in_(only))
     return [site_from(row) for row in connection.execute(statement)]
 
 
@@ -143,8 +157,27 @@ def take_names(connection: Connection, site_id: str, names: Iterable[str]) -> No
                     insert(site_names).prefix_with(LABEL), {"name": name, "site_id": site_id}
                 )
         except KnownKey as error:
-            sentence = f"{name!r} is a name of another site: `footfall sites list` shows whose"
-            raise InvalidInput("name_taken", sentence, field="aliases", status=409) from error
+            raise name_taken(name) from error
+
+
+def site_known(site_id: str) -> InvalidInput:
+    sentence = f"{site_id} is registered: change what is set for it"
+    return InvalidInput("known_site", sentence, field="site_id", status=409)
+
+
+def unregistered(site_id: str) -> InvalidInput:
+    sentence = f"{site_id} is not registered: register it first"
+    return InvalidInput("unknown_site", sentence, field="site_id", status=404)
+
+
+def changed_meanwhile(site_id: str, revision: int) -> InvalidInput:
+    sentence = f"{site_id} has changed meanwhile, to its revision {revision}: look at it again"
+    return InvalidInput("changed_meanwhile", sentence, field="revision", status=409)
+
+
+def name_taken(name: str) -> InvalidInput:
+    sentence = f"{name!r} is a name of another site: the list of sites shows whose"
+    return InvalidInput("name_taken", sentence, field="aliases", status=409)
 
 
 def leave_names(connection: Connection, names: Iterable[str]) -> None:

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from reporting.app import create_app
+from reporting.http.calls import MOST_BYTES
 from reporting.http.openapi import OPENAPI
 from reporting.http.seats import SEATS
 from shared.db.database import writing_engine
-from shared.db.tables import retention
+from shared.db.tables import erasures, retention
 from shared.event import Event, encode_event
 from shared.keys.keys import Kind
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
+from shared.sites.stored import create_site
 from tests.documented import Example, conforms, examples_of, send
 from tests.drained import store_all
 from tests.events import make_event
@@ -31,9 +34,22 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "unknown_host": {"environ": {"HTTP_HOST": "stats.example"}},
     "keys_unknown": {"headers": {"Authorization": "Bearer ff_reading"}},
     "wrong_key": {"headers": {"Authorization": "Bearer ff_posting"}},
+    "key_needed": {"headers": {"X-Forwarded-For": "203.0.113.9"}},
+    "other_origin": {"headers": {"Origin": "https://evil.example"}},
+    "other_site": {"headers": {"Authorization": "Bearer ff_shop"}},
+    "too_large": {"body": "x" * (MOST_BYTES + 1)},
+    "unsupported_type": {"body": "{}"},
 }
 # Sentences in which an address or a driver speaks, and numbers of this machine.
-VARYING = {"queue_unavailable", "database_unavailable", "not_migrated", "now"}
+VARYING = {
+    "keys",
+    "made",
+    "rotated",
+    "queue_unavailable",
+    "database_unavailable",
+    "not_migrated",
+    "now",
+}
 
 
 def at(moment: str) -> int:
@@ -82,9 +98,24 @@ def counted(settings: Settings, queue: EventQueue) -> Settings:
     engine = writing_engine(settings)
     with engine.begin() as connection:
         add_row(connection, "ff_posting", Kind.INGEST, now=NOW)
+        add_row(connection, "ff_shop", Kind.ADMIN, ["shop"], now=NOW)
         connection.execute(retention.insert(), {"id": 1, "pruned_before": at("2024-01-01")})
+    register(engine)
     engine.dispose()
     return settings
+
+
+def register(engine: Engine) -> None:
+    """What the examples of settings speak of."""
+    early = at("2025-11-15T18:00:00")
+    create_site(engine, "shop", {"name": "The shop", "hosts": ["shop.example"]}, early)
+    create_site(engine, "news", {}, early)
+    old = {"site_id": "old", "asked_at": early, "moved": 0}
+    name = "The shop's own page"
+    with engine.begin() as connection:
+        connection.execute(erasures.insert(), old)
+        add_row(connection, "ff_1", Kind.READ, ["shop"], now=early, key_id="Xk3vPq9T", name=name)
+        add_row(connection, "ff_2", Kind.READ, now=early, key_id="Gone0000", revoked_at=early)
 
 
 def merge_all(settings: Settings) -> None:
@@ -99,7 +130,7 @@ def running(settings: Settings, taken: int = 0) -> Iterator[Flask]:
     app = create_app(settings, clock=lambda: NOW)
     with contextlib.ExitStack() as held:
         for _ in range(taken):
-            for seats in (app.seats, app.status_seats):
+            for seats in (app.seats, app.status_seats, app.admin_seats):
                 held.enter_context(seats.taken())
         yield app
 
@@ -110,6 +141,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key"},
         "wrong_key": {"api_auth": "key"},
+        "other_site": {"api_auth": "key"},
         "keys_unknown": {
             "api_auth": "key",
             "database_url": f"mysql://footfall@{away}/footfall",
@@ -126,6 +158,9 @@ def settings_for(example: Example, settings: Settings) -> Settings:
 @pytest.mark.parametrize("example", examples_of(OPENAPI), ids=str)
 def test_the_example_is_answered_as_documented(example: Example, counted: Settings) -> None:
     request = {**example.request, **REQUESTS.get(example.name, {})}
+    if example.name == "too_long" and example.path.startswith("/admin/"):
+        path = dict.fromkeys(example.request["path"], "x" * 256)
+        request = {"path": path} if path else {"query": {"cursor": "x" * 256}}
     taken = SEATS if example.name == "busy" else 0
     if example.name == "quiet":
         merge_all(counted)
