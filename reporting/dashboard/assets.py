@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 STATIC = Path(__file__).with_name("static")
-PAGE = "index.html"
+PAGE, SETTINGS_PAGE = "index.html", "settings.html"
+PAGES = (PAGE, SETTINGS_PAGE)
+OF_SETTINGS = "scripts/settings/"
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -53,8 +55,13 @@ class Assets:
 
     @property
     def modules(self) -> list[str]:
-        """Every script that the page's module imports, so that none waits for another's import."""
-        return [name for name in self.files if name.endswith(".js") and name != AT_START]
+        """Every script that the dashboard's module imports, so that none waits for another's
+        import."""
+        return [
+            name
+            for name in self.files
+            if name.endswith(".js") and name != AT_START and not name.startswith(OF_SETTINGS)
+        ]
 
 
 def load_assets(directory: Path = STATIC) -> Assets:

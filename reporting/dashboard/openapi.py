@@ -52,4 +52,15 @@ ASSET = operation(
         part("name", "Which file.", "scripts/main.js"),
     ],
 )
-DASHBOARD_OPERATIONS: Json = {"/": {"get": PAGE}, "/assets/{digest}/{name}": {"get": ASSET}}
+SETTINGS = operation(
+    "dashboard",
+    "The Settings page",
+    "One page for people who set what is set: it asks the routes of `settings`, so it needs no key "
+    "itself.",
+    PAGE["responses"],
+)
+DASHBOARD_OPERATIONS: Json = {
+    "/": {"get": PAGE},
+    "/settings": {"get": SETTINGS},
+    "/assets/{digest}/{name}": {"get": ASSET},
+}

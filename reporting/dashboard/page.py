@@ -1,4 +1,4 @@
-"""The dashboard: one page, its files, and what the browser may do with them.
+"""The dashboard and the Settings page, their files, and what the browser may do with them.
 
 Page and files hold no number and no secret, so they are served without the key of `API_AUTH`; the
 page asks for it, and sends it with each question to the routes that have the numbers.
@@ -9,12 +9,13 @@ from typing import Any
 
 from flask import Flask, Response, abort, render_template_string, request
 
-from reporting.dashboard.assets import PAGE, Asset, Assets, load_assets
+from reporting.dashboard.assets import PAGE, PAGES, SETTINGS_PAGE, Asset, Assets, load_assets
 from shared.fields import FIELDS, PANELS
 from shared.http.web import DESCRIPTION_PATHS
 from shared.settings import Settings
 
 ASSETS_PATH = "/assets/"
+SETTINGS_PATH = "/settings"
 FOREVER = "public, max-age=31536000, immutable"
 # Listens on every address, so it is reached under the name by which reporting was.
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
@@ -23,27 +24,33 @@ HOST = re.compile(r"(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?")
 
 def is_open(path: str) -> bool:
     """Whether it holds no number: the page and its files, and the API's description."""
-    return path in {"/", *DESCRIPTION_PATHS} or path.startswith(ASSETS_PATH)
+    return path in {"/", SETTINGS_PATH, *DESCRIPTION_PATHS} or path.startswith(ASSETS_PATH)
 
 
 def add_dashboard(app: Flask, settings: Settings) -> None:
     assets = load_assets()
 
-    @app.get("/")
-    def dashboard() -> Response:
+    def page(name: str, **more: Any) -> Response:
         ingestion = ingestion_url(settings, request.host)
-        page = render_template_string(
-            assets.files[PAGE].body.decode(),
+        text = render_template_string(
+            assets.files[name].body.decode(),
             assets=f"assets/{assets.digest}",
-            modules=assets.modules,
             ingestion=ingestion,
             settings=settings,
-            lists=lists(),
+            **more,
         )
-        response = Response(page, headers=page_headers(ingestion))
+        response = Response(text, headers=page_headers(ingestion))
         response.add_etag()
         response.make_conditional(request)
         return response
+
+    @app.get("/")
+    def dashboard() -> Response:
+        return page(PAGE, modules=assets.modules, lists=lists())
+
+    @app.get(SETTINGS_PATH)
+    def settings_page() -> Response:
+        return page(SETTINGS_PAGE)
 
     @app.get(f"{ASSETS_PATH}<digest>/<path:name>")
     def asset(digest: str, name: str) -> Response:
@@ -63,7 +70,7 @@ def lists() -> dict[str, Any]:
 
 def found(assets: Assets, digest: str, name: str) -> Asset:
     # Another digest is another version's: its page must not mix with the files of this one.
-    if digest != assets.digest or name not in assets.files or name == PAGE:
+    if digest != assets.digest or name not in assets.files or name in PAGES:
         abort(404)
     return assets.files[name]
 

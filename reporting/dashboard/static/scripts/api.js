@@ -4,9 +4,9 @@ const KEY = "footfall_key";
 
 export class ApiError extends Error {
   // `status` 0: nothing answered.
-  constructor(status, code, message, retryAfter = 5) {
+  constructor(status, code, message, retryAfter = 5, field = undefined) {
     super(message);
-    Object.assign(this, { status, code, retryAfter });
+    Object.assign(this, { status, code, retryAfter, field });
   }
 }
 
@@ -50,5 +50,6 @@ export async function errorOf(answer) {
     body.code ?? "",
     body.error ?? `HTTP ${answer.status}`,
     retryAfter,
+    body.field,
   );
 }

@@ -1,9 +1,10 @@
-// Asks for the key of API_AUTH; it is kept in this tab until the tab is closed.
+// Asks for a key; it is kept in this tab until the tab is closed.
 
 import { keepKey } from "./api.js";
 import { byId, h } from "./dom.js";
 
-export function askForKey(isWrong, onGiven) {
+// `why` says what is wrong with the one that was given, where that is known.
+export function askForKey(isWrong, onGiven, why = "") {
   const dialog = byId("key");
   if (dialog.open) return;
   const input = h("input", {
@@ -15,7 +16,7 @@ export function askForKey(isWrong, onGiven) {
   const problem = h(
     "p",
     { class: "problem", role: "alert" },
-    isWrong ? "That key was not accepted." : "",
+    isWrong ? why || "That key was not accepted." : "",
   );
   const form = h(
     "form",
@@ -23,11 +24,11 @@ export function askForKey(isWrong, onGiven) {
     h(
       "p",
       { class: "quiet-text" },
-      "This installation asks for a key: the value of API_AUTH. It is kept in this tab until you close it.",
+      "This installation asks for a key: the value of API_AUTH, or one that was made for you. It is kept in this tab until you close it.",
     ),
     h("label", {}, "Key", input),
     problem,
-    h("button", { class: "button primary" }, "Show the dashboard"),
+    h("button", { class: "button primary" }, "Go on"),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();

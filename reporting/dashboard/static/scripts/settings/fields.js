@@ -1,0 +1,85 @@
+// Every setting of a site: what it is called here, what it means, and how it is typed in.
+
+const FROM_NOW_ON = "For events from now on.";
+const AT_ONCE = "For everything, also what was counted.";
+
+// `kind`: text, list (an entry a line), number (empty: none), choice, check.
+export const GROUPS = [
+  {
+    title: "What it is",
+    fields: [
+      { name: "name", label: "Name", kind: "text", hint: `What people call it. ${AT_ONCE}` },
+      {
+        name: "aliases",
+        label: "Other ids",
+        kind: "list",
+        hint: `Ids under which clients post its events as well. ${FROM_NOW_ON}`,
+      },
+      {
+        name: "hosts",
+        label: "Hosts",
+        kind: "list",
+        placeholder: "shop.example\n*.shop.example",
+        hint: `Only pages of these may post; empty: any. ${FROM_NOW_ON}`,
+      },
+    ],
+  },
+  {
+    title: "What is counted",
+    fields: [
+      {
+        name: "excluded_paths",
+        label: "Pages left out",
+        kind: "list",
+        placeholder: "/admin/*",
+        hint: `Nothing is kept of these. ${FROM_NOW_ON}`,
+      },
+      {
+        name: "excluded_addresses",
+        label: "Addresses left out",
+        kind: "list",
+        placeholder: "203.0.113.0/24",
+        hint: `Nothing is kept of who posts from these. ${FROM_NOW_ON}`,
+      },
+      {
+        name: "excluded_users",
+        label: "Users left out",
+        kind: "list",
+        hint: `Each a user_id. ${FROM_NOW_ON}`,
+      },
+      {
+        name: "kept_parameters",
+        label: "Parameters that tell pages apart",
+        kind: "list",
+        placeholder: "p",
+        hint: `Of a query, such as WordPress's ?p=12; all others are cut off. ${FROM_NOW_ON}`,
+      },
+      {
+        name: "events_per_second",
+        label: "Most events a second",
+        kind: "number",
+        least: 0,
+        hint: `Empty: as SITE_EVENTS_PER_SECOND says; 0: any number. ${FROM_NOW_ON}`,
+      },
+    ],
+  },
+];
+
+export const FIELDS = GROUPS.flatMap((group) => group.fields);
+
+// What is shown in the field, and what of it is sent.
+export function textOf(field, value) {
+  return field.kind === "list" ? value.join("\n") : String(value ?? "");
+}
+
+export function valueOf(field, input) {
+  if (field.kind === "check") return input.checked;
+  if (field.kind === "list") {
+    return input.value
+      .split("\n")
+      .map((entry) => entry.trim())
+      .filter(Boolean);
+  }
+  if (field.kind === "number") return input.value === "" ? null : Number(input.value);
+  return input.value.trim();
+}

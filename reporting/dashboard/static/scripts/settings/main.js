@@ -1,0 +1,43 @@
+// The Settings page: which part is shown stands behind the # of the address.
+
+import { key } from "../api.js";
+import { byId, h } from "../dom.js";
+import { askForKey } from "../key_dialog.js";
+import { setUpTheme } from "../theme.js";
+import { showKeys } from "./keys.js";
+import { card, hint, showNewSite, showSite, showSites } from "./sites.js";
+
+const root = byId("settings");
+setUpTheme(() => {});
+addEventListener("hashchange", show);
+show();
+
+async function show() {
+  const [part = "sites", ...rest] = location.hash.slice(1).split("/").filter(Boolean);
+  const named = rest.map(decodeURIComponent);
+  for (const link of document.querySelectorAll(".tabs a")) {
+    if (link.hash === `#${part}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  root.setAttribute("aria-busy", "true");
+  try {
+    await drawn(part, named);
+  } catch (error) {
+    if (error.status === undefined) throw error; // a bug of ours
+    if (error.status === 401 || error.code === "wrong_key") {
+      root.replaceChildren(card("Settings", hint("An admin key is needed.")));
+      return askForKey(key() !== null, show, error.code === "wrong_key" ? error.message : "");
+    }
+    root.replaceChildren(card("Not available", hint(error.message), again()));
+  } finally {
+    root.setAttribute("aria-busy", "false");
+  }
+}
+
+function drawn(part, named) {
+  if (part === "keys") return showKeys(root);
+  if (named[0] === "new") return showNewSite(root, named[1]);
+  return named.length ? showSite(root, named[0]) : showSites(root);
+}
+
+const again = () => h("button", { type: "button", class: "button", onclick: show }, "Try again");
