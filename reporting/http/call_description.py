@@ -64,7 +64,9 @@ def call_paths_and_schemas(calls: Iterable[Call]) -> tuple[Json, Json]:
     for call in every:
         answer, body = next(described), next(described) if call.body else None
         paths.setdefault(call.path, {})[call.method] = operation_of(call, answer, body, schemas)
-    return paths, schemas
+    # As it will be read: a tuple is a list there.
+    described_as: tuple[Json, Json] = msgspec.json.decode(msgspec.json.encode((paths, schemas)))
+    return described_as
 
 
 def operation_of(call: Call, answer: Json, body: Json | None, schemas: Json) -> Json:
@@ -136,7 +138,7 @@ def examples_of(examples: Iterable[Example]) -> Json:
     """The first of each name."""
     described: Json = {}
     for shown in examples:
-        value = msgspec.json.decode(msgspec.json.encode(shown.value))  # no tuples
+        value = msgspec.to_builtins(shown.value)
         asked = dict(shown.asked) if shown.asked else None
         described.setdefault(shown.name, openapi.example(shown.summary, value, asked))
     return described

@@ -58,6 +58,7 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
         "aliases": ["7"],
         "kept_parameters": ["p"],
         "changed_at": told(changed)["changed_at"],
+        "revision": told(changed)["revision"],
     }
     assert told(run(environ, "show", "shop")) == told(changed)
     for given, kept in (("500", 500), ("0", 0), ("", None)):

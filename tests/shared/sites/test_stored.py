@@ -77,7 +77,7 @@ def test_a_name_is_one_site_s_alone(engine: Engine) -> None:
 
 def test_what_is_not_registered_is_no_site(engine: Engine) -> None:
     create_site(engine, "a", {}, NOW)
-    with pytest.raises(InvalidInput, match="a is registered: change it with"):
+    with pytest.raises(InvalidInput, match="a is registered: change what is set"):
         create_site(engine, "a", {"name": "again"}, NOW)
     with pytest.raises(InvalidInput, match="A is not registered") as refused:
         change_site(engine, "A", {}, NOW)
