@@ -16,6 +16,7 @@ from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from shared.sites.erasures import fetch_erasures
 from shared.sites.publishing import tell_ingestion
+from shared.sites.settings import TOLD_BY
 from shared.sites.stored import (
     StoredSite,
     change_site,
@@ -26,8 +27,10 @@ from shared.sites.stored import (
     known_site,
 )
 from shared.sites.told import told_site
+from shared.zones import WEEK_STARTS
 
 FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
+FOR_THE_PAST = "holds for the past as well: no count changes, but how it is told"
 LEFT = "{} is not registered any more"
 ASKED = "All events and numbers of {} are deleted, for good. Go on?"
 ERASING = (
@@ -46,6 +49,13 @@ OPTIONS = (
 )
 
 RATE_TEXT = "How many it may have; 0: any number, empty: as SITE_EVENTS_PER_SECOND has it."
+# How its numbers are told.
+TELLING = (
+    ("--time-zone", "Where its days begin: Europe/Berlin. Empty: UTC."),
+    ("--week-start", f"The day its weeks begin with: {', '.join(WEEK_STARTS)}."),
+    ("--currency", "In which its amounts are: EUR. Empty: none is known."),
+)
+PUBLIC_TEXT = "Whether its numbers need no key where others do."
 # In place of a number that was given empty: click takes None for an option that was not given.
 AS_FOR_OTHERS = "default"
 
@@ -74,7 +84,11 @@ def site_options(command: Callable[..., None]) -> Callable[..., None]:
         text = f"{text} May be given again; once and empty: none."
         command = click.option(option, name, multiple=True, metavar="TEXT", help=text)(command)
     limited = click.option("--events-per-second", type=RATE, metavar="NUMBER", help=RATE_TEXT)
-    return click.option("--name", help="What people call it.")(limited(command))
+    named = click.option("--name", help="What people call it.")(limited(command))
+    told = click.option("--public/--not-public", default=None, help=PUBLIC_TEXT)(named)
+    for option, text in reversed(TELLING):
+        told = click.option(option, metavar="TEXT", help=text)(told)
+    return told
 
 
 @sites_group.command("create")
@@ -98,7 +112,9 @@ def set_command(site_id: str, **given: Any) -> None:
     with changing() as engine:
         site = change_site(engine, site_id, changes, now_ms())
     click.echo(shown(site))
-    click.echo(f"{', '.join(changes)}: {FROM_NOW_ON}", err=True)
+    for names, sentence in ((changes.keys() - TOLD_BY, FROM_NOW_ON), (TOLD_BY, FOR_THE_PAST)):
+        if changed := [name for name in changes if name in names]:
+            click.echo(f"{', '.join(changed)}: {sentence}", err=True)
 
 
 @sites_group.command("delete")
@@ -159,7 +175,8 @@ def given_in(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["events_per_second"] is not None:
         rate = options["events_per_second"]
         given["events_per_second"] = None if rate == AS_FOR_OTHERS else rate
-    return given if options["name"] is None else {"name": options["name"], **given}
+    told = {name: value for name, value in options.items() if name in TOLD_BY}
+    return {name: value for name, value in told.items() if value is not None} | given
 
 
 @contextmanager

@@ -6,7 +6,8 @@ it has an event in any of these months; `uniqueId` filters by user, `type` by th
 name, and both filter the overall counts too; an event stamped after now counts on its day.
 
 Unlike there, the oldest day, week and month are whole, where it cuts them at the very millisecond
-that long ago; days are UTC; and `type` may be left out, which counts every event. Counts of a user
+that long ago; days are UTC, whatever is set for a site; `week_start` may name another day than
+Sunday; and `type` may be left out, which counts every event. Counts of a user
 or a `type` come from the events themselves, so they know only those that MAX_AGE has left.
 """
 
@@ -20,8 +21,8 @@ from sqlalchemy import Connection
 
 from reporting.answers.members import NEXT_CURSOR, about, count
 from reporting.ask import parameters as by
-from reporting.ask.live_query import AnalyticsQuery, analytics_query, week_of
-from reporting.ask.periods import midnight_ms
+from reporting.ask.live_query import AnalyticsQuery, analytics_query
+from reporting.ask.periods import midnight_ms, week_of
 from reporting.count import live_counts
 from reporting.count.live_counts import DayCounts
 from reporting.count.live_sites import find_sites
@@ -36,7 +37,7 @@ class Usage(Struct):
     """Events by day, week and month; only those that have any."""
 
     daily: Annotated[dict[Day, Events], about("By day.")]
-    weekly: Annotated[dict[Day, Events], about("By the Sunday a week begins with.")]
+    weekly: Annotated[dict[Day, Events], about("By the day a week begins with.")]
     monthly: Annotated[dict[Month, Events], about("By month.")]
 
 
@@ -84,8 +85,9 @@ def add(usage: Usage, day_ms: int, events: int, query: AnalyticsQuery) -> None:
     day = datetime.fromtimestamp(day_ms / 1000, UTC).date()
     if day >= query.first_day:
         usage.daily[day.isoformat()] += events
-    if week_of(day) >= query.first_week:
-        usage.weekly[week_of(day).isoformat()] += events
+    week = week_of(day, query.week_start)
+    if week >= query.first_week:
+        usage.weekly[week.isoformat()] += events
     usage.monthly[day.isoformat()[:7]] += events
 
 
@@ -106,12 +108,21 @@ OF_A_TYPE = analytics(in_november(52), signup=in_november(52))
 ANALYTICS = Route(
     paths=("/analytics",),
     summary="Events by day, week and month",
-    description="Overall and by event type, in UTC. Only days, weeks and months with an event are "
-    "listed; a week is named by the Sunday it begins with. The oldest of each is the one that now "
-    "was in `lookback` days, weeks or months ago, counted whole. With `uniqueId` or `type`, what "
+    description="Overall and by event type, in UTC, also of a site with a `time_zone`. Only days, "
+    "weeks and months with an event are listed; a week is named by the day it begins with, which "
+    "is a Sunday unless `week_start` says otherwise. The oldest of each is the one that now was in "
+    "`lookback` days, weeks or months ago, counted whole. With `uniqueId` or `type`, what "
     "`MAX_AGE` has deleted is not counted. Of event types `limit` are listed at a time, and "
     "`next_cursor` says where to go on while there are more.",
-    parameters=(by.LOOKBACK, by.ANY_SITE, by.UNIQUE_ID, by.KIND, by.PAGE_LIMIT, by.CURSOR),
+    parameters=(
+        by.LOOKBACK,
+        by.SUNDAY_OR,
+        by.ANY_SITE,
+        by.UNIQUE_ID,
+        by.KIND,
+        by.PAGE_LIMIT,
+        by.CURSOR,
+    ),
     query=analytics_query,
     answer=from_database(fetch_analytics),
     examples=(

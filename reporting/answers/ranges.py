@@ -5,7 +5,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from sqlalchemy import Connection
 
 from reporting.answers.members import AsAsked, about, count, moment
@@ -14,6 +14,7 @@ from reporting.ask.query import Query, breakdown_query, series_query
 from reporting.count.decide import fetch_totals, fetch_values
 from reporting.route import DATABASE_FAULTS, Example, Kept, Route, Table, failure, from_database
 from shared.clock import iso_from_ms
+from shared.zones import MONDAY, SUNDAY
 
 Day = Annotated[date, about("The day.")]
 FirstDay = Annotated[date, about("The first day of the range.")]
@@ -50,6 +51,10 @@ class Timeseries(Range):
 
     interval: Annotated[str, about("As it was asked, or the default.")]
     points: list[Point]
+    week_start: (
+        Annotated[str, about("Of weeks that begin with another day than Monday: that day.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Row(Struct):
@@ -78,7 +83,9 @@ def fetch_series(connection: Connection, query: Query) -> Timeseries:
         for (start, end), at in zip(pairwise(query.boundaries), totals, strict=True)
         if start < end  # a day that a zone skipped, as Samoa did in 2011, is none
     ]
-    return Timeseries(*range_of(query), query.interval, points)
+    is_usual = query.interval != "week" or query.week_start == MONDAY
+    week_start = UNSET if is_usual else query.week_start
+    return Timeseries(*range_of(query), query.interval, points, week_start)
 
 
 def fetch_breakdown(connection: Connection, query: Query) -> Breakdown:
@@ -111,12 +118,15 @@ THREE_DAYS = [
     Point("2025-11-14T00:00:00Z", 0, 0),
     Point("2025-11-15T00:00:00Z", 1450, 212),
 ]
+A_FRIDAY = date(2025, 11, 7)
+TWO_WEEKS = [Point("2025-11-07T00:00:00Z", 0, 0), Point("2025-11-09T00:00:00Z", 1450, 212)]
 TIMESERIES = Route(
     paths=("/stats/timeseries",),
     summary="Views and users over time",
-    description="By minute, hour, day, week (from Monday) or month of the time zone; gaps are "
-    "filled with zeros. The first and last week or month hold only the days asked for.",
-    parameters=(by.SITE, by.INTERVAL, by.FORMAT, *by.RANGE),
+    description="By minute, hour, day, week (from Monday, or as `week_start` says) or month of the "
+    "time zone; gaps are filled with zeros. The first and last week or month hold only the days "
+    "asked for.",
+    parameters=(by.SITE, by.INTERVAL, by.WEEK_START, by.FORMAT, *by.RANGE),
     query=series_query,
     answer=from_database(fetch_series),
     examples=(
@@ -125,6 +135,12 @@ TIMESERIES = Route(
             "Three days",
             Timeseries(by.SITE.example, FIRST, DAY, "UTC", "day", THREE_DAYS),
             {"from": "2025-11-13", "to": "2025-11-15", "interval": "day"},
+        ),
+        Example(
+            "weeks",
+            "Weeks from Sunday",
+            Timeseries(by.SITE.example, A_FRIDAY, DAY, "UTC", "week", TWO_WEEKS, SUNDAY),
+            {"from": "2025-11-07", "to": "2025-11-15", "interval": "week", "week_start": SUNDAY},
         ),
     ),
     kept=Kept.LIKE_THE_RANGE,

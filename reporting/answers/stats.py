@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from reporting.answers.members import AsAsked, about, count
 from reporting.answers.ranges import FAULTS, PRUNED, WRONG, Day, FirstDay, LastDay, Users, Views
 from reporting.ask import parameters as by
-from reporting.ask.query import Query, stats_query
+from reporting.ask.query import UTC, Query, stats_query
 from reporting.count.decide import fetch_totals, fetch_values
 from reporting.count.unmerged import Unmerged
 from reporting.route import Example, Kept, Route, from_database
@@ -54,6 +54,10 @@ class Stats(Struct, kw_only=True):
         about("The most viewed ones, equal ones in order; without the events that have no path."),
     ]
     total_events: Events
+    tz: (
+        Annotated[str, about("The time zone in which these are days; UTC where it is left out.")]
+        | UnsetType
+    ) = UNSET
     previous: Annotated[Compared, about("Of as many days before.")] | UnsetType = UNSET
     change: Annotated[Change, about("By how much this range is higher.")] | UnsetType = UNSET
 
@@ -67,6 +71,8 @@ def fetch_stats(
     values = fetch_values(connection, query, "path", unmerged, with_users=False)
     paths = [TopPath(path.value, path.views) for path in values]
     answer = Stats(site_id=query.site_id, **numbers, top_paths=paths)
+    if query.zone.key != UTC.key:
+        answer.tz = query.zone.key
     if query.is_compared:
         before = Compared(**numbers_of(connection, first, unmerged))
         answer.previous = before
@@ -115,6 +121,7 @@ COMPARED = replace(
 NOTHING = replace(
     A_DAY, site_id="no-such-site", total_views=0, unique_users=0, top_paths=[], total_events=0
 )
+ELSEWHERE = replace(A_DAY, tz="Europe/Berlin")
 ON = {"date": "2025-11-15"}
 A_MONTH = {"from": "2025-11-01", "to": "2025-11-30", "limit": 1}
 STATS = Route(
@@ -127,6 +134,7 @@ STATS = Route(
     examples=(
         Example("a_day", "A day", A_DAY, ON),
         Example("a_range", "A range, its most viewed path only", A_RANGE, A_MONTH),
+        Example("elsewhere", "A day of Berlin", ELSEWHERE, {**ON, "tz": "Europe/Berlin"}),
         Example("compared", "A day, and that before", COMPARED, {**ON, "compare": "previous"}),
         Example("nothing", "Nothing there", NOTHING, {**ON, "site_id": "no-such-site"}),
     ),

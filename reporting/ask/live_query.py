@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from reporting.ask import parameters as by
 from reporting.ask.paging import Page, page_from
 from reporting.ask.parameter import Asked
+from reporting.ask.periods import week_of
 from shared.clock import MINUTE_MS
+from shared.zones import SUNDAY
 
 # "Now" on the live routes: the last five minutes.
 LIVE_MS = 5 * MINUTE_MS
@@ -49,8 +51,8 @@ class BucketQuery:
 
 @dataclass(frozen=True)
 class AnalyticsQuery:
-    """Days, weeks and months (each by its first day) from these on; of one user or kind, if any;
-    by type, of the types of a page.
+    """Days, weeks and months (each by its first day) from these on, weeks as from `week_start`; of
+    one user or kind, if any; by type, of the types of a page.
 
     `kind` is what clients of analytics-engine send as `type` beside `name`: a property.
     """
@@ -62,6 +64,7 @@ class AnalyticsQuery:
     first_week: date
     first_month: date
     page: Page
+    week_start: str = SUNDAY
 
 
 def live_query(asked: Asked, now: int) -> Window:
@@ -91,21 +94,18 @@ def bucket_query(asked: Asked, _: int) -> BucketQuery:
 
 def analytics_query(asked: Asked, now: int) -> AnalyticsQuery:
     lookback = asked[by.LOOKBACK]
+    week_start = asked[by.SUNDAY_OR] or SUNDAY
     today = datetime.fromtimestamp(now / 1000, UTC).date()
     return AnalyticsQuery(
         site_id=asked[by.ANY_SITE],
         user_id=asked[by.UNIQUE_ID],
         kind=asked[by.KIND],
         first_day=today - timedelta(days=lookback),
-        first_week=week_of(today - timedelta(weeks=lookback)),
+        first_week=week_of(today - timedelta(weeks=lookback), week_start),
         first_month=months_before(today, lookback),
+        week_start=week_start,
         page=page_from(asked),
     )
-
-
-def week_of(day: date) -> date:
-    """The Sunday that `day`'s week begins with."""
-    return day - timedelta(days=day.isoweekday() % 7)
 
 
 def months_before(day: date, months: int) -> date:

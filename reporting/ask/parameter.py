@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from shared.errors import InvalidInput
+from shared.sites.settings import NOTHING_SET, SiteSettings
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -57,6 +58,8 @@ class Asked:
         self.values = values
         # Of whoever has a key of some sites; none where it is for all.
         self.only: Sequence[str] = ()
+        # What is set for the one site that is asked about.
+        self.site: SiteSettings = NOTHING_SET
 
     def __getitem__(self, parameter: Parameter[T]) -> T:
         value: T = self.values[parameter.name]

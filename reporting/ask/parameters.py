@@ -4,9 +4,8 @@ The code of a refused number or choice is `bad_` and the parameter's name.
 """
 
 import re
-import zoneinfo
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from reporting.ask.periods import INTERVALS, MAX_POINTS
 from shared.errors import InvalidInput
 from shared.event import EVENT_TYPES
 from shared.fields import DIMENSIONS, EVENT_TYPE, MAX_NAME, MAX_TEXT
+from shared.zones import WEEK_STARTS, zone_names
 
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(9998, 12, 31)
@@ -70,12 +70,6 @@ def day_from(name: str, text: str) -> date:
     return day
 
 
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """IANA's names, without those that stand for whatever this machine is set to."""
-    return frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
-
-
 def zone_from(name: str, text: str) -> ZoneInfo:
     if text not in zone_names():
         message = f"{name} must be an IANA time zone, for example Europe/Berlin"
@@ -105,7 +99,7 @@ def bucket_from(name: str, text: str) -> tuple[str, str, int]:
 NAME = text_of(MAX_NAME)
 TEXT = text_of(MAX_TEXT)
 DAY = Kind({"type": "string", "format": "date"}, day_from, "2025-02-30")
-ZONE = Kind({"type": "string", "default": "UTC"}, zone_from, "Mars/Olympus")
+ZONE = Kind({"type": "string"}, zone_from, "Mars/Olympus")
 BUCKET_SCHEMA = {"type": "string", "pattern": f"^{BUCKET.pattern}$"}
 
 SITE = Parameter("site_id", "Which site.", NAME, example="site-abc-123")
@@ -114,7 +108,20 @@ DATE = Parameter("date", "One day. Without it and without a range: today.", DAY,
 FROM = Parameter("from", "The first day of a range, in place of `date`.", DAY, None)
 TO = Parameter("to", "The last day of a range, included. Without it: today.", DAY, None)
 TZ = Parameter(
-    "tz", "Where days begin, as an IANA name such as `Europe/Berlin`.", ZONE, ZoneInfo("UTC")
+    "tz",
+    "Where days begin, as an IANA name such as `Europe/Berlin`. Without it: as the site's "
+    "`time_zone` has it, or in UTC where it has none.",
+    ZONE,
+    None,
+)
+WEEK_START = Parameter(
+    "week_start",
+    "The day that weeks begin with. Without it: as the site's `week_start` has it, or Monday.",
+    one_of(*WEEK_STARTS),
+    None,
+)
+SUNDAY_OR = replace(
+    WEEK_START, description="The day that weeks begin with. Without it: Sunday, for every site."
 )
 TYPE = Parameter(
     EVENT_TYPE,

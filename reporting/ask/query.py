@@ -10,8 +10,10 @@ from reporting.ask.periods import boundaries_of, midnight_ms
 from shared.errors import InvalidInput
 from shared.event import PAGE_VIEW
 from shared.fields import EVENT_TYPE
+from shared.zones import MONDAY, zone_names
 
 ALL_TYPES = "all"
+UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Query:
 
     `event_type` None asks for the default: page views as views, everybody as users. `filters` are
     dimensions and the value each must have. `interval`, whose ends are `boundaries` in ms, and
-    `dimension` say what is told apart.
+    `dimension` say what is told apart, `week_start` with which day weeks begin.
     """
 
     site_id: str
@@ -33,6 +35,7 @@ class Query:
     filters: tuple[tuple[str, str], ...] = ()
     limit: int = 10
     interval: str | None = None
+    week_start: str = MONDAY
     boundaries: tuple[int, ...] = ()
     dimension: str | None = None
     is_compared: bool = False
@@ -79,8 +82,9 @@ def series_query(asked: Asked, now: int) -> Query:
     query = range_query(asked, now)
     default = "hour" if query.first_day == query.last_day else "day"
     interval = asked[by.INTERVAL] or default
-    boundaries = boundaries_of(query.first_day, query.last_day, query.zone, interval)
-    return replace(query, interval=interval, boundaries=tuple(boundaries))
+    week_start = asked[by.WEEK_START] or asked.site.week_start
+    boundaries = boundaries_of(query.first_day, query.last_day, query.zone, interval, week_start)
+    return replace(query, interval=interval, week_start=week_start, boundaries=tuple(boundaries))
 
 
 def breakdown_query(asked: Asked, now: int) -> Query:
@@ -89,7 +93,7 @@ def breakdown_query(asked: Asked, now: int) -> Query:
 
 def range_query(asked: Asked, now: int) -> Query:
     """The site, days, zone and filters that all of them share."""
-    zone = asked[by.TZ]
+    zone = asked[by.TZ] or zone_of_site(asked.site.time_zone)
     first, last = days_of(asked, datetime.fromtimestamp(now / 1000, zone).date())
     values = ((known.name, asked[known]) for known in by.FILTERS)
     return Query(
@@ -102,6 +106,15 @@ def range_query(asked: Asked, now: int) -> Query:
         event_type=asked[by.TYPE],
         filters=tuple((name, value) for name, value in values if value is not None),
     )
+
+
+def zone_of_site(name: str) -> ZoneInfo:
+    """UTC where a site has none. Raises InvalidInput for one that this installation does not know:
+    it may be of another age than the one where it was set."""
+    if name and name not in zone_names():
+        sentence = f"the site's time_zone {name} is not known here: give tz, or update tzdata"
+        raise InvalidInput("bad_timezone", sentence, field="tz")
+    return ZoneInfo(name) if name else UTC
 
 
 def days_of(asked: Asked, today: date) -> tuple[date, date]:

@@ -1,6 +1,7 @@
-"""What is set for a site: its other names, who may post to it, and what is left out.
+"""What is set for a site: its other names, who may post to it, what is left out, how it is told.
 
-A setting holds for events that come from then on; what was counted before stays as it is.
+What is set for taking events holds for those that come from then on: what was counted before stays
+as it is. What says how that is told (TOLD_BY) holds for the past as well.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,9 @@ import msgspec
 from shared.errors import InvalidInput
 from shared.fields import MAX_NAME, MAX_TEXT
 from shared.setting_parsers import UNPRINTABLE, network
+from shared.sites.currencies import CURRENCIES
 from shared.urls import host_named
+from shared.zones import MONDAY, WEEK_STARTS, zone_names
 
 # Of a list: each event of the site is held against all of them.
 MOST_ENTRIES = 100
@@ -39,12 +42,22 @@ class SiteSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     kept_parameters: tuple[str, ...] = ()
     # How many it may have; 0: any number, None: as SITE_EVENTS_PER_SECOND has it.
     events_per_second: int | None = None
+    # Where its days begin unless a question says otherwise, as an IANA name; empty: UTC.
+    time_zone: str = ""
+    # The day its weeks begin with, one of WEEK_STARTS.
+    week_start: str = MONDAY
+    # In which its amounts are, as ISO 4217 has it; empty: none is known.
+    currency: str = ""
+    # Whether its numbers need no key.
+    public: bool = False
 
 
 Sites = Mapping[str, SiteSettings]
 
 NAMES = tuple(field.name for field in msgspec.structs.fields(SiteSettings))
 NOTHING_SET = SiteSettings()
+# What changes no count.
+TOLD_BY = frozenset({"name", "time_zone", "week_start", "currency", "public"})
 
 encode_settings = msgspec.json.Encoder().encode
 decode_settings = msgspec.json.Decoder(SiteSettings).decode
@@ -65,6 +78,8 @@ def parsed(name: str, value: Any) -> Any:
         return text(name, value, MAX_NAME) if value else ""
     if name == "events_per_second":
         return number(name, value)
+    if name in CHOICES:
+        return CHOICES[name](name, value)
     if not isinstance(value, list | tuple):
         raise refused(name, "must be a list of texts")
     if len(value) > MOST_ENTRIES:
@@ -94,6 +109,47 @@ def number(name: str, value: object) -> int | None:
     if type(value) is not int or not 0 <= value <= MOST_PER_SECOND:
         raise refused(name, f"must be a number from 0 to {MOST_PER_SECOND}, or null")
     return value
+
+
+def zone(name: str, value: object) -> str:
+    given = word(value)
+    if given is None or (given and given not in zone_names()):
+        raise refused(name, "must be an IANA time zone, such as Europe/Berlin, or empty for UTC")
+    return given
+
+
+def week_start(name: str, value: object) -> str:
+    given = word(value)
+    if given is None or (given and given not in WEEK_STARTS):
+        raise refused(name, f"must be one of {', '.join(WEEK_STARTS)}")
+    return given or MONDAY
+
+
+def currency(name: str, value: object) -> str:
+    given = word(value)
+    code = given and given.upper()
+    if code is None or (code and code not in CURRENCIES):
+        raise refused(name, "must be a code of ISO 4217, such as EUR, or empty for none")
+    return code
+
+
+def word(value: object) -> str | None:
+    """Without blanks around it; None where it is no text."""
+    return value.strip() if isinstance(value, str) else None
+
+
+def switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise refused(name, "must be true or false")
+    return value
+
+
+CHOICES: dict[str, Callable[[str, object], str | bool]] = {
+    "time_zone": zone,
+    "week_start": week_start,
+    "currency": currency,
+    "public": switch,
+}
 
 
 def alias(name: str, value: object) -> str:

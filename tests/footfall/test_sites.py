@@ -76,10 +76,34 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
     assert published(queue) == []
 
 
+def test_how_a_site_is_told_holds_for_the_past_as_well(environ: dict[str, str]) -> None:
+    created = told(run(environ, "create", "shop", "--time-zone", "Asia/Kolkata", "--public"))
+    assert (created["time_zone"], created["public"]) == ("Asia/Kolkata", True)
+    assert (created["week_start"], created["currency"]) == ("monday", "")
+    changed = run(
+        environ,
+        *("set", "shop", "--time-zone", "", "--week-start", "sunday", "--currency", "inr"),
+        *("--not-public", "--alias", "7"),
+    )
+    assert told(changed)["time_zone"] == ""
+    assert told(changed)["week_start"] == "sunday"
+    assert (told(changed)["currency"], told(changed)["public"]) == ("INR", False)
+    from_now_on, for_the_past = changed.stderr.splitlines()
+    assert from_now_on.startswith("aliases: holds for events from now on")
+    assert for_the_past.startswith("time_zone, week_start, currency, public: holds for the past")
+    assert told(run(environ, "set", "shop", "--name", "Shop")) == told(changed) | {
+        "name": "Shop",
+        "changed_at": told(run(environ, "show", "shop"))["changed_at"],
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (("create", "shop", "--host", "a/b"), "hosts 'a/b' is no host"),
+        (("create", "shop", "--time-zone", "Berlin"), "time_zone must be an IANA time zone"),
+        (("create", "shop", "--week-start", "friday"), "week_start must be one of monday"),
+        (("create", "shop", "--currency", "euro"), "currency must be a code of ISO 4217"),
         (("create", " "), "site_id must be a text"),
         (("create", "shop", "--events-per-second", "-1"), "events_per_second must be a number"),
         (("set", "shop", "--name", "x"), "shop is not registered"),

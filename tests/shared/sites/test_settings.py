@@ -33,6 +33,10 @@ EVERYTHING = {
     "excluded_users": ["owner"],
     "kept_parameters": ["p", "page_id"],
     "events_per_second": 500,
+    "time_zone": "Australia/Lord_Howe",
+    "week_start": "saturday",
+    "currency": " eur",
+    "public": True,
 }
 
 
@@ -54,6 +58,10 @@ def test_what_is_set_is_kept_in_one_form() -> None:
         excluded_users=("owner",),
         kept_parameters=("p", "page_id"),
         events_per_second=500,
+        time_zone="Australia/Lord_Howe",
+        week_start="saturday",
+        currency="EUR",
+        public=True,
     )
     assert set(EVERYTHING) == set(NAMES)
     assert decode_settings(encode_settings(settings)) == settings
@@ -67,10 +75,21 @@ def test_what_is_not_given_stays_and_what_is_empty_goes() -> None:
     limited = settings_from({"events_per_second": 0})
     assert limited != NOTHING_SET
     assert settings_from({"events_per_second": None}, limited) == NOTHING_SET
+    told = settings_from({"time_zone": "Asia/Kolkata", "week_start": "sunday", "currency": "INR"})
+    assert (told.time_zone, told.week_start, told.currency) == ("Asia/Kolkata", "sunday", "INR")
+    assert settings_from({"time_zone": "", "week_start": "", "currency": ""}, told) == NOTHING_SET
+    assert settings_from({"public": False}, settings_from({"public": True})) == NOTHING_SET
 
 
 def test_what_a_later_version_has_set_is_read() -> None:
     assert decode_settings(b'{"name":"A","of_later":[1]}') == SiteSettings(name="A")
+
+
+def test_of_what_an_earlier_version_has_set_the_rest_is_as_it_was_then() -> None:
+    kept = decode_settings(encode_settings(settings_from({"name": "A"})))
+    assert encode_settings(kept) == b'{"name":"A"}'
+    assert (kept.time_zone, kept.week_start) == ("", "monday")
+    assert (kept.currency, kept.public) == ("", False)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +115,17 @@ def test_what_a_later_version_has_set_is_read() -> None:
         ("excluded_users", [None], "must be a text"),
         ("kept_parameters", ["p=1"], "is no name of a parameter"),
         ("kept_parameters", ["é"], "is no name of a parameter"),
+        ("time_zone", "Mars/Olympus", "must be an IANA time zone"),
+        ("time_zone", "../etc/passwd", "must be an IANA time zone"),
+        ("time_zone", ["UTC"], "must be an IANA time zone"),
+        ("time_zone", "localtime", "must be an IANA time zone"),
+        ("week_start", "tuesday", "must be one of monday, sunday, saturday"),
+        ("week_start", 0, "must be one of"),
+        ("currency", "EURO", "must be a code of ISO 4217"),
+        ("currency", "XXX", "must be a code of ISO 4217"),
+        ("currency", 978, "must be a code of ISO 4217"),
+        ("public", "yes", "must be true or false"),
+        ("public", 1, "must be true or false"),
         ("time", "x", "is no setting of a site: there are name, aliases"),
     ],
 )
