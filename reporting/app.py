@@ -16,8 +16,9 @@ from reporting.http.description import UNKNOWN_HOST
 from reporting.http.from_here import check_from_here
 from reporting.http.keys import KeyBook
 from reporting.http.openapi import OPENAPI
-from reporting.http.routes import add_routes
+from reporting.http.routes import PUBLIC_ROUTES, Reception, add_routes
 from reporting.http.seats import Seats
+from reporting.http.sites import SiteBook
 from reporting.http.telemetry import LedgerCollector
 from reporting.route import Sources
 from shared.clock import now_ms
@@ -68,12 +69,13 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app.admin_seats = Seats(patience, longest_line=ADMIN_LINE)
     asked = [engine for engine in (app.sources.ledger, app.sources.replica) if engine is not None]
     keys = KeyBook(asked, app.sources.queue, settings.api_auth)
-    ask_for_key(app, settings, keys, clock)
+    sites = SiteBook(asked)
+    ask_for_key(app, settings, keys, sites, clock)
     collector = LedgerCollector(app.sources, clock)
     add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
     add_dashboard(app, settings)
-    add_routes(app, app.sources, clock, app.seats, app.status_seats)
-    add_calls(app, app.desk, clock, app.admin_seats, keys.ask_anew)
+    add_routes(app, app.sources, Reception(clock, sites, app.seats, app.status_seats))
+    add_calls(app, app.desk, clock, app.admin_seats, (keys, sites))
     app.wsgi_app = only_reading(app.wsgi_app, is_admin)  # type: ignore[assignment, method-assign]
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
@@ -102,9 +104,12 @@ def check_ready(sources: Sources, now: int) -> Sequence[str]:
         return fetch_unmerged(sources.status, now).warnings
 
 
-def ask_for_key(app: Flask, settings: Settings, keys: KeyBook, clock: Callable[[], int]) -> None:
-    """Or, where there is none, for one of the machine's own names."""
+def ask_for_key(
+    app: Flask, settings: Settings, keys: KeyBook, sites: SiteBook, clock: Callable[[], int]
+) -> None:
+    """But for what is public; or, where there is none, for one of the machine's own names."""
     names = OwnNames(settings.reporting_host)
+    asks_nobody = not settings.api_auth
     needs_name = not (settings.api_auth or settings.allow_open)
 
     @app.before_request
@@ -116,7 +121,9 @@ def ask_for_key(app: Flask, settings: Settings, keys: KeyBook, clock: Callable[[
         if is_open(request.path):
             return
         needed = Kind.ADMIN if is_admin(request.path) else Kind.READ
-        g.caller = keys.caller(request.headers.get("Authorization"), clock(), needed)
+        header = request.headers.get("Authorization", "")
+        visitor = None if header.strip() or asks_nobody else sites.visitor(PUBLIC_ROUTES)
+        g.caller = visitor or keys.caller(header, clock(), needed)
         if needed is Kind.ADMIN and not settings.api_auth:
             check_from_here(request, settings)
         if request.path == METRICS and g.caller.sites:

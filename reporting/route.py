@@ -137,6 +137,8 @@ class Route(Generic[Q]):
     faults: tuple[Example, ...] = DATABASE_FAULTS
     # Whoever has a key of some sites only is answered of these.
     shows_own: bool = False
+    # Of a public site it is answered to whoever has no key: it names no user and no session.
+    is_public: bool = False
     # It tells how things stand, and waits behind no question.
     is_status: bool = False
 

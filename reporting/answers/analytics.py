@@ -124,6 +124,7 @@ ANALYTICS = Route(
         by.CURSOR,
     ),
     query=analytics_query,
+    is_public=True,
     answer=from_database(fetch_analytics),
     examples=(
         Example("all", "All events", ALL, {"lookback": 7}),

@@ -75,6 +75,7 @@ VIEWS_PER_MINUTE = Route(
     parameters=(by.MINUTES, by.ANY_SITE),
     query=minutes_query,
     answer=from_database(fetch_views),
+    is_public=True,
     examples=(Example("some", "Three minutes back", ViewsPerMinute(FOUR_MINUTES), {"minutes": 3}),),
 )
 MINUTE_BUCKET = Route(
@@ -84,5 +85,6 @@ MINUTE_BUCKET = Route(
     parameters=(by.ANY_SITE, by.BUCKET_KEY),
     query=bucket_query,
     answer=from_database(fetch_bucket),
+    is_public=True,
     examples=(Example("views", "Page views", MinuteBucket(by.BUCKET_KEY.example, 1449)),),
 )

@@ -100,5 +100,6 @@ PAGE_VIEWS = Route(
     parameters=(by.ANY_SITE, by.LIMIT),
     query=ranking_query,
     answer=from_database(fetch_pages),
+    is_public=True,
     examples=(Example("two", "Two", TWO_PAGES, {"limit": 2}),),
 )

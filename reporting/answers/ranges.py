@@ -128,6 +128,7 @@ TIMESERIES = Route(
     "asked for.",
     parameters=(by.SITE, by.INTERVAL, by.WEEK_START, by.FORMAT, *by.RANGE),
     query=series_query,
+    is_public=True,
     answer=from_database(fetch_series),
     examples=(
         Example(
@@ -157,6 +158,7 @@ BREAKDOWN = Route(
     "without a value are left out. `referrer` is the site that a referrer leads to.",
     parameters=(by.SITE, by.DIMENSION, by.LIMIT, by.FORMAT, *by.RANGE),
     query=breakdown_query,
+    is_public=True,
     answer=from_database(fetch_breakdown),
     examples=(
         Example(

@@ -88,5 +88,6 @@ REALTIME = Route(
     parameters=(SITE,),
     query=live_query,
     answer=from_database(fetch_realtime),
+    is_public=True,
     examples=(Example("now", "A burst two minutes ago", A_BURST),),
 )

@@ -130,6 +130,7 @@ STATS = Route(
     description="Of a site, for a day or several; zeros for an unknown site or an empty day.",
     parameters=(by.SITE, by.LIMIT, by.COMPARE, *by.RANGE),
     query=stats_query,
+    is_public=True,
     answer=from_database(fetch_stats),
     examples=(
         Example("a_day", "A day", A_DAY, ON),

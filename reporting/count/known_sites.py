@@ -14,7 +14,7 @@ from reporting.count.statements import (
     select_site_totals,
     select_some_sites,
 )
-from shared.sites.settings import decode_settings
+from shared.sites.settings import SiteSettings, decode_settings
 
 
 class KnownSite(NamedTuple):
@@ -47,13 +47,12 @@ def fetch_known_sites(connection: Connection, query: SitesQuery) -> list[KnownSi
     return [site for _, site in sorted(known.items())][: query.page.limit + 1]
 
 
-def fetch_names(connection: Connection, site_ids: Sequence[str]) -> dict[str, str]:
-    """What people call those of these sites that are registered under a name."""
-    found: dict[str, str] = {}
+def fetch_settings(connection: Connection, site_ids: Sequence[str]) -> dict[str, SiteSettings]:
+    """What is set for those of these sites that are registered."""
+    found: dict[str, SiteSettings] = {}
     for some in chunks(site_ids):
         for site_id, settings in connection.execute(select_site_settings(some)):
-            if name := decode_settings(settings).name:
-                found[site_id] = name
+            found[site_id] = decode_settings(settings)
     return found
 
 

@@ -1,6 +1,6 @@
 """The calls of an admin, and how Flask serves them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from flask import Flask, Response, g, request
@@ -10,6 +10,7 @@ from reporting.admin import keys, sites
 from reporting.admin.call import Asking, Call
 from reporting.admin.desk import Desk
 from reporting.ask.parameter import asked_from
+from reporting.http.book import Book
 from reporting.http.seats import Seats
 from shared.errors import InvalidInput
 from shared.http.openapi import JSON_TYPE
@@ -34,19 +35,19 @@ def add_calls(
     desk: Desk,
     clock: Callable[[], int],
     seats: Seats,
-    changed: Callable[[], None],
+    books: Sequence[Book],
 ) -> None:
-    """`changed` is called after each change, before it is answered."""
+    """`books` are read anew after each change."""
     for call in CALLS:
         rule = call.path.replace("{", "<name:").replace("}", ">")
-        view = view_of(call, desk, clock, seats, changed)
+        view = view_of(call, desk, clock, seats, books)
         app.add_url_rule(
             rule, endpoint=f"{call.method} {call.path}", view_func=view, methods=[call.method]
         )
 
 
 def view_of(
-    call: Call, desk: Desk, clock: Callable[[], int], seats: Seats, changed: Callable[[], None]
+    call: Call, desk: Desk, clock: Callable[[], int], seats: Seats, books: Sequence[Book]
 ) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         asked = asked_from(call.parameters, request.args.to_dict(flat=False), path)
@@ -56,7 +57,8 @@ def view_of(
         with seats.taken():
             answer = call.work(desk, asking)
         if call.method != "get":
-            changed()
+            for book in books:
+                book.ask_anew()
         body = msgspec.json.encode(answer) + b"\n"
         response = Response(body, status=call.status, content_type=JSON_TYPE)
         response.headers["Cache-Control"] = "no-store"

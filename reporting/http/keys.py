@@ -6,18 +6,16 @@ is revoked lets nobody in within KNOWN_SECONDS.
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from reporting.ask.parameter import Asked
+from reporting.http.book import Book
 from reporting.route import Route
-from shared.db.database import at_once, translated_errors
-from shared.errors import Unavailable
 from shared.http.auth import Callers, key_given
 from shared.keys.keys import (
     EVERYTHING,
@@ -37,27 +35,15 @@ from shared.queue.used_keys import TELL_SECONDS, UsedKeys
 
 log = logging.getLogger(__name__)
 
-# How long the database is not asked again, and what it said goes.
-KNOWN_SECONDS = 2.0
-# Beyond that nobody goes by what was known while another asks anew.
-OLD_SECONDS = 2 * KNOWN_SECONDS
 
-
-class KeyBook:
-    """The keys that there are; threads share it.
-
-    They are read from the first of some databases that answers: where they are written, before any
-    that may lag behind.
-    """
+class KeyBook(Book):
+    """The keys that there are."""
 
     def __init__(self, engines: Sequence[Engine], queue: EventQueue, api_auth: str) -> None:
-        self.engines = engines
+        super().__init__(engines)
         self.queue = queue
         self.callers = Callers(api_auth, NO_KEYS)
-        self.are_known = False
-        self.asked_at = -math.inf
         self.told_at: dict[str, float] = {}
-        self.lock = threading.Lock()
 
     def caller(self, header: str | None, now: int, needed: Kind = Kind.READ) -> Key:
         """What whoever sends this header may ask; `now` is in ms. Raises InvalidInput where that is
@@ -67,6 +53,8 @@ class KeyBook:
         key = self.callers.find(header, now)
         if key is not EVERYTHING and key_given(header).startswith(PREFIX):
             self.look()
+            if not self.is_known:
+                raise keys_unknown()
             key = self.callers.find(header, now)
         if key is None:
             raise unauthorized()
@@ -76,36 +64,8 @@ class KeyBook:
             self.note(key, now)
         return key
 
-    def look(self) -> None:
-        """Know what there is, as of a moment ago. Raises Unavailable where it was never known."""
-        if self.age() >= KNOWN_SECONDS and self.lock.acquire(blocking=self.age() >= OLD_SECONDS):
-            try:
-                if self.age() >= KNOWN_SECONDS:
-                    self.read()
-                    self.asked_at = time.monotonic()
-            finally:
-                self.lock.release()
-        if not self.are_known:
-            raise keys_unknown()
-
-    def ask_anew(self) -> None:
-        """One has changed: let the next look find it."""
-        self.asked_at = -math.inf
-
-    def age(self) -> float:
-        """Seconds since the database was asked."""
-        return time.monotonic() - self.asked_at
-
-    def read(self) -> None:
-        for engine in self.engines:
-            try:
-                with at_once(), translated_errors(), engine.begin() as connection:
-                    keys = fetch_good_keys(connection)
-            except Unavailable as error:
-                log.debug("keys are not known anew: %s", error)
-                continue
-            self.callers, self.are_known = Callers(self.callers.api_auth, keys), True
-            return
+    def fill(self, connection: Connection) -> None:
+        self.callers = Callers(self.callers.api_auth, fetch_good_keys(connection))
 
     def note(self, key: Key, now: int) -> None:
         """It was used; who lists keys is told when, each now and then."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -17,10 +18,12 @@ from reporting.answers.receipt import RECEIPT
 from reporting.answers.sites import SITES
 from reporting.answers.stats import STATS
 from reporting.answers.system import SYSTEM
+from reporting.ask import parameters as by
 from reporting.ask.parameter import asked_from
 from reporting.http.delivery import finished, response_of
 from reporting.http.keys import check_sites
 from reporting.http.seats import Seats
+from reporting.http.sites import SiteBook
 from reporting.route import Route, Sources
 from shared.db.database import at_once
 
@@ -38,6 +41,14 @@ ROUTES: dict[str, tuple[Route[Any], ...]] = {
     ),
     "operation": (PIPELINE, SYSTEM),
 }
+# By their paths, which are their endpoints.
+PUBLIC_ROUTES = {
+    path: route
+    for routes in ROUTES.values()
+    for route in routes
+    if route.is_public
+    for path in route.paths
+}
 
 
 class NameConverter(BaseConverter):
@@ -47,26 +58,37 @@ class NameConverter(BaseConverter):
     regex = "(?s:.+?)"
 
 
-def add_routes(
-    app: Flask, sources: Sources, clock: Callable[[], int], seats: Seats, status_seats: Seats
-) -> None:
+@dataclass(frozen=True)
+class Reception:
+    """What every question goes by, wherever its answer is from. `clock` tells the time in ms."""
+
+    clock: Callable[[], int]
+    sites: SiteBook
+    seats: Seats
+    status_seats: Seats
+
+
+def add_routes(app: Flask, sources: Sources, reception: Reception) -> None:
     app.url_map.converters["name"] = NameConverter
     for routes in ROUTES.values():
         for route in routes:
-            view = view_of(route, sources, clock, status_seats if route.is_status else seats)
+            view = view_of(route, sources, reception)
             for path in route.paths:
                 rule = path.replace("{", "<name:").replace("}", ">")
                 app.add_url_rule(rule, endpoint=path, view_func=view)
 
 
-def view_of(
-    route: Route[Any], sources: Sources, clock: Callable[[], int], seats: Seats
-) -> Callable[..., Response]:
+def view_of(route: Route[Any], sources: Sources, reception: Reception) -> Callable[..., Response]:
+    seats = reception.status_seats if route.is_status else reception.seats
+    has_zone = by.TZ in route.parameters
+
     def view(**path: str) -> Response:
-        now = clock()
+        now = reception.clock()
         asked = asked_from(route.parameters, request.args.to_dict(flat=False), path)
         asked.only = g.caller.sites
         check_sites(asked.only, route, asked)
+        if has_zone:
+            asked.site = reception.sites.settings_of(asked[by.SITE])
         query = route.query(asked, now)
         with seats.taken(), at_once() if route.is_status else nullcontext():
             response = response_of(route, asked, route.answer(sources, query))

@@ -23,6 +23,7 @@ class Row(Numbers):
     value: str
 
 
+FIRST_OF_WEEK = {"monday": 1, "saturday": 6, "sunday": 7}
 STEPS = {"minute": 60_000, "hour": 3_600_000}
 
 
@@ -105,7 +106,7 @@ def bucket_of(event: Event, query: Query) -> object:
         return (event.timestamp - query.start) // STEPS[query.interval]
     day = local_day(event, query)
     if query.interval == "week":
-        day -= timedelta(days=day.weekday())
+        day -= timedelta(days=(day.isoweekday() - FIRST_OF_WEEK[query.week_start]) % 7)
     if query.interval == "month":
         day = day.replace(day=1)
     return max(day, query.first_day)

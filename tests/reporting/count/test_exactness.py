@@ -90,6 +90,7 @@ ZONES = [
     "Asia/Kolkata",
     "Pacific/Chatham",
     "Australia/Lord_Howe",
+    "America/Sao_Paulo",
 ]
 DAYS = [f"2025-10-{day}" for day in range(24, 29)]
 ranges = st.one_of(
@@ -217,6 +218,7 @@ def test_stats(
     made=made_events,
     parameters=asked,
     interval=st.sampled_from(["minute", "hour", "day", "day", "week", "month"]),
+    week_start=st.sampled_from(["monday", "sunday", "saturday"]),
 )
 def test_timeseries(
     site: Site,
@@ -224,10 +226,12 @@ def test_timeseries(
     made: list[dict[str, Any]],
     parameters: dict[str, str],
     interval: str,
+    week_start: str,
 ) -> None:
     days = parse(series_query_from, parameters, "limit")
     assume(interval != "minute" or days.end - days.start < 3 * DAY_MS)
-    query = parse(series_query_from, parameters | {"interval": interval}, "limit")
+    by_what = {"interval": interval, "week_start": week_start}
+    query = parse(series_query_from, parameters | by_what, "limit")
     for events in site.steps(made):
         found = fetch_series(reading, query)["points"]
         seen = {key_of(query, number, at): at for number, at in enumerate(found)}

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, update
 
 from reporting.app import create_app
 from reporting.dashboard.page import ASSETS_PATH
-from reporting.http import keys as keys_module
+from reporting.http import book as book_module
 from reporting.http.calls import ADMIN
 from reporting.http.keys import KeyBook
 from reporting.http.openapi import OPENAPI
@@ -25,6 +25,7 @@ from shared.keys.keys import Kind
 from shared.queue.event_queue import EventQueue
 from shared.queue.used_keys import UsedKeys
 from shared.settings import Settings
+from shared.sites.stored import change_site, create_site, delete_site
 from tests.documented import send
 from tests.events import NOW, make_event
 from tests.keys import add_row
@@ -104,10 +105,8 @@ def test_each_route_is_answered_to_whom_it_should(asked: FlaskClient, path: str)
 
 @pytest.mark.parametrize("path", [path for path in REQUESTS if path not in OPEN])
 def test_a_key_of_some_sites_is_answered_of_these(asked: FlaskClient, path: str) -> None:
-    route = TELLS_OF.get(path)
-    takes_site = route is not None and any(each.name == "site_id" for each in route.parameters)
     for text in ("ff_reads_mine", "ff_admin_mine"):
-        if not takes_site:
+        if not takes_site(path):
             status, answer = status_of(asked, path, text)
             assert (status, answer["code"], answer["field"]) == (403, "other_site", "site_id")
             continue
@@ -116,6 +115,92 @@ def test_a_key_of_some_sites_is_answered_of_these(asked: FlaskClient, path: str)
         assert (status, answer["code"], answer["field"]) == (403, "other_site", "site_id")
         status, _ = status_of(asked, path, text, site_id="")
         assert status == (200 if path == "/sites" else 400 if is_required(path) else 403)
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+def test_numbers_of_a_public_site_need_no_key(
+    asked: FlaskClient, writing: Engine, path: str
+) -> None:
+    """And nothing else, to nobody else: a wrong key is wrong there, too."""
+    create_site(writing, MINE, {"public": True}, NOW)
+    create_site(writing, OTHER, {"time_zone": "Asia/Kolkata"}, NOW)
+    if path in OPEN:
+        assert without_key(asked, path) == 200
+        return
+    is_public = path in PUBLIC
+    assert without_key(asked, path, site_id=MINE) == (200 if is_public else 401)
+    assert without_key(asked, path, site_id=[MINE, MINE]) == (400 if is_public else 401)
+    assert without_key(asked, path, site_id="") == (200 if path == "/sites" else 401)
+    for site_id in (OTHER, "none", [MINE, OTHER], [MINE, ""], MINE.upper()):
+        is_mine = is_public and site_id == [MINE, ""]
+        assert without_key(asked, path, site_id=site_id) == (400 if is_mine else 401), site_id
+    for text in filter(None, OF_NOBODY):
+        assert status_of(asked, path, text, site_id=MINE)[0] == 401, text
+    assert status_of(asked, path, "ff_posts", site_id=MINE)[0] == 403
+    if takes_site(path):
+        assert status_of(asked, path, "ff_reads_other", site_id=MINE)[0] == 403
+        assert status_of(asked, path, "ff_reads", site_id=OTHER)[0] in {200, 404}
+
+
+# Of a public site; the others tell of users and sessions by their names, or of more than numbers.
+PUBLIC = {
+    "/stats",
+    "/stats/aggregated",
+    "/stats/timeseries",
+    "/stats/breakdown",
+    "/sites",
+    "/realtime",
+    "/metrics/page-views",
+    "/analytics",
+    "/analytics/page_views_per_minute",
+    "/analytics/minute-buckets/{bucket_key}",
+}
+
+
+def without_key(client: FlaskClient, path: str, **more: Any) -> int:
+    request = {**REQUESTS[path], "query": {**REQUESTS[path]["query"], **more}}
+    return send(client.application, "get", path, request).status_code
+
+
+def takes_site(path: str) -> bool:
+    route = TELLS_OF.get(path)
+    return route is not None and any(each.name == "site_id" for each in route.parameters)
+
+
+def test_without_a_key_the_public_sites_are_listed_and_no_user_is_told_apart(
+    asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book_module, "KNOWN_SECONDS", 0.0)
+    assert asked.get("/sites").status_code == 401
+    create_site(writing, MINE, {"public": True, "name": "Ours"}, NOW)
+    create_site(writing, OTHER, {"name": "Theirs"}, NOW)
+    create_site(writing, "without-events", {"public": True}, NOW)
+    told = asked.get("/sites").get_json()["sites"]
+    assert [(site["site_id"], site["name"], site["public"]) for site in told] == [
+        (MINE, "Ours", True)
+    ]
+    of_mine = f"/analytics?site_id={MINE}"
+    assert asked.get(of_mine).status_code == 200
+    assert asked.get(of_mine, headers={"Authorization": " "}).status_code == 200
+    assert asked.get(f"{of_mine}&uniqueId=user").status_code == 401
+    assert asked.head(of_mine).status_code == 200
+    for path in ("/nowhere", "/metrics", "/docs/x", "/stats/receipt"):
+        assert asked.get(path, query_string={"site_id": MINE}).status_code == 401
+    assert asked.post("/stats", query_string={"site_id": MINE}).status_code == 405
+
+
+def test_a_site_that_is_public_no_more_is_not_within_seconds(
+    asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book_module, "KNOWN_SECONDS", 0.0)
+    create_site(writing, MINE, {"public": True}, NOW)
+    assert without_key(asked, "/stats", site_id=MINE) == 200
+    change_site(writing, MINE, {"public": False}, NOW)
+    assert without_key(asked, "/stats", site_id=MINE) == 401
+    change_site(writing, MINE, {"public": True}, NOW)
+    assert without_key(asked, "/stats", site_id=MINE) == 200
+    delete_site(writing, MINE)
+    assert without_key(asked, "/stats", site_id=MINE) == 401
 
 
 def is_required(path: str) -> bool:
@@ -148,7 +233,7 @@ def test_sites_are_those_of_the_key(asked: FlaskClient, writing: Engine, is_merg
 def test_one_that_is_revoked_lets_nobody_in_within_seconds(
     asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys_module, "KNOWN_SECONDS", 0.2)
+    monkeypatch.setattr(book_module, "KNOWN_SECONDS", 0.2)
     assert status_of(asked, "/stats", "ff_reads")[0] == 200
     with writing.begin() as connection:
         connection.execute(update(api_keys).values(revoked_at=NOW, changed_at=NOW))
@@ -169,7 +254,7 @@ def test_after_a_rest_nobody_goes_by_what_was_known_before(
     assert book.caller("ff_reads", NOW).kind is Kind.READ
     with writing.begin() as connection:
         connection.execute(update(api_keys).values(revoked_at=NOW, changed_at=NOW))
-    book.asked_at -= keys_module.OLD_SECONDS
+    book.asked_at -= book_module.OLD_SECONDS
     read = book.read
 
     def read_slowly() -> None:
@@ -220,8 +305,8 @@ def test_a_receipt_tells_whoever_has_a_key_of_a_site_of_no_other(asked: FlaskCli
 def test_what_was_known_holds_while_nobody_can_be_asked(
     asked: FlaskClient, writing: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys_module, "KNOWN_SECONDS", 0.0)
-    monkeypatch.setattr(keys_module, "OLD_SECONDS", 0.0)
+    monkeypatch.setattr(book_module, "KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(book_module, "OLD_SECONDS", 0.0)
     assert status_of(asked, "/health", "ff_reads")[0] == 200
     assert status_of(asked, "/system", "ff_reads")[0] == 200
     with writing.begin() as connection:
