@@ -158,6 +158,38 @@ def test_without_a_zone_it_is_the_browsers(make_page: MakePage, stack: Stack) ->
     expect(page.get_by_label("Days begin in", exact=False)).to_have_count(1)
 
 
+def test_the_sites_zone_and_weeks_hold_until_another_zone_is_chosen(
+    page: Page, stack: Stack
+) -> None:
+    def with_zone(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        for site in told["sites"]:
+            if site["site_id"] == SITE:
+                site |= {"time_zone": "Pacific/Auckland", "week_start": "sunday"}
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/sites", with_zone)
+    shown(page, stack, "?period=90d")
+    expect(page).to_have_url(re.compile("tz=Pacific/Auckland"))
+    with page.expect_request(re.compile("interval=week.*week_start=sunday")):
+        page.get_by_role("button", name="Weeks").click()
+    loaded(page)
+    site = page.get_by_label("Site", exact=True)
+    with page.expect_request(re.compile("timeseries")) as asked:
+        site.select_option(OTHER_SITE)
+    assert "week_start" not in asked.value.url
+    expect(page).to_have_url(re.compile("tz=UTC"))
+    site.select_option(SITE)
+    expect(page).to_have_url(re.compile("tz=Pacific/Auckland"))
+    page.get_by_role("button", name=re.compile("Period")).click()
+    page.get_by_label("Days begin in").select_option("Asia/Tokyo")
+    expect(page).to_have_url(re.compile("tz=Asia/Tokyo"))
+    site.select_option(OTHER_SITE)
+    expect(page).to_have_title(f"{OTHER_SITE} · Footfall")
+    expect(page).to_have_url(re.compile("tz=Asia/Tokyo"))
+
+
 def test_the_site_with_most_events_comes_first_and_another_is_a_choice(
     page: Page, stack: Stack
 ) -> None:

@@ -9,6 +9,7 @@ from shared.clock import now_ms
 from shared.db.database import writing_engine
 from shared.keys.keys import Kind
 from shared.settings import Settings
+from shared.sites.stored import create_site
 from tests.browser.conftest import (
     Complaints,
     MakePage,
@@ -125,7 +126,7 @@ def test_what_cannot_be_answered_is_said_and_shows_no_other_numbers(
 
 def give(dialog: Locator, key: str) -> None:
     dialog.get_by_label("Key").fill(key)
-    dialog.get_by_role("button").click()
+    dialog.get_by_role("button", name="Show the dashboard").click()
 
 
 def test_a_key_is_asked_for_and_kept_in_the_tab(
@@ -177,4 +178,44 @@ def test_a_key_of_a_site_shows_that_site(
         expect(page.locator("#pipeline")).to_be_hidden()
         expect(page.locator("#notice")).to_be_empty()
         expect(page.locator("#site option")).to_have_count(1)
+        page.close()
+
+
+def test_a_public_site_is_shown_without_a_key_and_others_with_one(
+    make_page: MakePage, complaints: Complaints, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    settings = empty_settings(valkey, tmp_path, api_auth="sesame")
+    with Stack(settings, workers=1) as stack:
+        engine = writing_engine(settings)
+        create_site(engine, "ours", {"public": True, "name": "Ours"}, now_ms())
+        engine.dispose()
+        door = Client(stack.ingestion.url)
+        for site_id in ("ours", "theirs", "theirs"):
+            door.post({"site_id": site_id, "event_type": "page_view", "path": "/"})
+        door.connection.close()
+        page = make_page()
+        shown(page, stack)
+        expect_headline(page, "Views", 1)
+        expect(page.locator("#site option")).to_have_text(["Ours"])
+        expect(page.locator("#live")).to_contain_text("users")
+        for hidden in ("#pipeline", "#test-event", "#key"):
+            expect(page.locator(hidden)).to_be_hidden()
+        expect(page.locator("#notice")).to_be_empty()
+        page.get_by_role("button", name="Enter a key").click()
+        dialog = page.get_by_role("dialog", name="Key")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_be_hidden()
+        complaints.expect("401")
+        page.get_by_role("button", name="Enter a key").click()
+        give(dialog, "wrong")
+        expect(dialog.get_by_role("alert")).to_have_text("That key was not accepted.")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_be_hidden()
+        expect_headline(page, "Views", 1)
+        page.goto(f"{stack.reporting.url}/?site=theirs")
+        give(dialog, "sesame")
+        expect_headline(page, "Views", 2)
+        expect(page.locator("#site option")).to_have_text(["Ours", "theirs"])
+        expect(page.locator("#pipeline")).to_be_visible()
+        expect(page.get_by_role("button", name="Enter a key")).to_be_hidden()
         page.close()

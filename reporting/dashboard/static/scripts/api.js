@@ -12,6 +12,10 @@ export class ApiError extends Error {
 
 export const key = () => sessionStorage.getItem(KEY);
 export const keepKey = (value) => sessionStorage.setItem(KEY, value);
+export const forgetKey = () => sessionStorage.removeItem(KEY);
+// Whether whoever looks has no key where there are some: then only public sites are shown.
+export const isVisitor = () =>
+  document.documentElement.hasAttribute("data-asks-key") && key() === null;
 export const authorization = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
 // Relative, so that the page works below a proxy's path too.

@@ -3,8 +3,9 @@
 import { keepKey } from "./api.js";
 import { byId, h } from "./dom.js";
 
-// `why` says what is wrong with the one that was given, where that is known.
-export function askForKey(isWrong, onGiven, why = "") {
+// `onLeft`: what else can be done; without it there is nothing to go back to. `why` says what is wrong
+// with the key that was given, where that is known.
+export function askForKey(isWrong, onGiven, onLeft, why = "") {
   const dialog = byId("key");
   if (dialog.open) return;
   const input = h("input", {
@@ -30,14 +31,21 @@ export function askForKey(isWrong, onGiven, why = "") {
     problem,
     h("button", { class: "button primary" }, "Go on"),
   );
+  const leave = () => {
+    dialog.close();
+    onLeft();
+  };
+  if (onLeft) form.append(h("button", { type: "button", class: "button", onclick: leave }, "Cancel"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     keepKey(input.value.trim());
     dialog.close();
     onGiven();
   });
-  // Without a key there is nothing to go back to.
-  dialog.oncancel = (event) => event.preventDefault();
+  dialog.oncancel = (event) => {
+    event.preventDefault();
+    if (onLeft) leave();
+  };
   dialog.replaceChildren(h("header", {}, h("h2", { id: "key-title" }, "Key")), form);
   dialog.showModal();
 }

@@ -1,6 +1,6 @@
 // The page: reads what is looked at from the address, asks for it, and shows the answers.
 
-import { ask, key } from "./api.js";
+import { ask, forgetKey, isVisitor, key } from "./api.js";
 import { makePanels } from "./breakdown.js";
 import { Chart } from "./chart.js";
 import { ownZone, setUpControls } from "./controls.js";
@@ -17,11 +17,12 @@ import {
   includesToday,
   intervalOf,
   intervalsFor,
+  isZone,
   previousName,
 } from "./periods.js";
 import { fetchTrouble, loadPipeline, showNoPipeline } from "./pipeline.js";
 import { poll } from "./polling.js";
-import { searchFrom, stateFrom } from "./state.js";
+import { namesZone, searchFrom, stateFrom } from "./state.js";
 import { setUpTestEvent } from "./test_event.js";
 import { setUpTheme } from "./theme.js";
 import { hideWelcome, showTrouble, showWelcome } from "./welcome.js";
@@ -31,7 +32,11 @@ const REFRESH_SECONDS = 30;
 const LAST_MINUTES = 60;
 
 let state = stateFrom(location.search, ownZone());
+// Whether days begin as they usually do for the site, rather than as somebody has chosen.
+let followsSite = !namesZone(location.search);
 let sites = null;
+// Whether one can go on without a key.
+let isShownToAll = false;
 let looking = new AbortController();
 let shownAt = 0;
 let shownSearch = null;
@@ -47,13 +52,32 @@ setUpTheme(() => chart.plot && chart.draw());
 setUpTestEvent(() => state.site, lookSoon);
 addEventListener("popstate", () => {
   state = stateFrom(location.search, ownZone());
+  followsSite = !namesZone(location.search);
   load();
+});
+byId("enter-key").addEventListener("click", () => {
+  isShownToAll = true;
+  askForKey(false, lookAnew, leaveKey);
 });
 
 function change(changes) {
+  if (sites) followsSite = !("tz" in changes) && state.tz === usualZone();
   state = { ...state, ...changes };
+  followZone();
   history.pushState(null, "", searchFrom(state));
   load();
+}
+
+const siteNow = () => sites?.find((one) => one.site_id === state.site);
+
+// The site's, where it has one that the browser knows; else the browser's.
+function usualZone() {
+  const zone = siteNow()?.time_zone;
+  return isZone(zone) ? zone : ownZone();
+}
+
+function followZone() {
+  if (followsSite) state = { ...state, tz: usualZone() };
 }
 
 // Every few seconds: what happens now, and now and then the rest, while today is part of it.
@@ -90,6 +114,17 @@ function refresh() {
   live.run();
 }
 
+// With another key, or none, there are other sites.
+function lookAnew() {
+  sites = null;
+  refresh();
+}
+
+function leaveKey() {
+  forgetKey();
+  lookAnew();
+}
+
 // Everything of the range. A newer look ends an older one.
 async function load(cache = "default") {
   looking.abort();
@@ -110,10 +145,11 @@ async function loadAll(how) {
 }
 
 async function loadSites() {
-  if (sites !== null && !isEmpty()) return;
+  if (sites !== null && !isEmpty()) return followZone();
   const listed = await ask("sites");
   sites = listed.sites;
-  if (listed.next_cursor && state.site && isEmpty()) {
+  // Of what is not public a visitor has to be asked for a key.
+  if ((listed.next_cursor || isVisitor()) && state.site && isEmpty()) {
     sites.push(...(await ask("sites", { site_id: state.site })).sites);
   }
   if (!state.site && sites.length) {
@@ -122,7 +158,10 @@ async function loadSites() {
     );
     state = { ...state, site: most.site_id };
   }
+  followZone();
   controls.showSites(sites, state.site, Boolean(listed.next_cursor));
+  byId("enter-key").hidden = !isVisitor();
+  byId("test-event").hidden = isVisitor();
   // A link copied from here shows the same elsewhere, so it names its site and its zone.
   if (state.site) history.replaceState(null, "", searchFrom(state));
 }
@@ -179,14 +218,18 @@ function showControls(now, query) {
   setCsv(
     byId("chart-csv"),
     "stats/timeseries",
-    { ...query, interval: chosen },
+    { ...query, ...byInterval(chosen) },
     fileName(state.site, query.from, query.to),
   );
 }
 
+// Weeks are asked for as the site has them, so that an answer from before it was changed is not kept.
+const byInterval = (interval) =>
+  interval === "week" ? { interval, week_start: siteNow()?.week_start } : { interval };
+
 async function loadSeries(query, now, how) {
   const interval = intervalOf(state, now);
-  const { points } = await ask("stats/timeseries", { ...query, interval }, how);
+  const { points } = await ask("stats/timeseries", { ...query, ...byInterval(interval) }, how);
   const shown = interval === "minute" ? lastHour(points, now) : points;
   chart.show(shown, {
     interval,
@@ -223,7 +266,9 @@ async function attempt(part, work, showFailure) {
     reportWell(part);
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (isNoKey(error)) return askForKey(key() !== null, refresh);
+    if (isNoKey(error)) {
+      return askForKey(key() !== null, lookAnew, isShownToAll ? leaveKey : undefined);
+    }
     if (error.status === undefined) throw error; // a bug of ours
     showFailure(error);
     reportTrouble(part, error, refresh);

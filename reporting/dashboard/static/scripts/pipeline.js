@@ -1,6 +1,6 @@
 // The ledger, and in words whether an operator has something to do.
 
-import { ask } from "./api.js";
+import { ask, isVisitor } from "./api.js";
 import { byId, h } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 
@@ -14,8 +14,9 @@ export async function loadPipeline() {
   if (status !== null) show(status);
 }
 
-// None to whoever has a key of some sites only: it is of all.
+// None to whoever has a key of some sites only, or none: it is of all.
 async function fetchStatus() {
+  if (isVisitor()) return null;
   try {
     return await ask("pipeline/status");
   } catch (error) {

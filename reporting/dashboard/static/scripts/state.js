@@ -24,6 +24,8 @@ export function stateFrom(search, ownZone) {
   return checked(state);
 }
 
+export const namesZone = (search) => isZone(new URLSearchParams(search).get("tz"));
+
 // A custom period needs two days in order; without them it is today.
 function checked(state) {
   if (state.period !== "custom") return { ...state, from: null, to: null };

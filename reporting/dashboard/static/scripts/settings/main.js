@@ -26,7 +26,7 @@ async function show() {
     if (error.status === undefined) throw error; // a bug of ours
     if (error.status === 401 || error.code === "wrong_key") {
       root.replaceChildren(card("Settings", hint("An admin key is needed.")));
-      return askForKey(key() !== null, show, error.code === "wrong_key" ? error.message : "");
+      return askForKey(key() !== null, show, undefined, error.code === "wrong_key" ? error.message : "");
     }
     root.replaceChildren(card("Not available", hint(error.message), again()));
   } finally {
