@@ -26,7 +26,7 @@ class Book:
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.engines = engines
-        # What kept it from being read, as long as it never was.
+        # What kept it from being read the last time, where nobody told.
         self.fault: Unavailable | None = None
         self.is_known = False
         self.asked_at = -math.inf
@@ -55,13 +55,15 @@ class Book:
         return time.monotonic() - self.asked_at
 
     def read(self) -> None:
+        fault = None
         for engine in self.engines:
             try:
                 with at_once(), translated_errors(), engine.begin() as connection:
                     self.fill(connection)
             except Unavailable as error:
                 log.debug("%s reads nothing new: %s", type(self).__name__, error)
-                self.fault = self.fault or error
+                fault = fault or error
                 continue
             self.is_known = True
             return
+        self.fault = fault

@@ -15,7 +15,7 @@ from shared.http.openapi import JSON_TYPE, KEY_OR_OPEN, RETRY_AFTER, Json
 from shared.keys.keys import Key, Kind, keys_unknown, wrong_kind
 
 UNAUTHORIZED = openapi.refusal(
-    "No key or a wrong one; only with `API_AUTH` set.",
+    "No key where one is needed, or a wrong one; only with `API_AUTH` set.",
     unauthorized=openapi.error("No key", "unauthorized", "a valid API key is required"),
 )
 UNKNOWN_HOST = (

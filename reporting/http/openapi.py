@@ -13,10 +13,11 @@ Answers what was counted, and lets an admin change what is set. It answers `503`
 database is away. Questions only read, over connections that cannot write.
 
 With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard asks for the key: \
-`Authorization: <key>` or `Authorization: Bearer <key>`. A query parameter that a route does not \
-know is an error, so that a misspelt one is not silently ignored. Paths that do not exist are \
-answered `404` and wrong methods `405`, in the shape of every other error; slashes too many, as in \
-`//stats` or `/health/`, change nothing, but where they are part of a name."""
+`Authorization: <key>` or `Authorization: Bearer <key>`; numbers of a site that is public \
+(`footfall sites set`) need none, but what names single users or sessions. A query parameter that \
+a route does not know is an error, so that a misspelt one is not silently ignored. Paths that do \
+not exist are answered `404` and wrong methods `405`, in the shape of every other error; slashes \
+too many, as in `//stats` or `/health/`, change nothing, but where they are part of a name."""
 TAGS = {
     "numbers": "What was counted.",
     "now": "The last minutes, and what dashboards of other systems poll.",

@@ -44,7 +44,7 @@ class SiteBook(Book):
         self.look()
         if not self.is_known:
             assert self.fault is not None
-            raise self.fault
+            raise self.fault.with_traceback(None)  # it may be raised again and again
         return self.sites.get(site_id, NOTHING_SET)
 
     def visitor(self, public_routes: Mapping[str, Route[object]]) -> Key | None:

@@ -143,6 +143,8 @@ def test_the_previous_range_is_as_many_days_right_before() -> None:
         (stats_query_from, {"dimension": "path"}, "unknown_parameter", "dimension"),
         (series_query_from, {"interval": "year"}, "bad_interval", "interval"),
         (series_query_from, {"format": "xml"}, "bad_format", "format"),
+        (series_query_from, {"week_start": "friday"}, "bad_week_start", "week_start"),
+        (stats_query_from, {"week_start": "sunday"}, "unknown_parameter", "week_start"),
         (
             series_query_from,
             {"from": "2024-11-16", "to": "2025-11-15", "interval": "minute"},
