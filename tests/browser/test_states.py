@@ -126,7 +126,7 @@ def test_what_cannot_be_answered_is_said_and_shows_no_other_numbers(
 
 def give(dialog: Locator, key: str) -> None:
     dialog.get_by_label("Key").fill(key)
-    dialog.get_by_role("button", name="Show the dashboard").click()
+    dialog.get_by_role("button", name="Go on").click()
 
 
 def test_a_key_is_asked_for_and_kept_in_the_tab(

@@ -94,6 +94,7 @@ def test_how_a_site_is_told_holds_for_the_past_as_well(environ: dict[str, str]) 
     assert told(run(environ, "set", "shop", "--name", "Shop")) == told(changed) | {
         "name": "Shop",
         "changed_at": told(run(environ, "show", "shop"))["changed_at"],
+        "revision": 3,
     }
 
 

@@ -50,7 +50,7 @@ KEYS: Mapping[str, Mapping[str, Any]] = {
 }
 OF_NOBODY = ("", "wrong", "ff_wrong", "ff_over", "ff_revoked")
 OF_ALL = ("root", "ff_reads", "ff_admin", "ff_until")
-OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/"}
+OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/", "/settings"}
 
 
 @pytest.fixture

@@ -25,6 +25,43 @@ export const GROUPS = [
     ],
   },
   {
+    title: "How it is told",
+    fields: [
+      {
+        name: "time_zone",
+        label: "Time zone",
+        kind: "text",
+        placeholder: "Europe/Berlin",
+        hint: `Where its days begin; empty: UTC. ${AT_ONCE}`,
+      },
+      {
+        name: "week_start",
+        label: "Weeks begin on",
+        kind: "choice",
+        unset: "monday",
+        choices: [
+          ["monday", "Monday"],
+          ["sunday", "Sunday"],
+          ["saturday", "Saturday"],
+        ],
+        hint: AT_ONCE,
+      },
+      {
+        name: "currency",
+        label: "Currency",
+        kind: "text",
+        placeholder: "EUR",
+        hint: `In which its amounts are; empty: none. ${AT_ONCE}`,
+      },
+      {
+        name: "public",
+        label: "Public",
+        kind: "check",
+        hint: `Everybody may see its numbers, without a key. ${AT_ONCE}`,
+      },
+    ],
+  },
+  {
     title: "What is counted",
     fields: [
       {
