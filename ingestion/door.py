@@ -5,6 +5,7 @@ kept, and only then is 202 answered. All else is done without waiting for anybod
 that was not fetched ahead: a door that pushes otherwise calls `read`, `answer` and `refuse`.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,9 +16,11 @@ import msgspec
 from ingestion.cors import cors_headers, preflight_headers
 from ingestion.delivery.delivery import ThreadDelivery
 from ingestion.delivery.keeper import Keeper
+from ingestion.delivery.onlookers import Onlookers, report_of
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
 from ingestion.limits import Limits, note_reached
+from ingestion.noting import Noting, became
 from ingestion.protocols.protocol import (
     Answer,
     LeftOut,
@@ -53,7 +56,10 @@ from shared.keys.keys import Key, Kind, other_site
 from shared.queue.event_queue import EventQueue
 from shared.queue.limits import OverLimit
 from shared.queue.refusals import NO_SITE, Refused
+from shared.queue.watching import DoorReport
 from shared.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Door:
@@ -69,7 +75,10 @@ class Door:
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
         self.refused = RefusalCount()
         self.sites = SiteBook(settings, queue)
-        self.keeper = Keeper(queue, self.spool, self.salts, clock, self.refused, self.sites)
+        self.onlookers = Onlookers(queue, clock, partial(self.report, settings))
+        self.keeper = Keeper(
+            queue, self.spool, self.salts, clock, self.refused, self.sites, self.onlookers
+        )
         self.delivery = ThreadDelivery(queue, self.spool, self.keeper)
         self.default_site_id = settings.default_site_id or None
         self.asks_for_key = bool(settings.api_auth) and settings.ingest_auth
@@ -79,6 +88,7 @@ class Door:
         self.limits = Limits(settings, self.sites, self.senders, self.salts)
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
+        self.noting = Noting(self.senders, self.countries, self.country_header, self.cors_origins)
 
     def receive(self, protocol: Protocol, request: Request) -> Answer:
         """The answer to a request that hands over events."""
@@ -139,7 +149,7 @@ class Door:
                     known = site_id
             except InvalidInput as error:
                 named = site_named(raw, protocol.aliases, self.default_site_id)
-                error.site_id = site_blamed(named, visit, error)
+                error.site_id, error.named = site_blamed(named, visit, error), named
                 if not payload.is_batch:
                     raise
                 rejected.append((index, error))
@@ -226,6 +236,8 @@ class Door:
         for _, error in outcome.rejected:
             self.refused.add(self.clock(), Refused(error.site_id, error.status, error.code))
         self.count(outcome.status, len(outcome.encoded))
+        if self.onlookers.want_notes:
+            self.note(protocol, request, outcome)
         return self.whole(protocol.answer(outcome), request)
 
     def count_left_out(self, dropped: Sequence[LeftOut]) -> None:
@@ -245,7 +257,28 @@ class Door:
         for site_id, number in Counter(site_ids).items():
             self.refused.add(self.clock(), Refused(site_id, error.status, error.code), number)
         self.count(error.status, 0)
+        if self.onlookers.want_notes:
+            self.note(protocol, request, outcome, error)
         return self.whole(protocol.refuse(error), request)
+
+    def note(
+        self,
+        protocol: Protocol,
+        request: Request,
+        outcome: Outcome | None = None,
+        error: Refusal | None = None,
+    ) -> None:
+        """Note it for who looks on; without an outcome or an error it is a preflight."""
+        try:
+            noted = self.noting.noted(protocol, request, self.clock(), became(outcome, error))
+            self.onlookers.add(noted)
+        except Exception:  # what was kept is answered so, or its client would send it again
+            log.exception("a request is not shown to who looks on")
+
+    def report(self, settings: Settings) -> DoorReport:
+        """How this process is set up, and what it tells in /ready."""
+        warnings = tuple(self.sites.warnings(self.clock()))
+        return msgspec.structs.replace(report_of(settings), warnings=warnings)
 
     def close(self) -> None:
         """End what works behind it, and its connections."""
@@ -256,6 +289,8 @@ class Door:
         """The answer to a browser that asks whether a page may post."""
         cors = cors_headers(self.cors_origins, request.headers.get("origin"))
         asked = request.headers.get("access-control-request-headers")
+        if self.onlookers.want_notes:
+            self.note(protocol, request)
         return Answer(204, [*cors, *preflight_headers(protocol.preflight, asked)])
 
     def whole(self, answer: Answer, request: Request) -> Answer:

@@ -19,7 +19,8 @@ class InvalidInput(FootfallError):
 
     `code` is stable and for programs, `message` is a sentence for people, `field` names the
     offending field where one is to blame, `status` is the HTTP status to answer with. `site_id` is
-    whose event it is, once somebody has read that.
+    whose event it is, once somebody has read that; `named` is what it said, also where there is no
+    such site.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class InvalidInput(FootfallError):
         self.message = message
         self.field = field
         self.status = status
-        self.site_id = ""
+        self.site_id = self.named = ""
 
 
 class BadSetting(FootfallError):

@@ -36,3 +36,14 @@ def close_to_others(path: Path) -> bool:
     except OSError:  # it is not there, or its file system knows no modes
         return False
     return True
+
+
+def told_to_others(settings: Settings) -> str | None:
+    """A sentence where others than its owner may read DATA_DIR; nothing is changed."""
+    try:
+        mode = settings.data_dir.stat().st_mode
+    except OSError:  # it is not there, or somebody else's
+        return None
+    if not mode & UMASK:
+        return None
+    return f"{settings.data_dir} has the mode {stat.S_IMODE(mode):04o}"

@@ -1,5 +1,5 @@
 """The thread behind the door: it replays spools, reports what waits there and what was
-refused, fetches salts ahead, and what is set for sites."""
+refused, fetches salts ahead, and what is set for sites. Whoever looks on is told by it, too."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from contextlib import suppress
 import redis
 
 from ingestion.delivery.home import Home
+from ingestion.delivery.onlookers import Onlookers
 from ingestion.delivery.refused import RefusalCount
 from ingestion.delivery.replay import replay
 from ingestion.delivery.spool import Spool
@@ -38,6 +39,7 @@ class Keeper:
         clock: Callable[[], int],
         refused: RefusalCount | None = None,
         sites: SiteBook | None = None,
+        onlookers: Onlookers | None = None,
     ) -> None:
         self.queue = queue
         self.spool = spool
@@ -45,6 +47,7 @@ class Keeper:
         self.clock = clock
         self.refused = refused or RefusalCount()
         self.sites = sites
+        self.onlookers = onlookers
         self.abandoned: list[Home] = []
         self.reported: set[str] = set()
         self.stopping = threading.Event()
@@ -84,6 +87,8 @@ class Keeper:
         """One round. Raises Unavailable, redis.RedisError and OSError."""
         if self.sites is not None:
             self.look_at_sites(self.sites)
+        if self.onlookers is not None:
+            self.look_at_onlookers(self.onlookers)
         if time.monotonic() - self.looked_at > SELDOM_SECONDS:
             self.looked_at = time.monotonic()
             self.take_over()
@@ -111,6 +116,14 @@ class Keeper:
             log.debug("what is set for sites is not known anew: %s", error)
         except OSError as error:
             self.disk.say(f"what is set for sites cannot be kept: {error}")
+
+    def look_at_onlookers(self, onlookers: Onlookers) -> None:
+        """Where Redis has just not answered, it is not waited for again."""
+        if self.sites is not None and not self.sites.is_answered:
+            onlookers.leave()
+            return
+        with suppress(redis.RedisError):  # then nobody can be told
+            onlookers.look()
 
     def take_over(self) -> None:
         """Hold from now on what processes left that have ended."""
