@@ -15,6 +15,7 @@ import click
 
 from footfall import by_hand, dead_letters, ledger, rollups
 from footfall.demo.command import demo_command, demo_traffic_command
+from footfall.doctor import doctor_command
 from footfall.importing import report, run, visitors
 from footfall.keys import keys_group
 from footfall.load.command import load_command
@@ -262,6 +263,7 @@ def verify_command(
 
 cli.add_command(sites_group)
 cli.add_command(keys_group)
+cli.add_command(doctor_command)
 cli.add_command(load_command)
 cli.add_command(demo_command)
 cli.add_command(demo_traffic_command)

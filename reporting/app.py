@@ -1,5 +1,6 @@
-"""The reporting service: reads SQL and Redis. It writes when a key was used last, to Redis, and
-what an admin sets, over an engine of its own that no question can reach.
+"""The reporting service: reads SQL and Redis. It writes to Redis when a key was used last and that
+somebody looks at /doctor, and what an admin sets, over an engine of its own that no question can
+reach.
 """
 
 from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ def make_sources(settings: Settings) -> Sources:
         settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS, max_age_seconds=CONNECTION_SECONDS
     )
     questions = of_replica(reading_engine, settings) or reading_engine(settings)
-    return Sources(questions, queue, prompt_engine(settings), replica)
+    return Sources(questions, queue, prompt_engine(settings), replica, settings)
 
 
 def check_ready(sources: Sources, now: int) -> Sequence[str]:

@@ -22,7 +22,9 @@ from sqlalchemy import Connection, Engine
 from reporting.ask.parameter import Asked, Parameter
 from shared.db.database import translated_errors
 from shared.http.openapi import error
+from shared.keys.keys import Kind
 from shared.queue.event_queue import EventQueue
+from shared.settings import Settings
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -75,6 +77,8 @@ class Sources:
     queue: EventQueue
     ledger: Engine
     replica: Engine | None = None
+    # What the service was started with: /doctor looks at it.
+    settings: Settings = field(default_factory=Settings)
     started_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -139,6 +143,8 @@ class Route(Generic[Q]):
     shows_own: bool = False
     # Of a public site it is answered to whoever has no key: it names no user and no session.
     is_public: bool = False
+    # Of which kind a key has to be.
+    needs: Kind = Kind.READ
     # It tells how things stand, and waits behind no question.
     is_status: bool = False
 

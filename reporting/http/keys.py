@@ -79,6 +79,12 @@ class KeyBook(Book):
             log.debug("nobody is told which keys were used: %s", error)
 
 
+def check_kind(key: Key, route: Route[Any]) -> None:
+    """Raises InvalidInput where the route takes a key of another kind."""
+    if not key.may(route.needs):
+        raise wrong_kind(key, route.needs)
+
+
 def check_sites(only: Sequence[str], route: Route[Any], asked: Asked) -> None:
     """Let a key of some sites ask for these. Raises InvalidInput."""
     if not only:

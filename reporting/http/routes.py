@@ -9,6 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.routing import BaseConverter
 
 from reporting.answers.analytics import ANALYTICS
+from reporting.answers.doctor.route import DOCTOR
 from reporting.answers.ledger import PIPELINE
 from reporting.answers.minutes import MINUTE_BUCKET, VIEWS_PER_MINUTE
 from reporting.answers.polled import ACTIVE_USERS, PAGE_VIEWS, SESSIONS_ANYWHERE, USER_SESSIONS
@@ -21,7 +22,7 @@ from reporting.answers.system import SYSTEM
 from reporting.ask import parameters as by
 from reporting.ask.parameter import asked_from
 from reporting.http.delivery import finished, response_of
-from reporting.http.keys import check_sites
+from reporting.http.keys import check_kind, check_sites
 from reporting.http.seats import Seats
 from reporting.http.sites import SiteBook
 from reporting.route import Route, Sources
@@ -39,7 +40,7 @@ ROUTES: dict[str, tuple[Route[Any], ...]] = {
         VIEWS_PER_MINUTE,
         MINUTE_BUCKET,
     ),
-    "operation": (PIPELINE, SYSTEM),
+    "operation": (PIPELINE, SYSTEM, DOCTOR),
 }
 # By their paths, which are their endpoints.
 PUBLIC_ROUTES = {
@@ -84,6 +85,7 @@ def view_of(route: Route[Any], sources: Sources, reception: Reception) -> Callab
 
     def view(**path: str) -> Response:
         now = reception.clock()
+        check_kind(g.caller, route)
         asked = asked_from(route.parameters, request.args.to_dict(flat=False), path)
         asked.only = g.caller.sites
         check_sites(asked.only, route, asked)

@@ -196,6 +196,10 @@ class Dialect(ABC):
         """Give back the room of a log that has grown large, unless somebody still reads it; keep
         nobody waiting for that."""
 
+    def fetch_now(self, _connection: Connection) -> int | None:
+        """What its clock shows, in ms; None where it has this machine's."""
+        return None
+
     def find_too_small(self, _connection: Connection) -> Iterator[str]:
         """What of the server's is so small that it holds writing up: a sentence each."""
         yield from ()

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -107,6 +108,7 @@ SIZE = text(
     "SELECT /* db.size */ COALESCE(SUM(data_length + index_length), 0) "
     "FROM information_schema.tables WHERE table_schema = DATABASE()"
 )
+NOW = text("SELECT /* db.now */ UTC_TIMESTAMP(3)")
 COLUMNS = text(
     "SELECT /* db.columns */ table_name, column_name "
     "FROM information_schema.columns WHERE table_schema = DATABASE()"
@@ -294,6 +296,10 @@ class MySQL(Dialect):
 
     def fetch_size(self, connection: Connection) -> int:
         return int(connection.scalar(SIZE) or 0)
+
+    def fetch_now(self, connection: Connection) -> int:
+        shown: datetime = connection.execute(NOW).scalar_one()
+        return round(shown.replace(tzinfo=UTC).timestamp() * 1000)
 
     def fetch_log_size(self, connection: Connection) -> None:  # noqa: ARG002  # SQLite asks it
         return None

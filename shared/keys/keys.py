@@ -82,8 +82,8 @@ def keys_unknown() -> Unavailable:
 
 
 def wrong_kind(key: Key, needed: Kind) -> InvalidInput:
-    takes = needed if needed is Kind.ADMIN else f"{needed} or {Kind.ADMIN}"
-    sentence = f"this key is of the kind {key.kind}, and this takes {takes}"
+    kinds = " or ".join(dict.fromkeys((needed, Kind.ADMIN)))
+    sentence = f"this key is of the kind {key.kind}, and this takes {kinds}"
     return InvalidInput("wrong_key", sentence, status=403)
 
 
