@@ -1,7 +1,7 @@
 """`footfall doctor`: the last requests that ingestion was sent, and what is set wrong.
 
-It waits for what does not answer no longer than a moment, and changes nothing; ingestion notes what
-it is sent while this looks.
+It waits for what does not answer no longer than a moment; ingestion notes what it is sent while this
+looks.
 """
 
 import sys
@@ -61,7 +61,9 @@ def doctor_command(seconds: int | None, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(told))
     else:
-        for line in (*lines_of(told.requests), *summary_of(told)):
+        if seconds is None:
+            tell_requests(seen.noted)
+        for line in summary_of(told):
             click.echo(line)
     sys.exit(0 if told.is_well else 1)
 
@@ -76,10 +78,11 @@ def first_look(sources: Sources) -> Seen:
 
 
 def watch(sources: Sources, seen: Seen, seconds: int, *, is_quiet: bool) -> Seen:
-    """Look again and again; unless it is quiet, say on stderr what comes. Returns the last look."""
+    """Look again and again; unless it is quiet, show what comes. Returns the last look."""
     until = time.monotonic() + seconds
     told: set[Noted] = set(seen.noted)
     if not is_quiet:
+        tell_requests(seen.noted)
         click.echo(f"Watching for {seconds} s: open a page of the site now.", err=True)
     with suppress(KeyboardInterrupt):
         while time.monotonic() < until:
@@ -88,8 +91,7 @@ def watch(sources: Sources, seen: Seen, seconds: int, *, is_quiet: bool) -> Seen
             new = [noted for noted in seen.noted if noted not in told]
             told.update(new)
             if not is_quiet:
-                for line in lines_of(map(shown, new)):
-                    click.echo(line, err=True)
+                tell_requests(new)
     return seen
 
 
@@ -103,22 +105,22 @@ def with_own_settings(told: Doctor, seen: Seen) -> Doctor:
     return msgspec.structs.replace(told, findings=findings, is_well=not is_wrong(findings))
 
 
-def lines_of(requests: Iterable[SentRequest]) -> Iterator[str]:
-    for each in requests:
-        yield printable(
-            f"{each.at} {each.method} {each.path} {each.status} {each.code or 'ok'}"
-            f" site {each.site_id or '?'}, from {each.address or '?'}"
-            f" ({each.address_class or 'unknown'}, by {each.address_from or 'nothing'}"
-            f"{', country ' + each.country if each.country else ''})"
-            f"{', also ' + ', '.join(each.forwarded) if is_unbelieved(each) else ''}"
-            f", to {each.host or '?'}"
-            f"{', page on ' + each.origin_host if each.origin_host else ''}"
-        )
+def tell_requests(requests: Iterable[Noted]) -> None:
+    """Print a line each, the oldest first."""
+    for noted in requests:
+        click.echo(printable(line_of(shown(noted))))
 
 
-def is_unbelieved(request: SentRequest) -> bool:
-    """Whether there are headers of proxies beside what its address was read from."""
-    return any(name != request.address_from for name in request.forwarded)
+def line_of(sent: SentRequest) -> str:
+    address = f"{sent.address or '?'} ({sent.address_class or 'unknown'}"
+    others = [name for name in sent.forwarded if name != sent.address_from]
+    return (
+        f"{sent.at} {sent.method} {sent.path} {sent.status} {sent.code or 'ok'}, "
+        f"site {sent.site_id or '?'}, from {address}, by {sent.address_from or 'nothing'})"
+        f"{' of ' + sent.country if sent.country else ''}"
+        f"{', not by ' + ' or '.join(others) if others else ''}, to {sent.host or '?'}"
+        f"{', page on ' + sent.origin_host if sent.origin_host else ''}"
+    )
 
 
 def summary_of(told: Doctor) -> Iterator[str]:

@@ -17,6 +17,8 @@ from tests.servers import MariaDbServer, ValkeyServer, wait_until
 
 QUESTION = "/stats?site_id=a"
 STATUS = ("/ready", "/pipeline/status", "/system")
+# What the doctor calls that.
+ABSENT = {"database_unavailable": "database_away", "queue_unavailable": "redis_away"}
 QUERY_SECONDS = 20
 # What is told takes two seconds, on a machine that does nothing else.
 FAR_SOONER = QUERY_SECONDS / 2
@@ -44,6 +46,10 @@ def absence(client: FlaskClient, code: str) -> str:
         answer = client.get(path)
         assert (answer.status_code, answer.get_json()["code"]) == (503, code)
         assert time.monotonic() - began_at < FAR_SOONER
+    began_at = time.monotonic()
+    findings = client.get("/doctor").get_json()["findings"]
+    assert ABSENT[code] in {finding["code"] for finding in findings}
+    assert time.monotonic() - began_at < FAR_SOONER
     return answer.text
 
 

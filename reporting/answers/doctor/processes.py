@@ -127,7 +127,7 @@ def find_told(seen: Seen) -> Findings:
     for sentence in dict.fromkeys(told for door in seen.doors for told in door.warnings):
         name, _, _ = sentence.partition(":")
         setting = name if name.isupper() else None
-        yield warning("ingestion_warns", setting, sentence, "See /ready of ingestion.")
+        yield warning("ingestion_warns", setting, f"{sentence}.", "See /ready of ingestion.")
 
 
 def find_no_traffic(seen: Seen) -> Findings:

@@ -146,7 +146,7 @@ def find_plain_http(seen: Seen) -> Findings:
     if plain:
         yield warning(
             "asked_by_http",
-            "PUBLIC_INGESTION_URL",
+            None,
             f"Pages come by https ({listed(each.origin_host for each in plain)}), and "
             f"{listed(each.host for each in plain)} was asked by http, as X-Forwarded-Proto says: "
             "browsers block that, or a proxy tells the wrong scheme.",
@@ -223,7 +223,7 @@ def find_keyless_pages(seen: Seen) -> Findings:
         yield warning(
             "key_refused",
             "INGEST_AUTH",
-            f"{len(refused)} requests had no key that lets them post "
+            f"INGEST_AUTH asks for a key, and {len(refused)} requests had none that lets them post "
             f"({listed(each.code for each in refused)}).",
             "Give these clients a key: `footfall keys create --kind ingest`; `footfall keys list` "
             "tells which have ended.",

@@ -21,8 +21,8 @@ def find_redis(seen: Seen) -> Findings:
             "redis_unsafe",
             "REDIS_URL",
             sentence(redis.unsafe),
-            "Set `appendonly yes` and `maxmemory-policy noeviction` in the file of its settings; "
-            "for `appendfsync` see docs/operating.md.",
+            "Give the Redis of REDIS_URL `appendonly yes` and `maxmemory-policy noeviction`; for "
+            "`appendfsync` see docs/operating.md.",
         )
     if redis.unwatched is not None:
         yield warning(
@@ -46,7 +46,7 @@ def find_database(seen: Seen) -> Findings:
         yield error(
             "not_migrated",
             "DATABASE_URL",
-            f"The database {database.lack}.",
+            f"The database of DATABASE_URL {database.lack}.",
             "Run `make migrate` (`footfall migrate`), then start the workers.",
         )
 
@@ -57,7 +57,7 @@ def find_workers(seen: Seen) -> Findings:
     if not seen.redis.workers:
         yield error(
             "no_workers",
-            "WORKERS",
+            "REDIS_URL",
             "No worker has told of itself within ten seconds: nothing that waits is stored.",
             "Start one (`make worker`) with these REDIS_URL, REDIS_KEY and REDIS_QUEUE_NAME, and "
             "read its log where it ends.",
@@ -98,8 +98,8 @@ def find_silent_spools(seen: Seen) -> Findings:
             "DATA_DIR",
             f"{seen.redis.silent_spooled} events are in spools of which nothing was heard for a "
             "day.",
-            "Start the ingestion that has them, or bring its disk back; after 30 days they are "
-            "given up.",
+            "Start the ingestion that has them in its DATA_DIR, or bring that disk back; after 30 "
+            "days they are given up.",
         )
 
 

@@ -50,6 +50,7 @@ KEYS: Mapping[str, Mapping[str, Any]] = {
 }
 OF_NOBODY = ("", "wrong", "ff_wrong", "ff_over", "ff_revoked")
 OF_ALL = ("root", "ff_reads", "ff_admin", "ff_until")
+OF_ADMINS = ("root", "ff_admin")
 OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/", "/settings"}
 
 
@@ -99,15 +100,25 @@ def test_each_route_is_answered_to_whom_it_should(asked: FlaskClient, path: str)
         status, answer = status_of(asked, path, text)
         assert status == (200 if is_open else 403), text
         assert is_open or answer["code"] == "wrong_key"
+    needs = TELLS_OF[path].needs if path in TELLS_OF else Kind.READ
     for text in OF_ALL:
-        assert status_of(asked, path, text)[0] in {200, 404}, text
+        status, answer = status_of(asked, path, text)
+        if needs is Kind.READ or text in OF_ADMINS:
+            assert status in {200, 404}, text
+        else:
+            assert (status, answer["code"]) == (403, "wrong_key"), text
+            assert "this takes admin" in answer["error"]
 
 
 @pytest.mark.parametrize("path", [path for path in REQUESTS if path not in OPEN])
 def test_a_key_of_some_sites_is_answered_of_these(asked: FlaskClient, path: str) -> None:
+    route = TELLS_OF.get(path)
     for text in ("ff_reads_mine", "ff_admin_mine"):
         if not takes_site(path):
             status, answer = status_of(asked, path, text)
+            if route is not None and route.needs is Kind.ADMIN and text == "ff_reads_mine":
+                assert (status, answer["code"]) == (403, "wrong_key")
+                continue
             assert (status, answer["code"], answer["field"]) == (403, "other_site", "site_id")
             continue
         assert status_of(asked, path, text, site_id=MINE)[0] in {200, 404}
