@@ -1,7 +1,7 @@
 """`footfall doctor`: the last requests that ingestion was sent, and what is set wrong.
 
-It waits for what does not answer no longer than a moment; ingestion notes what it is sent while this
-looks.
+It waits for what does not answer no longer than a moment; ingestion notes what it is sent while
+this looks.
 """
 
 import sys

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 
 import msgspec
 import redis
@@ -33,13 +34,17 @@ class Onlookers:
     def __init__(
         self, queue: EventQueue, clock: Callable[[], int], make_report: Callable[[], DoorReport]
     ) -> None:
-        self.watching = Watching(queue)
+        self.queue = queue
         self.clock = clock
         self.make_report = make_report
         self.want_notes = False
         self.notes: deque[Noted] = deque(maxlen=MOST_NOTED)
         self.are_there = False
         self.looked_at = self.reported_at = 0.0
+
+    @cached_property
+    def watching(self) -> Watching:
+        return Watching(self.queue)
 
     def add(self, noted: Noted) -> None:
         self.notes.append(noted)

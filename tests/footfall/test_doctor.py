@@ -79,9 +79,7 @@ def report(queue: EventQueue) -> Watching:
 def test_where_nothing_is_wrong_it_says_so(environ: dict[str, str], queue: EventQueue) -> None:
     report(queue)
     result = run(environ)
-    assert result.stdout == ("1 ingestion processes, 0 requests seen; nothing is wrong.\n"), (
-        result.stdout
-    )
+    assert result.stdout == "1 ingestion processes, 0 requests seen; nothing is wrong.\n"
     assert result.exit_code == 0
     assert told(environ)[1]["is_well"]
 

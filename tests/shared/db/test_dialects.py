@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
+from shared.clock import now_ms
 from shared.db.database import KnownKey, reading_engine, translated_errors, writing_engine
 from shared.db.dialects import (
     dialect_of,
@@ -58,6 +59,20 @@ def test_rows_are_added_to_replaced_widened_or_left(engine: Engine) -> None:
             "u": 7,
             "v": 9,
         }
+
+
+def test_its_clock_is_told_in_ms_whatever_the_zone(engine: Engine) -> None:
+    dialect = dialect_of(engine)
+    for zone in ("+00:00", "-09:30"):
+        with engine.begin() as connection:
+            if dialect.kind == "sqlite":
+                assert dialect.fetch_now(connection) is None  # this machine's
+                continue
+            connection.exec_driver_sql(f"SET time_zone = '{zone}'")
+            at = dialect.fetch_now(connection)
+            connection.exec_driver_sql("SET time_zone = '+00:00'")
+            assert at is not None
+            assert abs(at - now_ms()) < 60_000
 
 
 def test_text_compares_byte_for_byte(engine: Engine) -> None:
