@@ -1,12 +1,13 @@
 """The ingestion service: a Flask application whose hottest routes skip Flask."""
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 import redis
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from ingestion.door import Door
-from ingestion.doors.wsgi import add_protocol_routes, with_short_path
+from ingestion.doors.wsgi import add_protocol_routes, request_from, with_short_path
 from ingestion.openapi import OPENAPI
 from ingestion.telemetry import BacklogCollector
 from ingestion.tracker.routes import add_tracker_routes
@@ -44,6 +45,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
     ask_for_key(app, settings.api_auth)
     add_protocol_routes(app, app.door)
     add_tracker_routes(app)
+    note_strays(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
@@ -58,6 +60,16 @@ def ask_for_key(app: Ingestion, api_auth: str) -> None:
             key = app.door.sites.caller(header, Kind.READ, app.door.clock())
             if key.sites:
                 raise all_sites(key.sites)
+
+
+def note_strays(app: Ingestion) -> None:
+    """Of what comes to no route, whoever looks on is told as well."""
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            app.door.note_stray(request_from(request.environ))
+        return response
 
 
 def check_ready(door: Door) -> Sequence[str]:

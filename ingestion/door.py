@@ -20,7 +20,7 @@ from ingestion.delivery.onlookers import Onlookers, report_of
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
 from ingestion.limits import Limits, note_reached
-from ingestion.noting import Noting, became
+from ingestion.noting import NO_ROUTE, Noting, became, stray_path
 from ingestion.protocols.protocol import (
     Answer,
     LeftOut,
@@ -270,10 +270,15 @@ class Door:
     ) -> None:
         """Note it for who looks on; without an outcome or an error it is a preflight."""
         try:
-            noted = self.noting.noted(protocol, request, self.clock(), became(outcome, error))
-            self.onlookers.add(noted)
+            what = became(outcome, error)
+            self.onlookers.add(self.noting.noted(protocol.paths[0], request, self.clock(), what))
         except Exception:  # what was kept is answered so, or its client would send it again
             log.exception("a request is not shown to who looks on")
+
+    def note_stray(self, request: Request) -> None:
+        """The same of one for which there is no route, if it ends as one of ours."""
+        if self.onlookers.want_notes and (path := stray_path(request.path)):
+            self.onlookers.add(self.noting.noted(path, request, self.clock(), NO_ROUTE))
 
     def report(self, settings: Settings) -> DoorReport:
         """How this process is set up, and what it tells in /ready."""

@@ -13,7 +13,8 @@ from maxminddb import Reader
 
 from ingestion.cors import cors_headers
 from ingestion.delivery.onlookers import own_name
-from ingestion.protocols.protocol import Outcome, Protocol, Refusal
+from ingestion.protocols.known import PROTOCOLS
+from ingestion.protocols.protocol import Outcome, Refusal
 from ingestion.reading.request import Request
 from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of
@@ -25,6 +26,8 @@ from shared.urls import host_from, host_named
 
 PREFLIGHT_STATUS = 204
 ORIGIN_REFUSED = "cors_origin"
+SCRIPT = "/tracker.js"
+ROUTES = (*(path for protocol in PROTOCOLS for path in protocol.paths), SCRIPT)
 SCHEMES = ("http", "https")
 # What is left of an address.
 IPV4_BITS, IPV6_BITS = 24, 48
@@ -60,6 +63,10 @@ class Became(NamedTuple):
     ahead_ms: int | None = None
 
 
+# What is answered where there is no such route.
+NO_ROUTE = Became(404, "not_found")
+
+
 class Noting:
     """Reads addresses and countries as the door does, and tells nobody where it cannot."""
 
@@ -78,8 +85,8 @@ class Noting:
         # Nobody else has it, and this process for as long as it lives.
         self.key = secrets.token_bytes(16)
 
-    def noted(self, protocol: Protocol, request: Request, now: int, became: Became) -> Noted:
-        """`now` is in ms."""
+    def noted(self, path: str, request: Request, now: int, became: Became) -> Noted:
+        """`path` is the route's, not the client's; `now` is in ms."""
         header_of = request.headers.get
         address_from, address = self.address(request)
         peer = self.peer(request)
@@ -93,7 +100,7 @@ class Noting:
             door=self.name,
             at=now,
             method=request.method,
-            path=protocol.paths[0],
+            path=path,
             status=became.status,
             code=code,
             events=became.events,
@@ -105,7 +112,7 @@ class Noting:
             peer=cut(peer),
             peer_class=self.class_of(peer),
             forwarded=tuple(WRITTEN[name] for name in USUAL if header_of(name)),
-            forwarded_proto=among(SCHEMES, (header_of("x-forwarded-proto") or "").lower()),
+            forwarded_proto=among(SCHEMES, first_of(header_of("x-forwarded-proto"))),
             country=self.country(request, address),
             host=host_named(header_of("host") or ""),
             origin_scheme=among(SCHEMES, scheme),
@@ -189,12 +196,24 @@ def became(outcome: Outcome | None, error: Refusal | None) -> Became:
     return Became(outcome.status, code, site_id)
 
 
+def stray_path(path: str) -> str | None:
+    """How a path is shown under which there is no route, where it ends as one of ours: what stands
+    before that, a proxy may have left there. None for any other."""
+    ends = next((route for route in ROUTES if path.endswith(route) and path != route), None)
+    return ends and f"…{ends}"
+
+
 def cut(address: Address | None) -> str | None:
     """The network that is shown of it."""
     if address is None:
         return None
     bits = IPV4_BITS if address.version == 4 else IPV6_BITS
     return str(ipaddress.ip_network((address.packed, bits), strict=False))
+
+
+def first_of(value: str | None) -> str:
+    """What the outermost proxy has said, of several."""
+    return (value or "").partition(",")[0].strip().lower()
 
 
 def among(known: Collection[str], text: Any) -> str | None:

@@ -93,6 +93,9 @@ def test_nothing_secret_is_told(
                     told += ask_wrongly(stack.door(), path, method)
                 for path in ("/stats", "/pipeline/status", "/ready", "/metrics", "/"):
                     told += ask_wrongly(stack.reports(), path, "GET")
+                asked = stack.reports().request("GET", "/doctor", None, {"Authorization": API_AUTH})
+                assert asked[0] == 200
+                told.append(asked)
                 time.sleep(2)
             logs = [process.log() for process in processes]
             lines = [line for process in processes for line in process.command_lines()]

@@ -221,6 +221,37 @@ def test_a_page_that_may_not_post_is_noted_when_it_asks(
     assert [each.is_origin_refused for each in noted] == [True, False, True]
 
 
+def test_what_comes_under_another_path_is_noted_where_it_ends_as_ours(
+    ingestion: Ingestion, watching_it: Watching
+) -> None:
+    client = ingestion.test_client()
+    for path in ("/hidden/event", "/hidden/tracker.js"):
+        assert client.get(path).status_code == 404
+    assert not ingestion.door.onlookers.notes
+    round_of(ingestion)
+    for path in ("/hidden/event?a=hidden", "/hidden/tracker.js", "/favicon.ico", "/hidden"):
+        assert client.get(path).status_code == 404
+    assert post(ingestion, ONE, "/hidden/events/").status == 404
+    round_of(ingestion)
+    noted = watching_it.look(now_ms()).noted
+    assert [(each.path, each.status, each.code) for each in noted] == [
+        ("…/event", 404, "not_found"),
+        ("…/tracker.js", 404, "not_found"),
+        ("…/events", 404, "not_found"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("https", "https"), ("HTTP", "http"), ("https, http", "https"), ("x", None)],
+)
+def test_what_a_proxy_says_of_the_scheme_is_noted(
+    ingestion: Ingestion, watching_it: Watching, value: str, shown: str | None
+) -> None:
+    noted = noted_of(ingestion, watching_it, HTTP_X_FORWARDED_PROTO=value)
+    assert noted.forwarded_proto == shown
+
+
 def test_a_clock_of_a_client_is_noted(ingestion: Ingestion, watching_it: Watching) -> None:
     body = ONE | {"timestamp": now_ms() - 3_600_000}
     ahead = noted_of(ingestion, watching_it, body=body).ahead_ms

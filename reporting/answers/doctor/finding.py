@@ -17,9 +17,6 @@ class Severity(StrEnum):
     HINT = "hint"  # worth knowing, and perhaps as it should be
 
 
-SEVERITIES = {"enum": [severity.value for severity in Severity]}
-
-
 class Finding(Struct, frozen=True):
     """Something that is set wrong, or out of order."""
 

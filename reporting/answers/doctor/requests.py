@@ -208,6 +208,20 @@ def find_unknown_sites(seen: Seen) -> Findings:
     )
 
 
+def find_stray_paths(seen: Seen) -> Findings:
+    """A proxy has left a path of its own before ours."""
+    strays = [each for each in seen.noted if each.code == "not_found"]
+    if strays:
+        yield error(
+            "stray_path",
+            None,
+            f"{len(strays)} requests came under paths that ingestion does not know, and that end "
+            f"as its own do ({listed(each.path for each in strays)}): nothing is kept of them.",
+            "Let the proxy take off what it has before that (nginx: a slash at the end of "
+            "`location` and of `proxy_pass`), or put the address in the page right.",
+        )
+
+
 def find_keyless_pages(seen: Seen) -> Findings:
     refused = [each for each in seen.noted if each.code in NO_KEY]
     pages = [each for each in refused if each.origin_host]
@@ -248,5 +262,6 @@ OF_REQUESTS: Sequence[Callable[[Seen], Findings]] = (
     find_plain_http,
     find_far_clocks,
     find_unknown_sites,
+    find_stray_paths,
     find_keyless_pages,
 )

@@ -179,6 +179,11 @@ CASES: dict[str, tuple[str | None, list[Seen], list[Seen]]] = {
             seen(*[noted(status=403, code="unknown_site")] * 9),
         ],
     ),
+    "stray_path": (
+        None,
+        [seen(noted(status=404, code="not_found", path="…/event"))],
+        [seen(noted(status=400, code="missing_field"))],
+    ),
     "page_without_key": (
         "INGEST_AUTH",
         [seen(noted(status=401, code="unauthorized", **SECURE))],
