@@ -7,6 +7,7 @@ import socket
 
 import redis
 
+from ingestion.own_paths import check_own_paths
 from ingestion.visitor.countries import open_countries
 from shared.db.schema import require_connection, require_schema
 from shared.errors import BadSetting, Unavailable
@@ -50,9 +51,11 @@ def explain_bind(error: OSError, prefix: str, host: str, port: int) -> str:
     return f"{prefix}_{name}: cannot listen on {host} port {port}: {error.strerror}"
 
 
-def check_countries(settings: Settings) -> None:
-    """Raises BadSetting where ingestion could not look countries up."""
+def check_ingestion(settings: Settings) -> None:
+    """Raises BadSetting where ingestion could not look countries up, or has routes already at paths
+    of one's own."""
     open_countries(settings.country_database)
+    check_own_paths(settings)
 
 
 def check_data_dir(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ingestion.own_paths import check_own_paths
 from ingestion.visitor.countries import open_countries
 from shared.errors import BadSetting
 from shared.process import refuse, resolve, share_metrics, start, warn_if_open
@@ -44,6 +45,7 @@ def main() -> None:
     try:
         # Each server process opens it for itself; one that cannot would only be started again.
         open_countries(settings.country_database)
+        check_own_paths(settings)
         _, address = resolve("INGESTION", settings.ingestion_host, settings.ingestion_port)
         wait_for(partial(require_redis, settings))
     except BadSetting as error:

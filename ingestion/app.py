@@ -8,12 +8,13 @@ from flask import Flask, Response, request
 
 from ingestion.door import Door
 from ingestion.doors.wsgi import add_protocol_routes, request_from, with_short_path
-from ingestion.openapi import OPENAPI
+from ingestion.openapi import describe
+from ingestion.own_paths import check_own_paths
 from ingestion.telemetry import BacklogCollector
 from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
 from shared.errors import Unavailable
-from shared.http.web import add_common_routes
+from shared.http.web import Place, add_common_routes
 from shared.keys.keys import Kind, all_sites
 from shared.queue.durability import check_durability
 from shared.queue.event_queue import EventQueue
@@ -32,19 +33,21 @@ class Ingestion(Flask):
 
 
 def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingestion:
-    """The application. Connects to nothing until the first request."""
+    """The application. Connects to nothing until the first request. Raises BadSetting."""
+    check_own_paths(settings)
     app = Ingestion("ingestion", static_folder=None)
     queue = EventQueue(settings, timeout_seconds=QUEUE_TIMEOUT_SECONDS)
     app.door = Door(settings, queue, clock)
     add_common_routes(
         app,
-        OPENAPI,
+        describe(settings.event_path, settings.tracker_path),
         lambda: check_ready(app.door),
         BacklogCollector(queue, app.door.spool.used_bytes),
+        Place(settings.public_ingestion_url, settings.ingestion_prefix),
     )
     ask_for_key(app, settings.api_auth)
     add_protocol_routes(app, app.door)
-    add_tracker_routes(app)
+    add_tracker_routes(app, settings.tracker_path, settings.event_path)
     note_strays(app)
     app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app

@@ -21,6 +21,7 @@ from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
 from ingestion.limits import Limits, note_reached
 from ingestion.noting import NO_ROUTE, Noting, became, stray_path
+from ingestion.protocols.known import finder, protocols_with
 from ingestion.protocols.protocol import (
     Answer,
     LeftOut,
@@ -70,6 +71,8 @@ class Door:
         self.clock = clock
         # Told of each answer: its status, and how many events are kept now.
         self.count: Callable[[int, int], None] = count_answers
+        self.protocols = protocols_with(settings.event_path)
+        self.protocol_at = finder(self.protocols, settings.ingestion_prefix)
         self.make_id = EventIds()
         self.salts = Salts(queue, settings.data_dir / "salts.json")
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)

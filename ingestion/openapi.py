@@ -1,5 +1,6 @@
 """The ingestion service described in OpenAPI 3.1, as its protocols and fields are declared."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -7,11 +8,11 @@ import msgspec
 from ingestion.protocols.described import CORS_OF_SHOP, SHOP, TEXT, operation
 from ingestion.protocols.event_schema import event_schema
 from ingestion.protocols.json_answers import Accepted, Dropped, Refused
-from ingestion.protocols.known import PROTOCOLS
+from ingestion.protocols.known import protocols_with
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
 from ingestion.protocols.refusals import AWAY, FULL
-from ingestion.tracker.openapi import TRACKER_PATHS
+from ingestion.tracker.openapi import tracker_paths
 from shared.fields import MAX_EVENTS
 from shared.http.openapi import (
     KEY_OR_OPEN,
@@ -106,9 +107,9 @@ def preflight_of(protocol: Protocol) -> Json:
     )
 
 
-def protocol_paths() -> Json:
+def protocol_paths(protocols: Iterable[Protocol]) -> Json:
     paths: Json = {}
-    for protocol in PROTOCOLS:
+    for protocol in protocols:
         for path in protocol.paths:
             add_operation(paths, path, protocol.method.lower(), protocol.openapi)
             if protocol.preflight:
@@ -123,33 +124,38 @@ def add_operation(paths: Json, path: str, method: str, operation: Json) -> None:
     paths.setdefault(path, {})[method] = described
 
 
-OPENAPI: dict[str, Any] = document(
-    "Footfall ingestion",
-    ABOUT,
-    address="http://127.0.0.1:8000",
-    tags=[
-        {"name": "events", "description": "How events enter."},
-        {"name": "operation", "description": "For whoever runs it."},
-    ],
-    paths={
-        **protocol_paths(),
-        **TRACKER_PATHS,
-        **common_paths(
-            security=KEY_OR_OPEN,
-            ready=READY,
-            not_ready=NOT_READY,
-            refused={"401": NO_KEY_GIVEN, "403": NOT_WITH_THIS},
-            metrics=METRICS,
-        ),
-    },
-    schemas={
-        "Event": event_schema(OTHER_NAMES),
-        "Events": events_schema(),
-        # As the structs that are encoded have them.
-        **msgspec.json.schema_components(
-            [Accepted, Dropped, Refused], ref_template="#/components/schemas/{name}"
-        )[1],
-        "Taken": {"oneOf": [ref("Accepted"), ref("Dropped")]},
-        "Status": STATUS_SCHEMA,
-    },
-)
+def describe(event_path: str = "", tracker_path: str = "") -> Json:
+    """The document, with paths of an installation's own where there are any."""
+    return document(
+        "Footfall ingestion",
+        ABOUT,
+        address="http://127.0.0.1:8000",
+        tags=[
+            {"name": "events", "description": "How events enter."},
+            {"name": "operation", "description": "For whoever runs it."},
+        ],
+        paths={
+            **protocol_paths(protocols_with(event_path)),
+            **tracker_paths(tracker_path),
+            **common_paths(
+                security=KEY_OR_OPEN,
+                ready=READY,
+                not_ready=NOT_READY,
+                refused={"401": NO_KEY_GIVEN, "403": NOT_WITH_THIS},
+                metrics=METRICS,
+            ),
+        },
+        schemas={
+            "Event": event_schema(OTHER_NAMES),
+            "Events": events_schema(),
+            # As the structs that are encoded have them.
+            **msgspec.json.schema_components(
+                [Accepted, Dropped, Refused], ref_template="#/components/schemas/{name}"
+            )[1],
+            "Taken": {"oneOf": [ref("Accepted"), ref("Dropped")]},
+            "Status": STATUS_SCHEMA,
+        },
+    )
+
+
+OPENAPI: dict[str, Any] = describe()

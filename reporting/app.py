@@ -28,7 +28,7 @@ from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.hosts import OwnNames
 from shared.http.methods import only_reading
-from shared.http.web import add_common_routes
+from shared.http.web import Place, add_common_routes
 from shared.keys.keys import Kind, all_sites
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
@@ -73,7 +73,8 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     sites = SiteBook(asked)
     ask_for_key(app, settings, keys, sites, clock)
     collector = LedgerCollector(app.sources, clock)
-    add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector)
+    place = Place(settings.public_reporting_url, settings.reporting_prefix)
+    add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector, place)
     add_dashboard(app, settings)
     add_routes(app, app.sources, Reception(clock, sites, app.seats, app.status_seats))
     add_calls(app, app.desk, clock, app.admin_seats, (keys, sites))

@@ -14,6 +14,7 @@ from shared.fields import MAX_NAME
 
 # Of an IPv6 address before the IPv4 one that it stands for: `::ffff:10.0.0.1`.
 MAPPED_BITS = 96
+MAX_PATH = 200
 # Control characters, and what is left of bytes that are not UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -106,6 +107,18 @@ def web_address(value: str) -> str:
             "must be a URL that begins with http:// or https://, without query or user"
         )
     return value
+
+
+def url_path(value: str) -> str:
+    """Of a web address, without a slash at its end. It becomes part of a header, of HTML and of
+    JavaScript."""
+    path = value.rstrip("/")
+    if len(path) > MAX_PATH or not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", path):
+        raise ValueError(
+            f"must be a path such as /a/b: a / before each part, of ASCII letters, digits and "
+            f". _ ~ -, at most {MAX_PATH} characters"
+        )
+    return path
 
 
 def names(value: str) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from shared.setting_parsers import (
     site_name,
     text,
     url,
+    url_path,
     web_address,
 )
 
@@ -41,6 +42,8 @@ MAX_SOCKET_PATH_BYTES = 100
 MAX_BATCH_EVENTS = 10_000
 # The services that listen, and may take `PORT`.
 SERVED = ("ingestion", "reporting")
+# Where both are asked past any proxy: by a load balancer, by Prometheus.
+OPERATORS_PATHS = frozenset({"/health", "/ready", "/metrics"})
 
 
 def setting(default: object, description: str, parse: Callable[[str], object]) -> Any:
@@ -115,8 +118,28 @@ class Settings:
         "",
         "Where browsers reach ingestion, e.g. `https://count.example.com`: the dashboard shows it "
         "in snippets and posts its test event there. Empty: `http://` with `INGESTION_HOST` (the "
-        "name by which reporting was reached, if that is every address) and `INGESTION_PORT`.",
+        "name by which reporting was reached, if that is every address) and `INGESTION_PORT`. The "
+        "description of ingestion's routes shows it, too.",
         web_address,
+    )
+    ingestion_prefix: str = setting(
+        "",
+        "Path that your proxy leaves on what it hands to ingestion, e.g. `/count`: `/count/event` "
+        "is `/event` then, which is answered as well. Empty: it takes the path off, or there is "
+        "none.",
+        url_path,
+    )
+    tracker_path: str = setting(
+        "",
+        "Path of your own for the script for websites, e.g. `/js/f.js`, beside `/tracker.js`. It "
+        "posts to `EVENT_PATH`, or to `/event`; reporting shows it in snippets.",
+        url_path,
+    )
+    event_path: str = setting(
+        "",
+        "Path of your own for posting events, e.g. `/api/x`, beside `/event`; the script at "
+        "`TRACKER_PATH` posts there.",
+        url_path,
     )
     reporting_host: str = setting("127.0.0.1", "Address reporting listens on.", host)
     reporting_port: int = setting(8001, "Port reporting listens on.", integer(1, 65535))
@@ -127,6 +150,19 @@ class Settings:
         None,
         "Processes of the reporting server on this machine. Empty: one for each core, at most 4.",
         integer(1, 256),
+    )
+    public_reporting_url: str = setting(
+        "",
+        "Where browsers reach reporting, e.g. `https://example.com/stats`: the description of its "
+        "routes shows it. Empty: as it was asked, and as the proxy tells in `X-Forwarded-Prefix`, "
+        "`X-Forwarded-Proto` and `X-Forwarded-Host`.",
+        web_address,
+    )
+    reporting_prefix: str = setting(
+        "",
+        "Path that your proxy leaves on what it hands to reporting, e.g. `/stats`: `/stats/sites` "
+        "is `/sites` then. Empty: it takes the path off, or there is none.",
+        url_path,
     )
     port: int | None = setting(
         None,
@@ -317,6 +353,27 @@ class Settings:
             raise BadSetting(
                 f"REPORTING_PORT: {self.reporting_port} is INGESTION_PORT too; change one of them"
             )
+        self.check_paths()
+
+    def check_paths(self) -> None:
+        """Refuse paths that hide one another; what ingestion has routes for, it knows itself."""
+        prefix = self.ingestion_prefix
+        for name, own in (("TRACKER_PATH", self.tracker_path), ("EVENT_PATH", self.event_path)):
+            if prefix and f"{own}/".startswith(f"{prefix}/"):
+                raise BadSetting(
+                    f"{name}: {own} is below INGESTION_PREFIX; write it without {prefix}, or "
+                    "choose another"
+                )
+        if self.event_path and self.event_path == self.tracker_path:
+            raise BadSetting(
+                f"EVENT_PATH: {self.event_path} is TRACKER_PATH too; change one of them"
+            )
+        for service in SERVED:
+            if getattr(self, f"{service}_prefix") in OPERATORS_PATHS:
+                raise BadSetting(
+                    f"{service.upper()}_PREFIX: {getattr(self, f'{service}_prefix')} is where the "
+                    "service itself is looked at; choose another"
+                )
 
     @property
     def largest_batch(self) -> int:

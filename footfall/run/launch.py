@@ -27,7 +27,7 @@ def run_everything(settings: Settings, also: Sequence[Program] = (), more: str =
 
     `also` are programs to start once these answer, and `more` is what is said below the banner.
     """
-    preflight.check_countries(settings)
+    preflight.check_ingestion(settings)
     preflight.check_ports(ingestion_address(settings), reporting_address(settings))
     check_key(settings)
     database_answers = is_database_there(settings, migrated=False)
@@ -56,7 +56,7 @@ def run_everything(settings: Settings, also: Sequence[Program] = (), more: str =
 
 
 def run_ingestion(settings: Settings) -> None:
-    preflight.check_countries(settings)
+    preflight.check_ingestion(settings)
     preflight.check_ports(ingestion_address(settings))
     run_programs(settings, [ingestion_program(settings)], needs_database=False)
 

@@ -22,7 +22,6 @@ from werkzeug.test import run_wsgi_app
 from ingestion.delivery.delivery import LoopDelivery
 from ingestion.door import Door
 from ingestion.doors.wsgi import ENVIRON_KEYS, environ_key
-from ingestion.protocols.known import protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
 from ingestion.reading.body import BODY_SECONDS, MAX_BODY_BYTES, incomplete, too_slow
 from ingestion.reading.request import Request
@@ -53,6 +52,7 @@ class RsgiDoor:
 
     def __init__(self, door: Door, flask: Flask) -> None:
         self.door = door
+        self.protocol_at = door.protocol_at
         self.flask = flask
         self.readers = ThreadPoolExecutor(READERS, "reader")
         self.flask_threads = ThreadPoolExecutor(FLASK_THREADS, "flask")
@@ -82,7 +82,7 @@ class RsgiDoor:
         self.door.close()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        spoken = protocol_at(scope.method, scope.path)
+        spoken = self.protocol_at(scope.method, scope.path)
         try:
             if spoken is None:
                 await self.answer_by_flask(scope, protocol)

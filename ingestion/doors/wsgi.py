@@ -13,7 +13,6 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from ingestion.door import Door
 from ingestion.doors.patience import Patience
-from ingestion.protocols.known import PROTOCOLS, protocol_at
 from ingestion.protocols.protocol import Answer, Protocol
 from ingestion.reading.body import incomplete, too_slow
 from ingestion.reading.request import Request
@@ -88,6 +87,7 @@ def request_from(environ: "WSGIEnvironment") -> Request:
 def with_short_path(door: Door, otherwise: "WSGIApplication") -> "WSGIApplication":
     """An application that answers the protocols' routes itself, before any routing or framework,
     just as the Flask views do."""
+    protocol_at = door.protocol_at
 
     def wsgi_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         protocol = protocol_at(environ["REQUEST_METHOD"], environ["PATH_INFO"])
@@ -102,7 +102,7 @@ def with_short_path(door: Door, otherwise: "WSGIApplication") -> "WSGIApplicatio
 
 def add_protocol_routes(app: Flask, door: Door) -> None:
     """The same routes for Flask, which knows all of a service's, and answers the other methods."""
-    for protocol in PROTOCOLS:
+    for protocol in door.protocols:
         for path in protocol.paths:
             add_route(app, door, protocol, path)
 

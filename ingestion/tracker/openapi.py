@@ -1,8 +1,8 @@
 """The script for websites described."""
 
 from ingestion.protocols.described import TEXT, operation
-from ingestion.tracker.routes import NEWEST_CACHING, VERSION_CACHING, VERSIONS
-from shared.http.openapi import Json, header
+from ingestion.tracker.routes import NEWEST_CACHING, USUAL_PATH, VERSION_CACHING, VERSIONS
+from shared.http.openapi import Json, header, same_as
 
 
 def script(summary: str, description: str, caching: str) -> Json:
@@ -25,11 +25,16 @@ NEWEST_ONE = (
     '`footfall("signup", {plan: "pro"})`. It is the newest version.'
 )
 THIS_ONE = "Never changes: for pages that name its digest in `integrity`."
-TRACKER_PATHS: Json = {
-    "/tracker.js": {"get": script("The script for websites", NEWEST_ONE, NEWEST_CACHING)},
-} | {
-    f"/tracker.v{version}.js": {
-        "get": script(f"Version {version} of the script", THIS_ONE, VERSION_CACHING)
+
+
+def tracker_paths(own_path: str = "") -> Json:
+    """`own_path` is a further one of an installation's own; empty: there is none."""
+    newest = script("The script for websites", NEWEST_ONE, NEWEST_CACHING)
+    versions = {
+        f"/tracker.v{version}.js": {
+            "get": script(f"Version {version} of the script", THIS_ONE, VERSION_CACHING)
+        }
+        for version in VERSIONS
     }
-    for version in VERSIONS
-}
+    own = {own_path: {"get": same_as(USUAL_PATH, newest)}} if own_path else {}
+    return {USUAL_PATH: {"get": newest}, **own, **versions}

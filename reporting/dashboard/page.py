@@ -4,14 +4,13 @@ Page and files hold no number and no secret, so they are served without the key 
 page asks for it, and sends it with each question to the routes that have the numbers.
 """
 
-import re
 from typing import Any
 
 from flask import Flask, Response, abort, render_template_string, request
 
 from reporting.dashboard.assets import PAGE, PAGES, SETTINGS_PAGE, Asset, Assets, load_assets
 from shared.fields import FIELDS, PANELS
-from shared.http.web import DESCRIPTION_PATHS
+from shared.http.web import DESCRIPTION_PATHS, HOST
 from shared.settings import Settings
 
 ASSETS_PATH = "/assets/"
@@ -19,7 +18,6 @@ SETTINGS_PATH = "/settings"
 FOREVER = "public, max-age=31536000, immutable"
 # Listens on every address, so it is reached under the name by which reporting was.
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
-HOST = re.compile(r"(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?")
 
 
 def is_open(path: str) -> bool:

@@ -122,7 +122,7 @@ def document(
             "description": description,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": address, "description": "The default of `make run`."}],
+        "servers": [{"url": address, "description": "Where it was asked for."}],
         "tags": tags,
         "paths": paths,
         "components": {

@@ -2,6 +2,8 @@
 
 A redirect would not do: many clients follow none, or ask again without the body. What is a route as
 it stands is left alone, for a user's name in a path may be `https://id.example/`.
+
+And one route, whether or not a proxy leaves the path on below which the service stands.
 """
 
 import re
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 DOUBLED = re.compile("//+")
+# Where a request's path is kept as it was asked for.
+ASKED = "footfall.path"
+# No browser keeps it.
+REDIRECT = "307 TEMPORARY REDIRECT"
 
 
 def is_plain(path: str) -> bool:
@@ -36,13 +42,47 @@ def with_plain_paths(app: Flask) -> "WSGIApplication":
     routes = app.url_map.bind("")
 
     def wsgi_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path = environ[ASKED] = environ["PATH_INFO"]
         if not is_plain(path):
             meant = (path, trimmed(path), plain_path(path))
             environ["PATH_INFO"] = next(filter(routes.allowed_methods, meant), meant[-1])
         return otherwise(environ, start_response)
 
     return wsgi_app
+
+
+def below(prefix: str, otherwise: "WSGIApplication") -> "WSGIApplication":
+    """The application, also where a proxy leaves `prefix` on the paths; empty: none does.
+
+    The prefix alone leads to itself with a slash, or a page's relative links would lead past it.
+    """
+    if not prefix:
+        return otherwise
+    # With slashes too many, as any other path.
+    pattern = re.compile("".join(f"/+{re.escape(part)}" for part in prefix[1:].split("/")))
+    slashed = prefix.rpartition("/")[2] + "/"
+
+    def wsgi_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        found = pattern.match(path)
+        if found and found.end() == len(path):
+            query = environ.get("QUERY_STRING")
+            location = f"{slashed}?{query}" if query else slashed
+            start_response(REDIRECT, [("Location", location), ("Content-Length", "0")])
+            return [b""]
+        if found and path[found.end()] == "/":
+            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
+            environ["PATH_INFO"] = path[found.end() :]
+        return otherwise(environ, start_response)
+
+    return wsgi_app
+
+
+def links_up(environ: "WSGIEnvironment") -> str:
+    """What a page's relative links need before them to lead beside it: `/docs/` is `/docs`, but
+    not to a browser."""
+    path = environ.get(ASKED, "")
+    return "../" * (len(path) - len(path.rstrip("/")))
 
 
 def trimmed(path: str) -> str:

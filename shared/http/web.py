@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import flask
 from flask import Flask, Response, jsonify, render_template_string, request
@@ -15,17 +15,49 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
-from shared.http.paths import with_plain_paths
+from shared.http.openapi import JSON_TYPE
+from shared.http.paths import below, links_up, with_plain_paths
 
 # What tells how the API is used, and no number.
 DESCRIPTION_PATHS = ("/openapi.json", "/docs")
-SCHEMES = ("http", "https")
-PREFIX = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
+SCHEME = re.compile("https?")
+HOST = re.compile(r"(\[[0-9A-Fa-f:]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?")
+PREFIX = re.compile(r"(?:/[\w.~-]+)*/?", re.ASCII)
 DOCS_PAGE = Path(__file__).with_name("docs_page.html")
 # The page has its styles inline and no script at all.
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 Described = tuple[Response, int]
+
+
+class Place(NamedTuple):
+    """Where a service stands for its clients: its public URL, where a setting says so, and the path
+    that a proxy leaves on what it hands on."""
+
+    url: str = ""
+    prefix: str = ""
+
+    def address(self, default: str) -> str:
+        """Under which clients reach the service, so that what is copied from its description works:
+        the public URL, or as this one asked, as far as it and a proxy tell. The latter is only
+        shown to itself."""
+        return self.url.rstrip("/") or address_asked(default)
+
+
+def address_asked(default: str) -> str:
+    host = forwarded("Host", HOST) or request.host
+    if not HOST.fullmatch(host):
+        return default
+    scheme = forwarded("Proto", SCHEME) or request.scheme
+    prefix, left_on = forwarded("Prefix", PREFIX).rstrip("/"), request.script_root
+    # Some proxies tell of the path that they leave on, too.
+    return f"{scheme}://{host}{prefix if prefix.endswith(left_on) else prefix + left_on}"
+
+
+def forwarded(name: str, pattern: re.Pattern[str]) -> str:
+    """What the outermost proxy has said in such a header, if that is what may be shown."""
+    value = request.headers.get(f"X-Forwarded-{name}", "").partition(",")[0].strip()
+    return value if pattern.fullmatch(value) else ""
 
 
 def error_answer(status: int, code: str, message: str, field: str | None = None) -> Described:
@@ -65,14 +97,19 @@ def metrics_text(collectors: CollectorRegistry) -> bytes:
 
 
 def add_common_routes(
-    app: Flask, openapi: dict[str, Any], ready: Callable[[], Sequence[str]], collector: Collector
+    app: Flask,
+    openapi: dict[str, Any],
+    ready: Callable[[], Sequence[str]],
+    collector: Collector,
+    place: Place,
 ) -> None:
     """Health, readiness, metrics and documentation; to be called before the other routes are added.
 
     `ready` raises Unavailable with the reason, or returns what the operator should know all the
     same; `collector` reads what Redis or SQL know.
     """
-    app.wsgi_app = with_plain_paths(app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = below(place.prefix, with_plain_paths(app))  # type: ignore[assignment, method-assign]
+    default = openapi["servers"][0]["url"]
     collectors = CollectorRegistry()
     collectors.register(collector)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the contract's order
@@ -95,26 +132,16 @@ def add_common_routes(
 
     @app.get("/openapi.json")
     def openapi_json() -> Response:
-        return jsonify(openapi)
+        # No address has a sign that JSON would escape.
+        text = flask.json.dumps(openapi).replace(default, place.address(default))
+        return Response(text, content_type=JSON_TYPE, headers={"Cache-Control": "no-store"})
 
     @app.get("/docs")
     def docs() -> Response:
-        page = render_template_string(DOCS_PAGE.read_text(encoding="utf-8"), spec=openapi)
-        # As it was asked itself, so that what is copied from there works.
-        default = openapi["servers"][0]["url"]
+        page = render_template_string(
+            DOCS_PAGE.read_text(encoding="utf-8"), spec=openapi, up=links_up(request.environ)
+        )
         return Response(
-            page.replace(default, str(escape(address_asked(default)))),
+            page.replace(default, str(escape(place.address(default)))),
             headers={"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "no-store"},
         )
-
-
-def address_asked(default: str) -> str:
-    """Under which the client asked, as far as it and a proxy tell; it is only shown to itself."""
-    if not request.host:  # none that a host can be
-        return default
-    scheme = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip()
-    prefix = request.headers.get("X-Forwarded-Prefix", "").rstrip("/")
-    return (
-        f"{scheme if scheme in SCHEMES else request.scheme}://{request.host}"
-        f"{prefix if PREFIX.fullmatch(prefix) else ''}"
-    )

@@ -106,7 +106,7 @@ def begin(name: str, settings: Settings) -> None:
 
     Whether anybody is at an address is asked only where that address is in question.
     """
-    preflight.check_countries(settings)
+    preflight.check_ingestion(settings)
     hosts = settings.ingestion_host, settings.reporting_host
     if all(map(is_number, hosts)):  # the names of others are not looked up in a test
         ports = settings.ingestion_port, settings.reporting_port

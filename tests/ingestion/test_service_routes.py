@@ -150,6 +150,46 @@ def test_the_description_shows_the_address_that_it_was_asked_under(
     assert 'href="openapi.json"' in page
 
 
+def test_the_public_address_goes_before_what_was_asked(make_ingestion: MakeIngestion) -> None:
+    public = "https://count.example/in"
+    client = make_ingestion(public_ingestion_url=f"{public}/").test_client()
+    told = {"Host": "10.0.0.1:8000", "X-Forwarded-Prefix": "/other"}
+    assert f"curl {public}/event" in client.get("/docs", headers=told).text
+    document = client.get("/openapi.json", headers=told)
+    assert document.get_json()["servers"][0]["url"] == public
+    assert f"curl {public}/event" in document.text
+    assert "10.0.0.1" not in document.text
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"X-Forwarded-Host": "shop.example:8443"}, "http://shop.example:8443/event"),
+        ({"X-Forwarded-Host": "shop.example, inner.example"}, "http://shop.example/event"),
+        ({"X-Forwarded-Host": '"><b>'}, "http://localhost/event"),
+        ({"X-Forwarded-Prefix": "/"}, "http://localhost/event"),
+        ({"X-Forwarded-Prefix": "//evil.example"}, "http://localhost/event"),
+    ],
+)
+def test_of_what_a_proxy_tells_only_an_address_is_shown(
+    make_ingestion: MakeIngestion, told: dict[str, str], shown: str
+) -> None:
+    answer = make_ingestion().test_client().get("/openapi.json", headers=told)
+    assert f"curl {shown}" in answer.text
+    # It is of who asked, and for nobody else.
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [("/docs", "openapi.json"), ("/docs/", "../openapi.json"), ("/docs//", "../../openapi.json")],
+)
+def test_the_page_leads_to_the_document_beside_it(
+    client: FlaskClient, path: str, link: str
+) -> None:
+    assert f'href="{link}"' in client.get(path).text
+
+
 def test_metrics_are_there_with_redis_down(client: FlaskClient, valkey: ValkeyServer) -> None:
     valkey.kill()
     answer = client.get("/metrics")

@@ -168,6 +168,42 @@ def test_settings_that_make_no_sense_together_are_refused() -> None:
     Settings.from_env({"INGESTION_PORT": "8001", "INGESTION_HOST": "10.0.0.1"})
 
 
+PATHS = ["INGESTION_PREFIX", "REPORTING_PREFIX", "TRACKER_PATH", "EVENT_PATH"]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_is_what_needs_no_escape_anywhere(name: str) -> None:
+    for given, meant in [
+        ("/x", "/x"),
+        ("/a/b/", "/a/b"),
+        ("/.well-known/_x~1.JS", "/.well-known/_x~1.JS"),
+        ("/" + "x" * 199, "/" + "x" * 199),
+    ]:
+        assert getattr(Settings.from_env({name: given}), name.lower()) == meant
+    for bad in ("/", "x", "a/b", "//a", "/a//b", "/a/../b", "/..", "/.", "/a b", "/ä", "/a?b",
+                "/a%20b", "https://a.example/b", "/a\"b", "/" + "x" * 200):  # fmt: skip
+        [problem] = problems(**{name: bad})
+        assert problem.startswith(f"{name}: must be a path such as /a/b")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"EVENT_PATH": "/x", "TRACKER_PATH": "/x"}, "EVENT_PATH: /x is TRACKER_PATH too"),
+        ({"EVENT_PATH": "/a/x", "INGESTION_PREFIX": "/a"}, "EVENT_PATH: /a/x is below"),
+        ({"TRACKER_PATH": "/a", "INGESTION_PREFIX": "/a"}, "TRACKER_PATH: /a is below"),
+        ({"INGESTION_PREFIX": "/health"}, "INGESTION_PREFIX: /health is where"),
+        ({"REPORTING_PREFIX": "/metrics/"}, "REPORTING_PREFIX: /metrics is where"),
+    ],
+)
+def test_paths_that_would_hide_one_another_are_refused(given: dict[str, str], named: str) -> None:
+    assert problems(**given)[0].startswith(named)
+
+
+def test_a_prefix_may_be_named_like_a_route_or_begin_like_a_path() -> None:
+    Settings.from_env({"REPORTING_PREFIX": "/stats", "INGESTION_PREFIX": "/a", "EVENT_PATH": "/ab"})
+
+
 def test_port_is_of_the_one_service_that_is_started_without_a_port_of_its_own() -> None:
     for service, other in [("ingestion", "reporting"), ("reporting", "ingestion")]:
         both = Settings.from_env({"PORT": "8001"}, service=other), Settings()

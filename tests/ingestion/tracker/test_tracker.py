@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from flask.testing import FlaskClient
 
 from ingestion.tracker.routes import NEWEST, VERSIONS
+from tests.conftest import MakeIngestion
 
 ROOT = Path(__file__).parents[3]
 TRACKER = ROOT / "ingestion" / "tracker"
@@ -88,3 +90,23 @@ def test_a_browser_that_has_it_is_sent_nothing(client: FlaskClient) -> None:
 
 def test_a_version_that_is_none_is_not_found(client: FlaskClient) -> None:
     assert client.get(f"/tracker.v{NEWEST + 1}.js").status_code == 404
+
+
+POSTS_TO = re.compile(rb'replace\(/\[\^/\]\*\$/, "([^"?]*)\?users=hashed"\)')
+
+
+@pytest.mark.parametrize("below", ["https://a.example", "https://a.example/deep/er"])
+@pytest.mark.parametrize("event_path", ["", "/x", "/js", "/js/x", "/api/x", "/js/lib/more/x"])
+@pytest.mark.parametrize("tracker_path", ["/f.js", "/js/f.js", "/js/lib/f.js"])
+def test_under_a_path_of_one_s_own_it_posts_to_the_other_wherever_a_proxy_puts_both(
+    make_ingestion: MakeIngestion, tracker_path: str, event_path: str, below: str
+) -> None:
+    client = make_ingestion(tracker_path=tracker_path, event_path=event_path).test_client()
+    own = client.get(tracker_path)
+    way = POSTS_TO.findall(own.data)[0].decode()
+    assert urljoin(f"{below}{tracker_path}", way) == f"{below}{event_path or '/event'}"
+    # Nothing else in it is another, and the usual one is what it was.
+    assert own.data.replace(f'"{way}?'.encode(), b'"event?') == released(NEWEST)
+    assert client.get("/tracker.js").data == released(NEWEST)
+    assert own.headers["Cache-Control"] == client.get("/tracker.js").headers["Cache-Control"]
+    assert own.headers["Access-Control-Allow-Origin"] == "*"

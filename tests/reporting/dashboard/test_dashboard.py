@@ -202,3 +202,21 @@ def test_what_others_wrote_has_its_licence(nowhere: Settings, vendored: str) -> 
     answer = client_with(nowhere).get(f"/assets/{load_assets().digest}/vendor/{vendored}/LICENSE")
     assert "Copyright" in answer.text
     assert answer.mimetype == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("given", "tracker", "event"),
+    [
+        ({}, "/tracker.js", "/event"),
+        ({"tracker_path": "/js/f.js"}, "/js/f.js", "/event"),
+        ({"tracker_path": "/js/f.js", "event_path": "/api/x"}, "/js/f.js", "/api/x"),
+    ],
+)
+def test_snippets_have_the_paths_of_one_s_own(
+    nowhere: Settings, given: dict[str, str], tracker: str, event: str
+) -> None:
+    url = "https://count.example"
+    page = client_with(nowhere, public_ingestion_url=url, **given).get("/").text
+    assert f'data-tracker="{url}{tracker}" data-event="{url}{event}"' in page
+    # Where events have such a path, a proxy need not hand on the description.
+    assert (f'href="{url}/docs"' in page) is ("event_path" not in given)

@@ -5,7 +5,7 @@ from flask import Flask, request
 
 from ingestion.app import create_app as create_ingestion
 from reporting.app import create_app as create_reporting
-from shared.http.paths import plain_path, with_plain_paths
+from shared.http.paths import below, plain_path, with_plain_paths
 from shared.settings import Settings
 
 
@@ -70,3 +70,33 @@ def test_no_route_of_a_service_ends_with_a_slash_or_redirects(create_app: object
     for rule in app.url_map.iter_rules():
         assert rule.rule == plain_path(rule.rule)
         assert not rule.merge_slashes
+
+
+@pytest.fixture
+def app_below(app: Flask) -> Flask:
+    app.wsgi_app = below("/a/b", app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.add_url_rule("/a/z", view_func=lambda: "its own", endpoint="z")
+    return app
+
+
+@pytest.mark.parametrize("path", ["/a/b/", "/", "//a/b/", "/a//b//", "///"])
+def test_a_path_that_a_proxy_leaves_on_is_taken_off_and_may_be_missing(
+    app_below: Flask, path: str
+) -> None:
+    assert ask(app_below, path) == (200, "home")
+
+
+def test_it_is_taken_off_once_and_nothing_else_is(app_below: Flask) -> None:
+    assert ask(app_below, "/a/b/take", "POST", b"body") == (200, "body")
+    assert ask(app_below, "/a/b/of/https://id.example/ann/all") == (200, "https://id.example/ann")
+    assert ask(app_below, "/a/z") == (200, "its own")
+    for other in ("/a/b/a/b/take", "/a/bc/take", "/b/take", "/A/B/take", "/a/take"):
+        assert ask(app_below, other, "POST")[0] == 404
+
+
+@pytest.mark.parametrize(("query", "leads_to"), [("", "b/"), ("site=a&tz=UTC", "b/?site=a&tz=UTC")])
+def test_the_place_itself_leads_to_where_relative_links_are_right(
+    app_below: Flask, query: str, leads_to: str
+) -> None:
+    answer = app_below.test_client().get("/a/b", query_string=query)
+    assert (answer.status_code, answer.headers["Location"]) == (307, leads_to)

@@ -3,14 +3,19 @@
 import { authorization, errorOf, reached } from "./api.js";
 import { byId } from "./dom.js";
 
-export const INGESTION = document.documentElement.dataset.ingestion;
+// Where browsers reach ingestion, the script for websites there, and the route to post to.
+export const {
+  ingestion: INGESTION,
+  tracker: TRACKER,
+  event: EVENT,
+} = document.documentElement.dataset;
 
 // Raises ApiError. Without a key it is a simple request: no preflight, as from any website.
 export async function post(event) {
   const asksKey = "ingestAuth" in document.documentElement.dataset;
   const headers = asksKey ? authorization() : {};
   const answer = await reached(
-    fetch(`${INGESTION}/event`, { method: "POST", body: JSON.stringify(event), headers }),
+    fetch(EVENT, { method: "POST", body: JSON.stringify(event), headers }),
   );
   if (!answer.ok) throw await errorOf(answer);
 }

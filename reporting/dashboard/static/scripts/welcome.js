@@ -1,7 +1,7 @@
 // What is shown while a site has no event yet: how to send the first one.
 
 import { announce, byId, h } from "./dom.js";
-import { INGESTION, post } from "./test_event.js";
+import { EVENT, INGESTION, TRACKER, post } from "./test_event.js";
 
 // `onSent` looks whether the event has arrived.
 export function showWelcome(site, onSent) {
@@ -58,11 +58,11 @@ function steps(site, onSent) {
   return [
     step(
       "From every page: put this into its head",
-      snippet(`<script defer src="${INGESTION}/tracker.js" data-site="${attribute}"></script>`),
+      snippet(`<script defer src="${TRACKER}" data-site="${attribute}"></script>`),
     ),
     step(
       "From a terminal",
-      snippet(`curl ${INGESTION}/event -d '${event.replaceAll("'", "'\\''")}'`),
+      snippet(`curl ${EVENT} -d '${event.replaceAll("'", "'\\''")}'`),
     ),
     step("From here", tryIt(site, onSent)),
   ];
