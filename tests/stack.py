@@ -104,7 +104,7 @@ class Stack:
             "API_AUTH": settings.api_auth,
             "REPORTING_DATABASE_URL": settings.reporting_database_url,
         }
-        self.reporting = ServiceProcess("reporting", shared | reporting)
+        self.reporting = ServiceProcess("reporting", {**shared, **reporting, **environment})
         self.workers = [WorkerProcess("worker", shared) for _ in range(workers)]
         self.clients = [Client(self.reporting.url)]
 
