@@ -15,7 +15,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
-from shared.http.openapi import JSON_TYPE
 from shared.http.paths import below, links_up, with_plain_paths
 
 # What tells how the API is used, and no number.
@@ -132,9 +131,11 @@ def add_common_routes(
 
     @app.get("/openapi.json")
     def openapi_json() -> Response:
+        answer = jsonify(openapi)
         # No address has a sign that JSON would escape.
-        text = flask.json.dumps(openapi).replace(default, place.address(default))
-        return Response(text, content_type=JSON_TYPE, headers={"Cache-Control": "no-store"})
+        answer.set_data(answer.get_data(as_text=True).replace(default, place.address(default)))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     @app.get("/docs")
     def docs() -> Response:
