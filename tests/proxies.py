@@ -36,6 +36,13 @@ http {
 %(block)s
 }
 """
+TRAEFIK = """\
+%(block)s
+tls:
+  stores:
+    default:
+      defaultCertificate: {certFile: %(cert)s, keyFile: %(key)s}
+"""
 
 
 def blocks(language: str) -> list[str]:
@@ -59,6 +66,9 @@ class Proxy(Server):
 
     program: str
     language: str
+    # Its name, for those who go by that.
+    config_name = "config"
+    has_website = True
 
     def __init__(self, ingestion: int, reporting: int, index: slice = slice(1)) -> None:
         super().__init__()
@@ -72,7 +82,7 @@ class Proxy(Server):
         for documented, port in self.ports.items():
             assert documented in block
             block = block.replace(documented, f"127.0.0.1:{port}")
-        self.config = self.directory / "config"
+        self.config = self.directory / self.config_name
         self.config.write_text(self.made_of(block.replace("/var/www/example.com", f"{website}")))
 
     def made_of(self, block: str) -> str:
@@ -134,3 +144,30 @@ class Caddy(Proxy):
 
     def command(self) -> list[str]:
         return [self.program, "run", "--adapter", "caddyfile", "--config", str(self.config)]
+
+
+class Traefik(Proxy):
+    """It hands on, and serves no files."""
+
+    program = shutil.which("traefik") or ""
+    language = "yaml"
+    config_name = "config.yml"
+    has_website = False
+
+    def made_of(self, block: str) -> str:
+        cert, key = self.certified
+        block = block.replace("tls: {certResolver: letsencrypt}", "tls: {}")
+        return TRAEFIK % {"block": block, "cert": cert, "key": key}
+
+    def command(self) -> list[str]:
+        return [
+            self.program,
+            f"--entryPoints.websecure.address=127.0.0.1:{self.port}",
+            f"--providers.file.filename={self.config}",
+            "--global.checkNewVersion=false",
+            "--global.sendAnonymousUsage=false",
+        ]
+
+    def is_ready(self) -> bool:
+        # Before it has read the file, nothing is there.
+        return super().is_ready() and self.fetch("/stats/").status == 200
