@@ -72,7 +72,8 @@ def stack(
         database_url=f"sqlite:///{directory}/footfall.db",
         data_dir=directory,
     )
-    with footfall(settings, GIVEN, server=request.param) as stack:
+    given = {**GIVEN, "REPORTING_SERVER": request.param}
+    with footfall(settings, given, server=request.param) as stack:
         yield stack
 
 
