@@ -14,7 +14,8 @@ from ingestion.telemetry import BacklogCollector
 from ingestion.tracker.routes import add_tracker_routes
 from shared.clock import now_ms
 from shared.errors import Unavailable
-from shared.http.web import Place, add_common_routes
+from shared.http.paths import below
+from shared.http.web import add_common_routes
 from shared.keys.keys import Kind, all_sites
 from shared.queue.durability import check_durability
 from shared.queue.event_queue import EventQueue
@@ -43,13 +44,14 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Ingesti
         describe(settings.event_path, settings.tracker_path),
         lambda: check_ready(app.door),
         BacklogCollector(queue, app.door.spool.used_bytes),
-        Place(settings.public_ingestion_url, settings.ingestion_prefix),
+        settings.public_ingestion_url,
     )
     ask_for_key(app, settings.api_auth)
     add_protocol_routes(app, app.door)
     add_tracker_routes(app, settings.tracker_path, settings.event_path)
     note_strays(app)
-    app.wsgi_app = with_short_path(app.door, app.wsgi_app)  # type: ignore[assignment, method-assign]
+    flasks = below(settings.ingestion_prefix, app.wsgi_app)
+    app.wsgi_app = with_short_path(app.door, flasks)  # type: ignore[assignment, method-assign]
     return app
 
 

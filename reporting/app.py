@@ -28,7 +28,8 @@ from shared.db.schema import check_schema
 from shared.errors import InvalidInput, Unavailable
 from shared.http.hosts import OwnNames
 from shared.http.methods import only_reading
-from shared.http.web import Place, add_common_routes
+from shared.http.paths import below
+from shared.http.web import add_common_routes
 from shared.keys.keys import Kind, all_sites
 from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
@@ -73,12 +74,15 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     sites = SiteBook(asked)
     ask_for_key(app, settings, keys, sites, clock)
     collector = LedgerCollector(app.sources, clock)
-    place = Place(settings.public_reporting_url, settings.reporting_prefix)
-    add_common_routes(app, OPENAPI, lambda: check_ready(app.sources, clock()), collector, place)
+    public_url = settings.public_reporting_url
+    add_common_routes(
+        app, OPENAPI, lambda: check_ready(app.sources, clock()), collector, public_url
+    )
     add_dashboard(app, settings)
     add_routes(app, app.sources, Reception(clock, sites, app.seats, app.status_seats))
     add_calls(app, app.desk, clock, app.admin_seats, (keys, sites))
-    app.wsgi_app = only_reading(app.wsgi_app, is_admin)  # type: ignore[assignment, method-assign]
+    guarded = only_reading(app.wsgi_app, is_admin)
+    app.wsgi_app = below(settings.reporting_prefix, guarded)  # type: ignore[assignment, method-assign]
     psutil.cpu_percent()  # the first call only sets the point the next one measures from
     return app
 

@@ -6,10 +6,12 @@ page asks for it, and sends it with each question to the routes that have the nu
 
 from typing import Any
 
-from flask import Flask, Response, abort, render_template_string, request
+from flask import Flask, Response, abort, redirect, render_template_string, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from reporting.dashboard.assets import PAGE, PAGES, SETTINGS_PAGE, Asset, Assets, load_assets
 from shared.fields import FIELDS, PANELS
+from shared.http.paths import links_up
 from shared.http.web import DESCRIPTION_PATHS, HOST
 from shared.settings import Settings
 
@@ -47,8 +49,10 @@ def add_dashboard(app: Flask, settings: Settings) -> None:
         return page(PAGE, modules=assets.modules, lists=lists())
 
     @app.get(SETTINGS_PATH)
-    def settings_page() -> Response:
-        return page(SETTINGS_PAGE)
+    def settings_page() -> BaseResponse:
+        # With a slash at its end it is the same route, but its relative links are others.
+        up = links_up(request.environ)
+        return redirect(f"{up}settings", 307) if up else page(SETTINGS_PAGE)
 
     @app.get(f"{ASSETS_PATH}<digest>/<path:name>")
     def asset(digest: str, name: str) -> Response:

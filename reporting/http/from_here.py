@@ -11,7 +11,15 @@ from shared.settings import Settings, is_loopback
 
 READING = ("GET", "HEAD", "OPTIONS")
 # Whoever passes requests on from elsewhere says so in one of these.
-PASSED_ON = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via")
+PASSED_ON = (
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Proto",
+    "Forwarded",
+    "X-Real-IP",
+    "Via",
+)
 # What browsers say of a request that a page of this very service makes, or a person.
 OWN_PAGES = ("same-origin", "none")
 KEY_NEEDED = (
@@ -24,7 +32,9 @@ OTHER_ORIGIN = "this was asked by the page of another website"
 def check_from_here(request: Request, settings: Settings) -> None:
     """Raises InvalidInput for whoever may not, without a key."""
     is_here = is_loopback(request.remote_addr or "") and not settings.allow_open
-    if not is_here or any(name in request.headers for name in PASSED_ON):
+    # Or leaves its path on.
+    is_passed_on = any(name in request.headers for name in PASSED_ON) or request.script_root
+    if not is_here or is_passed_on:
         raise InvalidInput("key_needed", KEY_NEEDED, status=403)
     if request.method not in READING and not is_own_page(request):
         raise InvalidInput("other_origin", OTHER_ORIGIN, status=403)

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import flask
 from flask import Flask, Response, jsonify, render_template_string, request
@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
-from shared.http.paths import below, links_up, with_plain_paths
+from shared.http.paths import links_up, with_plain_paths
 
 # What tells how the API is used, and no number.
 DESCRIPTION_PATHS = ("/openapi.json", "/docs")
@@ -29,21 +29,9 @@ DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 Described = tuple[Response, int]
 
 
-class Place(NamedTuple):
-    """Where a service stands for its clients: its public URL, where a setting says so, and the path
-    that a proxy leaves on what it hands on."""
-
-    url: str = ""
-    prefix: str = ""
-
-    def address(self, default: str) -> str:
-        """Under which clients reach the service, so that what is copied from its description works:
-        the public URL, or as this one asked, as far as it and a proxy tell. The latter is only
-        shown to itself."""
-        return self.url.rstrip("/") or address_asked(default)
-
-
 def address_asked(default: str) -> str:
+    """Under which this client reaches the service, as far as it and a proxy tell; it is only shown
+    to itself."""
     host = forwarded("Host", HOST) or request.host
     if not HOST.fullmatch(host):
         return default
@@ -100,15 +88,20 @@ def add_common_routes(
     openapi: dict[str, Any],
     ready: Callable[[], Sequence[str]],
     collector: Collector,
-    place: Place,
+    public_url: str = "",
 ) -> None:
     """Health, readiness, metrics and documentation; to be called before the other routes are added.
 
     `ready` raises Unavailable with the reason, or returns what the operator should know all the
-    same; `collector` reads what Redis or SQL know.
+    same; `collector` reads what Redis or SQL know. `public_url` is where clients reach the service,
+    for what is copied from its description; empty: as each asked.
     """
-    app.wsgi_app = below(place.prefix, with_plain_paths(app))  # type: ignore[assignment, method-assign]
+    app.wsgi_app = with_plain_paths(app)  # type: ignore[assignment, method-assign]
     default = openapi["servers"][0]["url"]
+
+    def address() -> str:
+        return public_url.rstrip("/") or address_asked(default)
+
     collectors = CollectorRegistry()
     collectors.register(collector)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the contract's order
@@ -133,7 +126,7 @@ def add_common_routes(
     def openapi_json() -> Response:
         answer = jsonify(openapi)
         # No address has a sign that JSON would escape.
-        answer.set_data(answer.get_data(as_text=True).replace(default, place.address(default)))
+        answer.set_data(answer.get_data(as_text=True).replace(default, address()))
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -143,6 +136,6 @@ def add_common_routes(
             DOCS_PAGE.read_text(encoding="utf-8"), spec=openapi, up=links_up(request.environ)
         )
         return Response(
-            page.replace(default, str(escape(place.address(default)))),
+            page.replace(default, str(escape(address()))),
             headers={"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "no-store"},
         )

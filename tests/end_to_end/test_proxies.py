@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -135,7 +135,7 @@ def test_the_dashboard_and_all_that_it_links_to_open_without_the_key(proxy: Prox
     moved = proxy.fetch("/stats")
     assert moved.status in (301, 302)
     assert urljoin("https://example.com/stats", moved.headers["Location"]).endswith("/stats/")
-    for page in ("/stats/", "/stats/docs", "/stats/docs/"):
+    for page in ("/stats/", "/stats/settings", "/stats/docs", "/stats/docs/"):
         links = [link for link in LINK.findall(proxy.fetch(page).text) if "://" not in link]
         assert links
         for link in links:
@@ -151,6 +151,19 @@ def test_numbers_are_asked_for_with_the_key(proxy: Proxy) -> None:
     assert proxy.fetch(asked).status == 401
     assert json.loads(proxy.fetch(asked, headers=KEY).body)["site_id"] == "example.com"
     assert proxy.fetch("/stats/metrics/active-users", headers=KEY).status == 200
+
+
+def test_an_admin_sets_what_is_set_for_sites(proxy: Proxy) -> None:
+    headers = {**KEY, "Content-Type": "application/json"}
+    # With slashes in it, as any name may have.
+    site = {"site_id": f"https://id.example/{type(proxy).__name__}"}
+    assert proxy.fetch("/stats/admin/sites", json.dumps(site).encode(), headers).status == 201
+    path = f"/stats/admin/sites/{quote(site['site_id'], safe='')}"
+    assert json.loads(proxy.fetch(path, headers=KEY).body)["site_id"] == site["site_id"]
+    # What is too long, Footfall says itself: it takes more than proxies do by default.
+    long = json.dumps(site | {"name": "x" * 1_500_000}).encode()
+    answer = proxy.fetch("/stats/admin/sites", long, headers)
+    assert (answer.status, json.loads(answer.body)["status"]) == (400, "error")
 
 
 def test_a_name_in_a_path_stays_as_it_is(proxy: Proxy) -> None:

@@ -48,8 +48,10 @@ def links_of(client: FlaskClient, path: str) -> list[str]:
 
 def test_the_page_its_files_and_its_links_open_without_the_key(client: FlaskClient) -> None:
     links = links_of(client, "/a/b/")
-    assert "/a/b/docs" in links
-    for link in [*links, *links_of(client, "/a/b/docs"), *links_of(client, "/a/b/docs/")]:
+    assert {"/a/b/docs", "/a/b/settings"} <= set(links)
+    for page in ("/a/b/settings", "/a/b/docs", "/a/b/docs/"):
+        links += links_of(client, page)
+    for link in links:
         assert link.startswith("/a/b/")
         assert client.get(link, headers=HOST).status_code == 200, link
 
@@ -86,3 +88,21 @@ def test_below_a_path_named_like_a_route_both_are_found(nowhere: Settings) -> No
     assert client.get("/stats/stats?site_id=a").status_code == 401
     assert client.get("/stats?site=a").headers["Location"] == "stats/?site=a"
     assert client.get("/health").status_code == 200
+
+
+def test_the_settings_page_leads_to_itself_without_a_slash(client: FlaskClient) -> None:
+    moved = client.get("/a/b/settings/", headers=HOST)
+    assert urljoin("/a/b/settings/", moved.headers["Location"]) == "/a/b/settings"
+
+
+def test_an_admin_s_calls_are_taken_below_a_path_and_no_other_writing_is(
+    client: FlaskClient,
+) -> None:
+    for path, code in (("/a/b/admin/sites", 401), ("/a/b/sites", 405), ("/a/b/event", 405)):
+        assert client.post(path, json={"site_id": "a"}, headers=HOST).status_code == code
+
+
+def test_without_a_key_nobody_who_comes_through_a_proxy_sets_anything(nowhere: Settings) -> None:
+    settings = dataclasses.replace(nowhere, api_auth="", reporting_prefix="/a/b")
+    answer = create_app(settings).test_client().post("/a/b/admin/sites", json={"site_id": "a"})
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "key_needed")

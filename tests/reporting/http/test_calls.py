@@ -292,6 +292,7 @@ STRANGERS: dict[str, tuple[dict[str, str], str]] = {
     "as browsers say it": ({"Sec-Fetch-Site": "cross-site"}, "other_origin"),
     "of another machine there": ({"Sec-Fetch-Site": "same-site"}, "other_origin"),
     "passed on": ({"X-Forwarded-For": "203.0.113.9"}, "key_needed"),
+    "below a path": ({"X-Forwarded-Prefix": "/stats"}, "key_needed"),
     "passed on by others": ({"Forwarded": "for=203.0.113.9"}, "key_needed"),
     "by a name that leads here": ({"Host": "evil.example"}, "unknown_host"),
 }
