@@ -14,7 +14,7 @@ from reporting.dashboard.assets import STATIC
 from shared.sites.settings import NAMES
 from tests.browser.conftest import PHONE, Complaints, MakePage, empty_settings
 from tests.browser.test_access import flaws, is_wider_than_the_window
-from tests.servers import ValkeyServer
+from tests.servers import ValkeyServer, wait_until
 from tests.stack import Client, Stack
 
 REFUSED = "the server responded with a status of"
@@ -134,11 +134,32 @@ def test_a_key_is_shown_once_and_revoked(
         page.close()
 
 
+def test_the_doctor_shows_what_is_sent_and_what_is_wrong(make_page: MakePage, alone: Stack) -> None:
+    page = opened(make_page(), alone, "#doctor")
+    expect(page.get_by_text("None yet.")).to_be_visible()
+    door = Client(alone.ingestion.url)
+    with contextlib.closing(door.connection):
+
+        def is_seen() -> bool:
+            event = {"site_id": "shop", "event_type": "page_view", "path": "/"}
+            door.post(event, **{"X-Forwarded-For": "203.0.113.9"})
+            return page.locator(".list tbody tr").count() > 0
+
+        wait_until(is_seen, every=1)
+    expect(page.locator(".list tbody tr").first).to_contain_text("POST /event")
+    expect(page.get_by_text("TRUSTED_PROXIES").first).to_be_visible()
+    page.get_by_role("link", name="Sites").click()
+    expect(page.get_by_role("heading", name="Registered sites")).to_be_visible()
+    # It is not drawn over by a look that was on its way.
+    page.wait_for_timeout(5000)
+    expect(page.get_by_role("heading", name="Registered sites")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(make_page: MakePage, alone: Stack, scheme: str) -> None:
     ask(alone, "POST", "/admin/sites", {"site_id": "shop"})
     page = make_page(color_scheme=scheme, viewport=PHONE, reduced_motion="reduce")
-    for part in ("", "#sites/shop", "#sites/new", "#keys"):
+    for part in ("", "#sites/shop", "#sites/new", "#keys", "#doctor"):
         opened(page, alone, part)
         assert flaws(page) == [], part
         assert not is_wider_than_the_window(page), part

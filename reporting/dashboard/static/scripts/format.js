@@ -80,5 +80,5 @@ export function duration(seconds) {
   return `${Math.round(seconds / 3600)} h`;
 }
 
-export const clockTime = (moment, timeZone) =>
-  moment.toLocaleString(LANGUAGE, { timeZone, dateStyle: "medium", timeStyle: "short" });
+export const clockTime = (moment, timeZone, timeStyle = "short") =>
+  moment.toLocaleString(LANGUAGE, { timeZone, dateStyle: "medium", timeStyle });

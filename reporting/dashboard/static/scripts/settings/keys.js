@@ -6,7 +6,7 @@ import { clockTime } from "../format.js";
 import { change } from "./calls.js";
 import { actions, fieldOf, onSubmit, submit } from "./form.js";
 import { askFirst } from "./question.js";
-import { card, hint, tableOf } from "./sites.js";
+import { card, hint, tableOf } from "./parts.js";
 
 const DAY_MS = 86_400_000;
 const FIELDS = [
@@ -66,7 +66,7 @@ export async function showKeys(root, made = null) {
           card(
             "Keys that hold no more",
             tableOf(
-              ["Key", "Kind", "Sites", "Last used", ""],
+              ["Key", "Kind", "Sites", "Last used", "Since"],
               gone.map((key) => [nameOf(key), key.kind, sitesOf(key), momentOf(key.last_used_at), stateOf(key)]),
             ),
           ),

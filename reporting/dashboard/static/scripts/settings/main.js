@@ -4,10 +4,13 @@ import { key } from "../api.js";
 import { byId, h } from "../dom.js";
 import { askForKey } from "../key_dialog.js";
 import { setUpTheme } from "../theme.js";
+import { showDoctor } from "./doctor.js";
 import { showKeys } from "./keys.js";
-import { card, hint, showNewSite, showSite, showSites } from "./sites.js";
+import { card, hint } from "./parts.js";
+import { showNewSite, showSite, showSites } from "./sites.js";
 
 const root = byId("settings");
+let looking = new AbortController();
 setUpTheme(() => {});
 addEventListener("hashchange", show);
 show();
@@ -19,10 +22,13 @@ async function show() {
     if (link.hash === `#${part}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  looking.abort();
+  looking = new AbortController();
   root.setAttribute("aria-busy", "true");
   try {
     await drawn(part, named);
   } catch (error) {
+    if (error.name === "AbortError") return;
     if (error.status === undefined) throw error; // a bug of ours
     if (error.status === 401 || error.code === "wrong_key") {
       root.replaceChildren(card("Settings", hint("An admin key is needed.")));
@@ -36,6 +42,7 @@ async function show() {
 
 function drawn(part, named) {
   if (part === "keys") return showKeys(root);
+  if (part === "doctor") return showDoctor(root, looking.signal);
   if (named[0] === "new") return showNewSite(root, named[1]);
   return named.length ? showSite(root, named[0]) : showSites(root);
 }

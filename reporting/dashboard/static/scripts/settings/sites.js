@@ -5,6 +5,7 @@ import { announce, h } from "../dom.js";
 import { change } from "./calls.js";
 import { FIELDS, GROUPS, textOf, valueOf } from "./fields.js";
 import { actions, fieldOf, onSubmit, submit } from "./form.js";
+import { card, hint, tableOf } from "./parts.js";
 import { askFirst } from "./question.js";
 
 const AT_A_TIME = 500;
@@ -166,38 +167,7 @@ async function every(path, member) {
   return found;
 }
 
-export const said = ({ warnings }, otherwise) => [otherwise, ...warnings].join(" ");
+const said = ({ warnings }, otherwise) => [otherwise, ...warnings].join(" ");
 const pathOf = (siteId) => `admin/sites/${encodeURIComponent(siteId)}`;
 const hrefOf = (siteId) => `#sites/${encodeURIComponent(siteId)}`;
 const link = (siteId) => h("a", { href: hrefOf(siteId) }, siteId);
-export const hint = (text) => h("p", { class: "quiet-text" }, text);
-
-export function card(title, content, ...more) {
-  const head = h("header", {}, h("h2", {}, title), ...more);
-  return h("section", { class: "card" }, head, h("div", { class: "body" }, content));
-}
-
-export function tableOf(heads, rows) {
-  const named = (text) => (text ? text : h("span", { class: "sr" }, "What to do"));
-  return h(
-    "div",
-    { class: "scroll" },
-    h(
-      "table",
-      { class: "list" },
-      h("thead", {}, h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, named(text))))),
-      h(
-        "tbody",
-        {},
-        ...rows.map(([first, ...rest]) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, first),
-            ...rest.map((cell) => h("td", {}, cell ?? "")),
-          ),
-        ),
-      ),
-    ),
-  );
-}
