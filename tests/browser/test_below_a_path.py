@@ -1,6 +1,7 @@
 """The dashboard, the description and the script below a path of the website's own host."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,8 +123,9 @@ def stack(
 def opened(page: Page, proxy: PathProxy) -> None:
     """The dashboard, once it has been given the key."""
     page.goto(f"{proxy.url}/a/b/stats/")
-    page.get_by_role("textbox", name="Key").fill(KEY)
-    page.get_by_role("button", name="Show the dashboard").click()
+    dialog = page.get_by_role("dialog", name="Key")
+    dialog.get_by_label("Key").fill(KEY)
+    dialog.get_by_role("button", name="Go on").click()
 
 
 def test_below_a_path_and_with_a_key_everything_opens(
@@ -150,6 +152,15 @@ def test_below_a_path_and_with_a_key_everything_opens(
     assert f'"url":"{proxy.url}/a/b/stats"' in page.locator("body").inner_text()
     page.go_back()
     page.go_back()
+
+    page.get_by_role("link", name="Settings").click()
+    expect(page).to_have_url(f"{proxy.url}/a/b/stats/settings")
+    page.get_by_role("link", name="Keys").click()
+    page.get_by_label("Name").fill("a page of ours")
+    page.get_by_role("button", name="Make a key").click()
+    expect(page.locator(".secret code")).to_be_visible()
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page).to_have_url(re.compile(f"^{re.escape(proxy.url)}/a/b/stats/(\\?|$)"))
     expect(page.locator("#board")).to_be_visible()
     page.close()
     outside = [path for path in proxy.asked if not path.startswith("/a/b/")]
