@@ -34,7 +34,7 @@ class Nowhere:
     def push(self, _: list[bytes]) -> None:
         return
 
-    def share_salt(self, _: int, __: int) -> bytes:
+    def share_salt(self, _: int, __: int, ___: str) -> bytes:
         return b"salt"
 
 

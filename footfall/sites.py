@@ -31,6 +31,11 @@ from shared.zones import WEEK_STARTS
 
 FROM_NOW_ON = "holds for events from now on; what was counted before stays as it is"
 FOR_THE_PAST = "holds for the past as well: no count changes, but how it is told"
+# What is said of a setting for which that is not all, or not so.
+HOLDS = {
+    **dict.fromkeys(TOLD_BY, FOR_THE_PAST),
+    "visitor_period": f"{FROM_NOW_ON}. Visitors whom the site has seen today count once more",
+}
 LEFT = "{} is not registered any more"
 ASKED = "All events and numbers of {} are deleted, for good. Go on?"
 ERASING = (
@@ -48,6 +53,7 @@ OPTIONS = (
     ("--keep-parameter", "kept_parameters", "A parameter that tells pages apart, such as p."),
 )
 
+PERIOD_TEXT = "How long a visitor without a name stays the same: day, week or month (UTC)."
 RATE_TEXT = "How many it may have; 0: any number, empty: as SITE_EVENTS_PER_SECOND has it."
 # How its numbers are told.
 TELLING = (
@@ -56,6 +62,8 @@ TELLING = (
     ("--currency", "In which its amounts are: EUR. Empty: none is known."),
 )
 PUBLIC_TEXT = "Whether its numbers need no key where others do."
+# The settings that are given once, as they are.
+SINGLE = TOLD_BY | {"visitor_period"}
 # In place of a number that was given empty: click takes None for an option that was not given.
 AS_FOR_OTHERS = "default"
 
@@ -84,7 +92,8 @@ def site_options(command: Callable[..., None]) -> Callable[..., None]:
         text = f"{text} May be given again; once and empty: none."
         command = click.option(option, name, multiple=True, metavar="TEXT", help=text)(command)
     limited = click.option("--events-per-second", type=RATE, metavar="NUMBER", help=RATE_TEXT)
-    named = click.option("--name", help="What people call it.")(limited(command))
+    period = click.option("--visitor-period", metavar="PERIOD", help=PERIOD_TEXT)(limited(command))
+    named = click.option("--name", help="What people call it.")(period)
     told = click.option("--public/--not-public", default=None, help=PUBLIC_TEXT)(named)
     for option, text in reversed(TELLING):
         told = click.option(option, metavar="TEXT", help=text)(told)
@@ -112,9 +121,11 @@ def set_command(site_id: str, **given: Any) -> None:
     with changing() as engine:
         site = change_site(engine, site_id, changes, now_ms())
     click.echo(shown(site))
-    for names, sentence in ((changes.keys() - TOLD_BY, FROM_NOW_ON), (TOLD_BY, FOR_THE_PAST)):
-        if changed := [name for name in changes if name in names]:
-            click.echo(f"{', '.join(changed)}: {sentence}", err=True)
+    held: dict[str, list[str]] = {}
+    for name in changes:
+        held.setdefault(HOLDS.get(name, FROM_NOW_ON), []).append(name)
+    for sentence, names in held.items():
+        click.echo(f"{', '.join(names)}: {sentence}", err=True)
 
 
 @sites_group.command("delete")
@@ -175,8 +186,8 @@ def given_in(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["events_per_second"] is not None:
         rate = options["events_per_second"]
         given["events_per_second"] = None if rate == AS_FOR_OTHERS else rate
-    told = {name: value for name, value in options.items() if name in TOLD_BY}
-    return {name: value for name, value in told.items() if value is not None} | given
+    single = {name: value for name, value in options.items() if name in SINGLE}
+    return given | {name: value for name, value in single.items() if value is not None}
 
 
 @contextmanager

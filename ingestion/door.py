@@ -48,8 +48,9 @@ from ingestion.sites.site_book import SiteBook
 from ingestion.telemetry import count_answers, count_dropped
 from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of, open_countries
+from ingestion.visitor.salts import Salts
 from ingestion.visitor.senders import Senders
-from ingestion.visitor.visitors import Browser, Salts, asks_for_visitors
+from ingestion.visitor.visitors import Browser, asks_for_visitors
 from shared.errors import InvalidInput, Unavailable
 from shared.event import encode_event
 from shared.fields import MAX_USER_AGENT
@@ -74,7 +75,7 @@ class Door:
         self.protocols = protocols_with(settings.event_path)
         self.protocol_at = finder(self.protocols, settings.ingestion_prefix)
         self.make_id = EventIds()
-        self.salts = Salts(queue, settings.data_dir / "salts.json")
+        self.salts = Salts(queue, settings.data_dir)
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
         self.refused = RefusalCount()
         self.sites = SiteBook(settings, queue)
@@ -88,7 +89,7 @@ class Door:
         self.country_header = settings.country_header.lower()
         self.countries = open_countries(settings.country_database)
         self.senders = Senders(settings.address_header, settings.trusted_proxies)
-        self.limits = Limits(settings, self.sites, self.senders, self.salts)
+        self.limits = Limits(settings, self.sites, self.senders, self.salts.days)
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
         self.noting = Noting(self.senders, self.countries, self.country_header, self.cors_origins)
@@ -116,7 +117,9 @@ class Door:
 
     def may_wait(self, request: Request) -> bool:
         """Whether reading it may take a round trip to Redis, for a salt not fetched ahead."""
-        return bool(request.query) and not self.salts.has_today(self.clock())
+        return bool(request.query) and not self.salts.has_current(
+            self.clock(), self.sites.longer_periods
+        )
 
     def read(self, protocol: Protocol, request: Request) -> Outcome:
         """What a request's events become, ready to be pushed.

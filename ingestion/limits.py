@@ -17,8 +17,8 @@ from typing import NamedTuple, TypeVar
 from ingestion.protocols.protocol import Outcome
 from ingestion.reading.request import Request
 from ingestion.sites.site_book import SiteBook
+from ingestion.visitor.salts import PeriodSalts
 from ingestion.visitor.senders import Senders
-from ingestion.visitor.visitors import Salts
 from shared.clock import DAY_MS
 from shared.keys.keys import Key
 from shared.queue.limits import LEASE_MS, Charge, Charges, Limit, Of, OverLimit
@@ -60,7 +60,9 @@ NOTHING = Charged((), ())
 class Limits:
     """Asked by the threads that answer."""
 
-    def __init__(self, settings: Settings, sites: SiteBook, senders: Senders, salts: Salts) -> None:
+    def __init__(
+        self, settings: Settings, sites: SiteBook, senders: Senders, salts: PeriodSalts
+    ) -> None:
         self.of_site = settings.site_events_per_second
         self.of_address = settings.address_events_per_second
         self.sites = sites

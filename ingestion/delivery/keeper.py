@@ -15,7 +15,7 @@ from ingestion.delivery.refused import RefusalCount
 from ingestion.delivery.replay import replay
 from ingestion.delivery.spool import Spool
 from ingestion.sites.site_book import SiteBook
-from ingestion.visitor.visitors import Salts
+from ingestion.visitor.salts import Salts
 from shared.errors import Unavailable
 from shared.queue.event_queue import EventQueue
 from shared.queue.spooled import Spooled
@@ -92,7 +92,8 @@ class Keeper:
         if time.monotonic() - self.looked_at > SELDOM_SECONDS:
             self.looked_at = time.monotonic()
             self.take_over()
-            self.salts.look_ahead(self.clock())
+            longer = self.sites.longer_periods if self.sites is not None else ()
+            self.salts.look_ahead(self.clock(), longer)
             self.forget_spools()
         with suppress(Unavailable, redis.RedisError):  # later, then; the spool does not wait for it
             self.refused.tell(self.queue)

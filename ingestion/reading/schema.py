@@ -20,6 +20,7 @@ from ingestion.visitor.visitors import Browser
 from shared.errors import InvalidInput
 from shared.event import EVENT_TYPES, Event
 from shared.fields import MAX_NAME, MAX_PROPERTIES, MAX_USER_AGENT
+from shared.sites.settings import DAY
 from shared.urls import host_named, page_host
 
 # Of a page as it was sent: reading the campaign out of a query of a megabyte takes a while.
@@ -94,7 +95,8 @@ def event_from_fields(fields: Any, visit: Visit, make_id: EventIds) -> Event:
     user_agent = fields.user_agent[:MAX_USER_AGENT] if fields.user_agent else visit.user_agent
     user_id = fields.user_id or None
     if visit.browser and not user_id:
-        user_id = visit.browser.user_id(site_id, happened_at, user_agent)
+        period = rules.visitor_period if rules is not None else DAY
+        user_id = visit.browser.user_id(site_id, happened_at, user_agent, period)
     # Of a path, as most pages are, that is seen at once.
     hostname = None
     if fields.hostname or (page and page[0] != "/"):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ingestion.visitor.addresses import Address
 from shared.errors import InvalidInput
-from shared.sites.settings import ANY, ANY_HOST, SiteSettings
+from shared.sites.settings import ANY, ANY_HOST, DAY, PERIODS, SiteSettings
 from shared.urls import host_from
 
 # How /metrics and a receipt call what is left out because its site wants it so.
@@ -61,6 +61,9 @@ class SiteRules:
 
     def __init__(self, settings: SiteSettings) -> None:
         self.kept_parameters = settings.kept_parameters
+        # A later version may have set what this one does not know.
+        period = settings.visitor_period
+        self.visitor_period = period if period in PERIODS else DAY
         self.hosts = frozenset(host for host in settings.hosts if not host.startswith(ANY_HOST))
         self.domains = tuple(host[1:] for host in settings.hosts if host.startswith(ANY_HOST))
         self.takes_any_host = not settings.hosts

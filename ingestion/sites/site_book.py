@@ -20,8 +20,8 @@ import msgspec
 import redis
 
 from ingestion.sites.rules import KnownSites, SiteRules
+from ingestion.visitor.salts import keep_private
 from ingestion.visitor.senders import Told
-from ingestion.visitor.visitors import keep_private
 from shared.clock import now_ms
 from shared.errors import Unavailable
 from shared.http.auth import Callers, key_given
@@ -39,6 +39,7 @@ from shared.queue.event_queue import EventQueue
 from shared.queue.used_keys import TELL_SECONDS, UsedKeys
 from shared.settings import Settings
 from shared.sites.published import Published, PublishedSites
+from shared.sites.settings import DAY
 from shared.sites.strangers import Strangers
 from shared.waiting import Reminder
 
@@ -79,6 +80,8 @@ class SiteBook:
         self.published_now: Published | None = None
         # How many events a second, of those for which that is set; 0 is any number.
         self.limits: Mapping[str, int] = {}
+        # For how long visitors of any of them stay the same, where that is more than a day.
+        self.longer_periods: Collection[str] = ()
         self.callers = Callers(settings.api_auth, NO_KEYS)
         self.knows_keys = False
         # When each was used last, by its id, in ms.
@@ -180,6 +183,7 @@ class SiteBook:
             for site_id, settings in sites.items()
             if settings.events_per_second is not None
         }
+        self.longer_periods = {rules.visitor_period for rules in known.rules.values()} - {DAY}
         self.published_now, self.version = published, published.version
         self.knows_keys = published.keys is not None
         self.callers = Callers(self.callers.api_auth, published.keys or NO_KEYS)

@@ -240,7 +240,7 @@ return redis.call('ZADD', KEYS[1], 'XX', now_ms + tonumber(ARGV[2]), ARGV[1])
 """
 )
 
-# Returns the salt of a day: the one that is there, or else ARGV[1], which is kept for ARGV[2] ms.
+# Returns a salt: the one that is there, or else ARGV[1], which is kept for ARGV[2] ms.
 SALT = """
 local salt = redis.call('GET', KEYS[1])
 if salt then return salt end

@@ -1,4 +1,5 @@
-"""What is set for a site: its other names, who may post to it, what is left out, how it is told.
+"""What is set for a site: its other names, who may post to it, what is left out, for how long
+visitors stay the same, how it is told.
 
 What is set for taking events holds for those that come from then on: what was counted before stays
 as it is. What says how that is told (TOLD_BY) holds for the past as well.
@@ -21,6 +22,9 @@ MOST_ENTRIES = 100
 MOST_PER_SECOND = 1_000_000
 # What may stand before a host, for all that end so, and anywhere in a path, for anything.
 ANY_HOST, ANY = "*.", "*"
+# Of UTC; a week begins on Monday.
+DAY, WEEK, MONTH = "day", "week", "month"
+PERIODS = (DAY, WEEK, MONTH)
 # What a parameter's name in a query cannot hold: there it would be an end, or written otherwise.
 NO_PARAMETER = frozenset("&=#+%? ")
 
@@ -50,6 +54,9 @@ class SiteSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     currency: str = ""
     # Whether its numbers need no key.
     public: bool = False
+    # How long a visitor without a name stays the same: one of PERIODS. What a later version adds
+    # to these is read, and taken for a day.
+    visitor_period: str = DAY
 
 
 Sites = Mapping[str, SiteSettings]
@@ -103,6 +110,13 @@ def text(name: str, value: object, most: int) -> str:
     return value
 
 
+def period(name: str, value: object) -> str:
+    given = word(value)
+    if given is None or (given and given not in PERIODS):
+        raise refused(name, f"must be one of {', '.join(PERIODS)}")
+    return given or DAY
+
+
 def number(name: str, value: object) -> int | None:
     if value is None:
         return None
@@ -145,6 +159,7 @@ def switch(name: str, value: object) -> bool:
 
 
 CHOICES: dict[str, Callable[[str, object], str | bool]] = {
+    "visitor_period": period,
     "time_zone": zone,
     "week_start": week_start,
     "currency": currency,

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from footfall.__main__ import cli
+from footfall.sites import FROM_NOW_ON, HOLDS
 from shared.queue.event_queue import EventQueue
 from shared.sites.published import PublishedSites
 from shared.sites.strangers import Strangers
@@ -64,6 +65,13 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
     for given, kept in (("500", 500), ("0", 0), ("", None)):
         limited = told(run(environ, "set", "shop", "--events-per-second", given))
         assert limited["events_per_second"] == kept
+    for given, period in (("month", "month"), ("", "day")):
+        changed = run(environ, "set", "shop", "--visitor-period", given, "--alias", "7")
+        assert told(changed)["visitor_period"] == period
+        assert changed.stderr.splitlines() == [
+            f"aliases: {FROM_NOW_ON}",
+            f"visitor_period: {HOLDS['visitor_period']}",
+        ]
     changed = run(environ, "set", "shop", "--name", "Shop")
     assert told(run(environ, "list")) == told(changed)
     strangers = Strangers(queue, 0)
@@ -107,6 +115,7 @@ def test_how_a_site_is_told_holds_for_the_past_as_well(environ: dict[str, str]) 
         (("create", "shop", "--currency", "euro"), "currency must be a code of ISO 4217"),
         (("create", " "), "site_id must be a text"),
         (("create", "shop", "--events-per-second", "-1"), "events_per_second must be a number"),
+        (("create", "shop", "--visitor-period", "year"), "visitor_period must be one of day, week"),
         (("set", "shop", "--name", "x"), "shop is not registered"),
         (("delete", "shop"), "shop is not registered"),
         (("show", "shop"), "shop is not registered"),

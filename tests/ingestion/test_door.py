@@ -31,7 +31,7 @@ class Untouched:
 
 
 class Kept:
-    """In the place of a queue: keeps what is pushed, and has one salt for all days; nobody knows
+    """In the place of a queue: keeps what is pushed, and has one salt for ever; nobody knows
     what is set for sites."""
 
     prefix = "footfall"
@@ -43,7 +43,7 @@ class Kept:
     def push(self, events: list[bytes], _charges: Charges) -> None:
         self.events += map(decode_event, events)
 
-    def share_salt(self, day: int, lifetime_ms: int) -> bytes:
+    def share_salt(self, start: int, lifetime_ms: int, period: str) -> bytes:
         return b"salt"
 
 

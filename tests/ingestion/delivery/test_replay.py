@@ -14,7 +14,7 @@ from ingestion.delivery.records import Record
 from ingestion.delivery.replay import calls_of, replay
 from ingestion.delivery.spool import Spool
 from ingestion.sites.site_book import SiteBook
-from ingestion.visitor.visitors import Salts
+from ingestion.visitor.salts import Salts
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.queue.push_command import NotTaken, Place, new_stream

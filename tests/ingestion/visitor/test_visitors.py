@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.visitor.visitors import Salts
+from ingestion.visitor.salts import Salts
 from shared.clock import DAY_MS
 from shared.errors import Unavailable
 from shared.event import Event
@@ -122,7 +122,7 @@ def test_a_salt_is_gone_a_day_after_its_day(
     assert 0 < MIDNIGHT + DAY_MS - NOON - left < 60_000
     clock.now = MIDNIGHT + DAY_MS
     post(app, ONE, HASHED, **BROWSER)
-    assert list(app.door.salts.known) == [MIDNIGHT + DAY_MS]
+    assert list(app.door.salts.days.known) == [MIDNIGHT + DAY_MS]
 
 
 def test_two_installations_on_one_redis_have_different_salts(make_queue: MakeQueue) -> None:
@@ -240,7 +240,7 @@ def test_an_image_may_ask_too(make_ingestion: MakeIngestion, queue: EventQueue) 
 
 
 def make_salts(queue: EventQueue, tmp_path: Path) -> Salts:
-    return Salts(queue, tmp_path / "salts.json")
+    return Salts(queue, tmp_path)
 
 
 def days_in(tmp_path: Path) -> list[int]:
@@ -256,7 +256,7 @@ def test_salts_are_fetched_a_day_ahead_and_kept(
     salts = [queue.share_salt(day, 60_000) for day in (today, MIDNIGHT)]
     valkey.kill()
     later = make_salts(make_queue(timeout_seconds=0.5), tmp_path)
-    assert [later.of_day(day, NOON) for day in (today, MIDNIGHT)] == salts
+    assert [later.days.of_period(day, NOON) for day in (today, MIDNIGHT)] == salts
 
 
 def test_what_is_over_leaves_the_file_also_while_redis_is_away(
@@ -268,7 +268,7 @@ def test_what_is_over_leaves_the_file_also_while_redis_is_away(
     with pytest.raises(Unavailable):
         salts.look_ahead(MIDNIGHT + DAY_MS)
     assert days_in(tmp_path) == [MIDNIGHT]
-    assert list(salts.known) == [MIDNIGHT]
+    assert list(salts.days.known) == [MIDNIGHT]
 
 
 def test_a_file_that_cannot_be_written_costs_no_salt_and_leaves_nothing(
@@ -279,7 +279,7 @@ def test_a_file_that_cannot_be_written_costs_no_salt_and_leaves_nothing(
         patched.setattr(Path, "replace", failing)
         with pytest.raises(OSError, match="no space"):
             salts.look_ahead(NOON)
-    assert salts.of_day(MIDNIGHT, NOON) == queue.share_salt(MIDNIGHT, 60_000)
+    assert salts.days.of_period(MIDNIGHT, NOON) == queue.share_salt(MIDNIGHT, 60_000)
     assert list(tmp_path.iterdir()) == []
     salts.look_ahead(NOON)
     assert [path.name for path in tmp_path.iterdir()] == ["salts.json"]

@@ -17,6 +17,7 @@ from shared.sites.settings import (
     settings_from,
 )
 
+EVERY_WEEK = SiteSettings(visitor_period="week")
 EVERYTHING = {
     "name": "The shop",
     "aliases": ["7", "G-123"],
@@ -37,6 +38,7 @@ EVERYTHING = {
     "week_start": "saturday",
     "currency": " eur",
     "public": True,
+    "visitor_period": "week",
 }
 
 
@@ -62,6 +64,7 @@ def test_what_is_set_is_kept_in_one_form() -> None:
         week_start="saturday",
         currency="EUR",
         public=True,
+        visitor_period="week",
     )
     assert set(EVERYTHING) == set(NAMES)
     assert decode_settings(encode_settings(settings)) == settings
@@ -72,6 +75,8 @@ def test_what_is_not_given_stays_and_what_is_empty_goes() -> None:
     assert before.aliases == ("a", "b")
     assert settings_from({"name": "B"}, before) == SiteSettings(name="B", aliases=("a", "b"))
     assert settings_from({"name": "", "aliases": []}, before) == NOTHING_SET
+    for none in ("", " ", "day"):
+        assert settings_from({"visitor_period": none}, EVERY_WEEK) == NOTHING_SET
     limited = settings_from({"events_per_second": 0})
     assert limited != NOTHING_SET
     assert settings_from({"events_per_second": None}, limited) == NOTHING_SET
@@ -103,6 +108,9 @@ def test_of_what_an_earlier_version_has_set_the_rest_is_as_it_was_then() -> None
         ("events_per_second", 1_000_001, "a number from 0 to 1000000"),
         ("events_per_second", True, "a number from 0 to 1000000"),
         ("events_per_second", "7", "a number from 0 to 1000000"),
+        ("visitor_period", "year", "one of day, week, month"),
+        ("visitor_period", 7, "one of day, week, month"),
+        ("visitor_period", ["week"], "one of day, week, month"),
         ("aliases", [" "], "not empty"),
         ("aliases", [f"a{n}" for n in range(MOST_ENTRIES + 1)], "at most 100 entries"),
         ("hosts", ["shop.example/path"], "is no host"),
