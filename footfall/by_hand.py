@@ -36,7 +36,7 @@ def explain(
         translated_errors(),
         reader.begin() as connection,
     ):
-        check_not_pruned(part, fetch_pruned_before(connection))
+        check_not_pruned(part, fetch_pruned_before(connection, site_id))
         written = {name: plain_sql(connection, s) for name, s in statements(part).items()}
     asked = {"site_id": site_id, "from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}"}
     parts = [f"-- /stats?{urlencode(asked)}"]

@@ -232,7 +232,9 @@ def pruned(found: Covered) -> str:
         return ""
     before = iso_from_ms(found.pruned_before)[:10]
     days = counted(len(found.pruned_days), "day")
-    return f"{days} before {before} left out, whose events may have been deleted for their age"
+    # Those of another site may be kept for longer.
+    of = " of some sites" if found.pruned_days & found.days else ""
+    return f"{days}{of} before {before} left out, whose events may have been deleted for their age"
 
 
 def with_left_out(text: str, left_out: str) -> str:

@@ -35,6 +35,10 @@ FOR_THE_PAST = "holds for the past as well: no count changes, but how it is told
 HOLDS = {
     **dict.fromkeys(TOLD_BY, FOR_THE_PAST),
     "visitor_period": f"{FROM_NOW_ON}. Visitors whom the site has seen today count once more",
+    "raw_data_age": (
+        "holds for events that are there, too: those that are older are deleted within an hour, "
+        "for good; their counts stay, and what was deleted before does not come back"
+    ),
 }
 LEFT = "{} is not registered any more"
 ASKED = "All events and numbers of {} are deleted, for good. Go on?"
@@ -54,6 +58,10 @@ OPTIONS = (
 )
 
 PERIOD_TEXT = "How long a visitor without a name stays the same: day, week or month (UTC)."
+AGE_TEXT = (
+    "After how many days its events are deleted, while their counts stay; 0: never, empty: as "
+    "MAX_AGE has it."
+)
 RATE_TEXT = "How many it may have; 0: any number, empty: as SITE_EVENTS_PER_SECOND has it."
 # How its numbers are told.
 TELLING = (
@@ -64,11 +72,13 @@ TELLING = (
 PUBLIC_TEXT = "Whether its numbers need no key where others do."
 # The settings that are given once, as they are.
 SINGLE = TOLD_BY | {"visitor_period"}
+# Those that are a number, or nothing.
+NUMBERS = ("events_per_second", "raw_data_age")
 # In place of a number that was given empty: click takes None for an option that was not given.
 AS_FOR_OTHERS = "default"
 
 
-class Rate(click.ParamType[Any]):
+class NumberOrDefault(click.ParamType[Any]):
     """A number, or AS_FOR_OTHERS where it is empty."""
 
     name = "number"
@@ -79,7 +89,7 @@ class Rate(click.ParamType[Any]):
         return int(click.INT.convert(value, param, ctx))
 
 
-RATE = Rate()
+NUMBER = NumberOrDefault()
 
 
 @click.group("sites")
@@ -91,10 +101,13 @@ def site_options(command: Callable[..., None]) -> Callable[..., None]:
     for option, name, text in reversed(OPTIONS):
         text = f"{text} May be given again; once and empty: none."
         command = click.option(option, name, multiple=True, metavar="TEXT", help=text)(command)
-    limited = click.option("--events-per-second", type=RATE, metavar="NUMBER", help=RATE_TEXT)
-    period = click.option("--visitor-period", metavar="PERIOD", help=PERIOD_TEXT)(limited(command))
-    named = click.option("--name", help="What people call it.")(period)
-    told = click.option("--public/--not-public", default=None, help=PUBLIC_TEXT)(named)
+    command = click.option("--events-per-second", type=NUMBER, metavar="NUMBER", help=RATE_TEXT)(
+        command
+    )
+    command = click.option("--raw-data-age", type=NUMBER, metavar="DAYS", help=AGE_TEXT)(command)
+    command = click.option("--visitor-period", metavar="PERIOD", help=PERIOD_TEXT)(command)
+    command = click.option("--name", help="What people call it.")(command)
+    told = click.option("--public/--not-public", default=None, help=PUBLIC_TEXT)(command)
     for option, text in reversed(TELLING):
         told = click.option(option, metavar="TEXT", help=text)(told)
     return told
@@ -183,9 +196,8 @@ def given_in(options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: [] if value == ("",) else list(value) for name, value in lists.items()
     }
-    if options["events_per_second"] is not None:
-        rate = options["events_per_second"]
-        given["events_per_second"] = None if rate == AS_FOR_OTHERS else rate
+    numbers = {name: options[name] for name in NUMBERS if options[name] is not None}
+    given |= {n: None if value == AS_FOR_OTHERS else value for n, value in numbers.items()}
     single = {name: value for name, value in options.items() if name in SINGLE}
     return given | {name: value for name, value in single.items() if value is not None}
 

@@ -34,7 +34,7 @@ from worker.run.drain import Runtime
 from worker.run.rq_worker import called_function
 from worker.stopping import StopFlag
 from worker.stored.sparse_days import Day, fetch_grown, fetch_mixed
-from worker.upkeep import compaction, filling, receipts, retention, segments, site_book
+from worker.upkeep import ages, compaction, filling, receipts, retention, segments, site_book
 from worker.upkeep.erasing import Eraser
 from worker.upkeep.merging import Merger
 from worker.upkeep.own_fault import Faults
@@ -134,14 +134,14 @@ def add_receipts() -> None:
 
 
 def prune_events() -> None:
-    """Periodic: delete raw events past their age, where there is such an age."""
+    """Periodic: delete raw events past their age, of sites that have such an age."""
     max_age, stopping = settings().max_age, runtime().stopping
-    if max_age is None:
-        return
     engine, now = runtime().engine, now_ms()
-    before = retention.oldest_kept(now, max_age)
+    oldest = ages.fetch_oldest(engine, now, max_age)
+    if oldest.keep_all:
+        return
     is_done = filling.fill_before(
-        reader(), engine, before, stopping, faults(filling.WORK)
+        reader(), engine, oldest, stopping, faults(filling.WORK)
     ) and retention.prune_events(engine, now, max_age, stopping, faults(retention.WORK))
     if not is_done and not stopping.is_set():
         go_on(PRUNE_JOB)

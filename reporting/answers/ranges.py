@@ -98,8 +98,8 @@ WRONG = {"The end before the start": {"from": "2025-11-16", "to": "2025-11-15"}}
 PRUNED = failure(
     "Half an hour of which the events are gone",
     "pruned",
-    "events before 2024-01-01 were deleted (MAX_AGE); of earlier days, ask for whole UTC hours, "
-    "days or more, with one filter at most",
+    "events before 2024-01-01 were deleted for their age; of earlier days, ask for whole UTC "
+    "hours, days or more, with one filter at most",
     "date",
     asked={"date": "2023-11-15", "tz": "Asia/Kolkata"},
 )

@@ -86,14 +86,14 @@ def is_certain(query: Query, unmerged: Unmerged, dimension: str | None = None) -
 
 
 def check_not_pruned(connection: Connection, query: Query, needed: Sequence[Span]) -> None:
-    """Raises InvalidInput where the answer needs raw events that MAX_AGE has deleted."""
+    """Raises InvalidInput where the answer needs raw events that were deleted for their age."""
     if not needed:
         return
-    pruned_before = connection.scalar(select_pruned_before()) or 0
+    pruned_before = connection.scalar(select_pruned_before(query.site_id)) or 0
     if needed[0][0] >= pruned_before:
         return
     kept_since = datetime.fromtimestamp(pruned_before / 1000, UTC).date()
-    gone = f"events before {kept_since} were deleted (MAX_AGE)"
+    gone = f"events before {kept_since} were deleted for their age"
     uncounted = ({name for name, _ in query.filters} | {query.dimension} - {None}) - COUNTED
     raise InvalidInput(
         "pruned",

@@ -9,12 +9,12 @@ from reporting.ask.paging import Page, SitesQuery
 from reporting.ask.query import Query
 from reporting.count.cover import Span
 from shared.clock import DAY_MS
+from shared.counts import pruned
 from shared.counts.rollups import TOTAL, TOTAL_KEY, VALUE_COLUMNS
 from shared.db.tables import (
     events,
     events_by_day,
     outcomes,
-    retention,
     site_settings,
     sites,
     sparse_days,
@@ -162,9 +162,9 @@ def select_sparse_days(site_id: str, span: Span) -> Rows:
     )
 
 
-def select_pruned_before() -> Rows:
-    """The moment before which raw events may be gone; no row where none ever are."""
-    return select(retention.c.pruned_before).prefix_with("/* reporting.retention */")
+def select_pruned_before(site_id: str) -> Rows:
+    """The moment before which raw events of a site may be gone; NULL where none ever are."""
+    return pruned.select_pruned_before(site_id).prefix_with("/* reporting.retention */")
 
 
 def select_sites() -> Rows:

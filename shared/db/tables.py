@@ -390,10 +390,19 @@ views_by_second = Table(
     Index("ix_views_by_second_seen_at", "seen_at"),
 )
 
-# One row: raw events older than this moment may be gone, while their rollups stay.
+# One row: raw events of any site older than this moment may be gone, while their rollups stay. Only
+# earlier versions write it.
 retention = Table(
     "retention",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("pruned_before", BigInteger, nullable=False),
+)
+
+# The same of one site; the later of the two moments holds. See shared/counts/pruned.py.
+site_retention = Table(
+    "site_retention",
+    metadata,
+    site_key(),
     Column("pruned_before", BigInteger, nullable=False),
 )

@@ -1,8 +1,9 @@
 """What is set for a site: its other names, who may post to it, what is left out, for how long
-visitors stay the same, how it is told.
+visitors stay the same and events are kept, how it is told.
 
 What is set for taking events holds for those that come from then on: what was counted before stays
-as it is. What says how that is told (TOLD_BY) holds for the past as well.
+as it is. What says how that is told (TOLD_BY) holds for the past as well; `raw_data_age` is of all
+events that are there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from shared.zones import MONDAY, WEEK_STARTS, zone_names
 # Of a list: each event of the site is held against all of them.
 MOST_ENTRIES = 100
 MOST_PER_SECOND = 1_000_000
+MOST_DAYS = 36_500
 # What may stand before a host, for all that end so, and anywhere in a path, for anything.
 ANY_HOST, ANY = "*.", "*"
 # Of UTC; a week begins on Monday.
@@ -57,6 +59,8 @@ class SiteSettings(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     # How long a visitor without a name stays the same: one of PERIODS. What a later version adds
     # to these is read, and taken for a day.
     visitor_period: str = DAY
+    # After how many days its events are deleted; 0: never, None: as MAX_AGE has it.
+    raw_data_age: int | None = None
 
 
 Sites = Mapping[str, SiteSettings]
@@ -83,8 +87,6 @@ def settings_from(given: Mapping[str, Any], before: SiteSettings = NOTHING_SET) 
 def parsed(name: str, value: Any) -> Any:
     if name == "name":
         return text(name, value, MAX_NAME) if value else ""
-    if name == "events_per_second":
-        return number(name, value)
     if name in CHOICES:
         return CHOICES[name](name, value)
     if not isinstance(value, list | tuple):
@@ -117,12 +119,16 @@ def period(name: str, value: object) -> str:
     return given or DAY
 
 
-def number(name: str, value: object) -> int | None:
+def number(name: str, value: object, most: int = MOST_PER_SECOND) -> int | None:
     if value is None:
         return None
-    if type(value) is not int or not 0 <= value <= MOST_PER_SECOND:
-        raise refused(name, f"must be a number from 0 to {MOST_PER_SECOND}, or null")
+    if type(value) is not int or not 0 <= value <= most:
+        raise refused(name, f"must be a number from 0 to {most}, or null")
     return value
+
+
+def days(name: str, value: object) -> int | None:
+    return number(name, value, MOST_DAYS)
 
 
 def zone(name: str, value: object) -> str:
@@ -158,7 +164,9 @@ def switch(name: str, value: object) -> bool:
     return value
 
 
-CHOICES: dict[str, Callable[[str, object], str | bool]] = {
+CHOICES: dict[str, Callable[[str, object], str | bool | int | None]] = {
+    "events_per_second": number,
+    "raw_data_age": days,
     "visitor_period": period,
     "time_zone": zone,
     "week_start": week_start,

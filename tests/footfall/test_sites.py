@@ -72,6 +72,10 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
             f"aliases: {FROM_NOW_ON}",
             f"visitor_period: {HOLDS['visitor_period']}",
         ]
+    for given, age in (("30", 30), ("0", 0), ("", None)):
+        changed = run(environ, "set", "shop", "--raw-data-age", given)
+        assert told(changed)["raw_data_age"] == age
+        assert "raw_data_age: holds for events that are there, too" in changed.stderr
     changed = run(environ, "set", "shop", "--name", "Shop")
     assert told(run(environ, "list")) == told(changed)
     strangers = Strangers(queue, 0)
@@ -115,6 +119,7 @@ def test_how_a_site_is_told_holds_for_the_past_as_well(environ: dict[str, str]) 
         (("create", "shop", "--currency", "euro"), "currency must be a code of ISO 4217"),
         (("create", " "), "site_id must be a text"),
         (("create", "shop", "--events-per-second", "-1"), "events_per_second must be a number"),
+        (("create", "shop", "--raw-data-age", "36501"), "raw_data_age must be a number from 0 to"),
         (("create", "shop", "--visitor-period", "year"), "visitor_period must be one of day, week"),
         (("set", "shop", "--name", "x"), "shop is not registered"),
         (("delete", "shop"), "shop is not registered"),

@@ -22,7 +22,10 @@ from shared.db.tables import (
     events_by_week,
     pending_counts,
     recent_users,
+    retention,
     site_locks,
+    site_retention,
+    site_settings,
     sparse_days,
     users_by_week,
     view_places,
@@ -34,11 +37,21 @@ from tests.events import NOW, make_event
 from tests.merged import merge
 from tests.migrations.weeks import Weeks, weeks_of
 from worker.stopping import StopFlag
+from worker.upkeep.ages import oldest_kept
 from worker.upkeep.compaction import compact
 from worker.upkeep.retention import prune_events
 
 # What a batch of now needs, and that version had not.
-LATER_TABLES = (batch_receipts, erasures, pending_counts, site_locks, view_places, sparse_days)
+LATER_TABLES = (
+    batch_receipts,
+    erasures,
+    pending_counts,
+    site_locks,
+    site_retention,
+    site_settings,
+    view_places,
+    sparse_days,
+)
 
 
 @pytest.fixture(params=earlier.DATABASES)
@@ -87,7 +100,9 @@ def healthy(engine: Engine) -> Weeks:
         row = {"site_id": "a", "bucket": TODAY, "batch_id": "recent", "sets": sets}
         connection.execute(recent_users.insert(), row)
     assert prune_events(engine, NOW, 10, StopFlag())
-    with engine.begin() as connection:
+    with engine.begin() as connection:  # that version knew one moment for all sites
+        row = {"id": 1, "pruned_before": oldest_kept(NOW, 10)}
+        connection.execute(retention.insert(), row)
         for table in LATER_TABLES:
             table.drop(connection)
     with engine.connect() as connection:

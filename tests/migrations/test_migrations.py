@@ -11,7 +11,7 @@ from sqlalchemy import VARCHAR, Engine, Inspector, event, inspect, select, text
 
 from shared.db.database import writing_engine
 from shared.db.schema import check_schema
-from shared.db.tables import batch_ledger, metadata
+from shared.db.tables import batch_ledger, metadata, retention, site_retention
 from shared.settings import Settings
 from tests import earlier
 from tests.migration import migrate
@@ -31,6 +31,23 @@ def test_migrations_go_up_down_and_up(settings: Settings, database_url: str) -> 
     assert inspect(engine).get_table_names() == ["alembic_version"]
     migrate(engine, "heads")
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("known", "left"), [(None, 7), (3, 7), (9, 9)])
+def test_versions_before_take_events_of_all_sites_for_gone_where_any_site_s_are(
+    settings: Settings, database_url: str, known: int | None, left: int
+) -> None:
+    engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
+    migrate(engine)
+    with engine.begin() as connection:
+        rows = [{"site_id": site_id, "pruned_before": at} for site_id, at in (("a", 5), ("b", 7))]
+        connection.execute(site_retention.insert(), rows)
+        if known is not None:
+            connection.execute(retention.insert(), {"id": 1, "pruned_before": known})
+    migrate(engine, "0013", is_down=True)
+    with engine.connect() as connection:
+        assert connection.scalars(select(retention.c.pruned_before)).all() == [left]
     engine.dispose()
 
 

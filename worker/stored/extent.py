@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, select
 
 from shared.clock import DAY_MS, WEEK_MS
+from shared.counts.pruned import select_pruned_before
 from shared.counts.rollups import DAYS, HOURS, LEVELS, WEEKS, Level, bucket_start
 from shared.db.database import translated_errors
+from shared.db.driver_rows import fetch_by_keys
 from shared.db.tables import (
     events,
     events_by_minute,
@@ -18,6 +20,7 @@ from shared.db.tables import (
     recent_users,
     retention,
     segments,
+    site_retention,
     sites,
     sparse_days,
     users,
@@ -40,6 +43,8 @@ OF_A_SITE = (sites, users, *(column.table for column in BY_TIME), *BY_DIMENSION,
 
 # Named in one statement. From a thousand on, MariaDB no longer seeks each.
 PAGE_VALUES = 500
+
+PRUNED = "/* worker.retention */"
 
 # The end of a range that has none, in ms.
 EVER = 2**63 - 1
@@ -80,7 +85,7 @@ class Covered:
 
     def leave_out(self, day: int, pruned_before: int) -> None:
         self.pruned_days.add(day)
-        self.pruned_before = pruned_before
+        self.pruned_before = max(self.pruned_before, pruned_before)
 
 
 def find_days(engine: Engine, part: Part) -> Days:
@@ -188,7 +193,21 @@ def bounds(connection: Connection, moment: Column[int], site_id: str) -> list[in
     return [*first, *connection.scalars(one.order_by(moment.desc()))]
 
 
-def fetch_pruned_before(connection: Connection) -> int | None:
-    """The moment before which raw events may be gone; None where none ever are."""
-    found: int | None = connection.scalar(select(retention.c.pruned_before))
-    return found
+def fetch_pruned_before(connection: Connection, site_id: str) -> int | None:
+    """The moment before which raw events of a site may be gone; None where none ever are."""
+    return connection.scalar(select_pruned_before(site_id).prefix_with(PRUNED))
+
+
+def fetch_pruned_of(connection: Connection, site_ids: Iterable[str]) -> dict[str, int]:
+    """The same of many sites; 0 for none ever."""
+    of_all = connection.scalar(select(retention.c.pruned_before).prefix_with(PRUNED)) or 0
+    columns = (site_retention.c.site_id, site_retention.c.pruned_before)
+    wanted = [(site_id,) for site_id in sorted(set(site_ids))]
+    its_own = dict(fetch_by_keys(connection, columns, columns[:1], wanted, PRUNED))
+    return {site_id: max(of_all, its_own.get(site_id, 0)) for (site_id,) in wanted}
+
+
+def has_pruned(connection: Connection) -> bool:
+    """Whether raw events of any site may be gone."""
+    statements = (select(t.c["pruned_before"]).limit(1) for t in (retention, site_retention))
+    return any(connection.scalar(one.prefix_with(PRUNED)) is not None for one in statements)

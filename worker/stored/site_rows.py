@@ -177,7 +177,7 @@ def settle_site(engine: Engine, site_id: str) -> None:
 def bounds_of_pruned(connection: Connection, site_id: str) -> list[int]:
     """What is known of events that may be gone: from the site's row or else, to the minute, from
     rollups."""
-    pruned_before = fetch_pruned_before(connection)
+    pruned_before = fetch_pruned_before(connection, site_id)
     if pruned_before is None:
         return []
     statement = select(sites.c.first_event, sites.c.last_event).where(sites.c.site_id == site_id)

@@ -4,7 +4,7 @@ sites."""
 from collections import Counter
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, true
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from shared.clock import DAY_MS
 from shared.counts.rollups import TOTAL, TOTAL_KEY
@@ -17,7 +17,7 @@ from shared.counts.sparse import (
 from shared.db.dialects import insert_adding
 from shared.db.driver_rows import fetch_by_keys, insert_tuples
 from shared.db.tables import events_by_day, sparse_days
-from worker.stored.extent import fetch_pruned_before
+from worker.stored.extent import fetch_pruned_of
 
 # A site, and the first ms of a day.
 Day = tuple[str, int]
@@ -63,14 +63,14 @@ def begun(connection: Connection, brought: Mapping[Day, int]) -> dict[Day, Kept]
     counted: Counter[Day] = Counter()
     for site_id, day, events in fetch_by_keys(connection, TOTAL_COLUMNS, TOTAL_OF_DAY, keys, LABEL):
         counted[site_id, day] += events
-    pruned_before = (fetch_pruned_before(connection) or 0) if brought else 0
-    return {
+    few = {
         day: kept
         for day, events in brought.items()
         if day not in counted
-        and day[1] >= pruned_before
         and (kept := kept_of(max(events, counted[before[day]]))) is not Kept.ALL
     }
+    pruned_before = fetch_pruned_of(connection, (site_id for site_id, _ in few)) if few else {}
+    return {day: kept for day, kept in few.items() if day[1] >= pruned_before[day[0]]}
 
 
 def enter_day(connection: Connection, day: Day, events: int, kept: Kept) -> None:
@@ -117,10 +117,15 @@ def fetch_mixed(connection: Connection) -> list[Day]:
     return [(site_id, day) for site_id, day in connection.execute(statement)]
 
 
-def fetch_before(
-    connection: Connection, before: int, most: int, site_id: str | None = None
-) -> list[Day]:
-    """The sparse days, of all sites or one, that begin before a moment, at most so many."""
-    of_site = true() if site_id is None else sparse_days.c.site_id == site_id
-    statement = select(*KEY).where(of_site, sparse_days.c.bucket < before).order_by(*KEY)
-    return [(site, day) for site, day in connection.execute(statement.limit(most))]
+def fetch_before(connection: Connection, site_id: str, before: int) -> list[Day]:
+    """The site's sparse days that begin before a moment, in order."""
+    of = sparse_days.c
+    statement = select(*KEY).where(of.site_id == site_id, of.bucket < before).order_by(*KEY)
+    return [(site, day) for site, day in connection.execute(statement.prefix_with(LABEL))]
+
+
+def fetch_firsts(connection: Connection) -> list[Day]:
+    """The first sparse day of each site that has any, in order."""
+    of = sparse_days.c
+    statement = select(of.site_id, func.min(of.bucket)).group_by(of.site_id).order_by(of.site_id)
+    return [(site, day) for site, day in connection.execute(statement.prefix_with(LABEL))]

@@ -41,6 +41,7 @@ from shared.db.tables import (
     segment_columns,
     segments,
     site_locks,
+    site_retention,
     sites,
     sparse_days,
     users,
@@ -90,6 +91,7 @@ TABLES = (
     events,
     users,
     sites,
+    site_retention,
 )
 LARGE = frozenset(
     {pending_counts, recent_users, segment_columns, users_by_hour, users_by_day, users_by_week}

@@ -10,14 +10,13 @@ from sqlalchemy import Connection, Engine
 from shared.db.database import translated_errors
 from worker.stopping import StopFlag
 from worker.stored.extent import Covered
-from worker.stored.sparse_days import Day, fetch_before
+from worker.stored.sparse_days import Day, fetch_before, fetch_firsts
+from worker.upkeep.ages import Oldest
 from worker.upkeep.own_fault import Faults, own_fault
 from worker.upkeep.rebuild import again, rebuild_day
 
 # A run ends after this, so that other work gets its turn; the next one goes on.
 BUDGET_SECONDS = 10.0
-# Looked for at a time, of days that are about to lose their events.
-CHUNK_DAYS = 500
 
 WORK = "filling sparse days"
 
@@ -44,25 +43,28 @@ def fill(
 def fill_before(
     reader: Engine,
     writer: Engine,
-    before: int,
+    oldest: Oldest,
     stopping: StopFlag,
     faults: Faults | None = None,
 ) -> bool:
-    """Count the sparse days before a moment in full, those that can be; False where time was up or
-    a stop is requested before all were tried. Raises Unavailable."""
+    """Count the sparse days whose events are too old in full, those that can be; False where time
+    was up or a stop is requested before all were tried. Raises Unavailable."""
     faults = faults or Faults(WORK)
     deadline = time.monotonic() + BUDGET_SECONDS
-    failed = 0
-    while True:
+    with translated_errors(), reader.begin() as connection:
+        firsts = fetch_firsts(connection)
+    for site_id, first in firsts:
+        before = oldest.of(site_id)
+        if before is None or first >= before:
+            continue
         with translated_errors(), reader.begin() as connection:
-            found = fetch_before(connection, before, failed + CHUNK_DAYS)[failed:]
-        if not found:
-            faults.end()
-            return True
+            found = fetch_before(connection, site_id, before)
         for day in found:
             if time.monotonic() > deadline or stopping.is_set():
                 return False
-            failed += not fill_day(reader, writer, day, faults, in_full=True)
+            fill_day(reader, writer, day, faults, in_full=True)
+    faults.end()
+    return True
 
 
 def fill_day(

@@ -157,7 +157,7 @@ def rebuild_day(
         lock_site(connection, site_id)
         # Pruning commits this before it locks the site to delete: what is not pruned now, stays. A
         # sparse day is there as long as it is one.
-        pruned_before = fetch_pruned_before(connection)
+        pruned_before = fetch_pruned_before(connection, site_id)
         is_sparse = fetch_kept(connection, site_id, day) is not Kept.ALL
         is_old = pruned_before is not None and day < pruned_before
         is_pruned = is_old and not is_sparse

@@ -2,8 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import groupby
+from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, func, select, true, update
 
@@ -15,8 +17,8 @@ from shared.db.tables import (
     batch_ledger,
     dedupe,
     events,
-    retention,
     segments,
+    site_retention,
     sites,
     view_places,
     views_by_second,
@@ -26,6 +28,7 @@ from worker.stored.segment_rows import delete_segments
 from worker.stored.site_locks import take_locks
 from worker.stored.site_rows import is_behind
 from worker.stored.sparse_days import fetch_before
+from worker.upkeep.ages import Oldest, fetch_oldest
 from worker.upkeep.own_fault import Faults, own_fault
 
 log = logging.getLogger(__name__)
@@ -40,6 +43,8 @@ BURST_MS = 10 * MINUTE_MS
 CHUNK_ROWS = 1000
 CHUNK_PLACES = 5000
 CHUNK_SEGMENTS = 10
+# Named in one statement. From a thousand on, MariaDB no longer seeks each.
+CHUNK_SITES = 500
 # A run that deletes events ends after this, so that other work gets its turn; another goes on.
 BUDGET_SECONDS = 20.0
 # Batches get their turn between two chunks, for at least as long as a chunk took.
@@ -49,6 +54,15 @@ WORK = "deletion of old events"
 
 # Deletes a site's oldest that are older than a moment, in ms; returns how many.
 Prune = Callable[[Engine, str, int], int]
+
+
+class Old(NamedTuple):
+    """What is to be deleted of a site: by which function, how much at a time, and before when."""
+
+    prune_some: Prune
+    most: int
+    site_id: str
+    before: int
 
 
 def prune(engine: Engine, now: int, dedupe_days: int, held_batches: list[str]) -> int:
@@ -108,41 +122,37 @@ def prune_older(
             return pruned
 
 
-def oldest_kept(now: int, max_age_days: int) -> int:
-    """The first ms of the first UTC day that has any time less than `max_age_days` before `now`."""
-    moment = now - max_age_days * DAY_MS
-    return moment - moment % DAY_MS
-
-
 def prune_events(
     engine: Engine,
     now: int,
-    max_age_days: int,
+    max_age_days: int | None,
     stopping: StopFlag,
     faults: Faults | None = None,
 ) -> bool:
-    """Delete the events of whole UTC days that are older than `max_age_days`; their rollups stay.
-    None are deleted of sites that have a sparse day among these: see worker/upkeep/filling.py.
+    """Delete the events of whole UTC days that are older than their site's age, which is
+    `max_age_days` where it has none of its own; their rollups stay. None are deleted of sites that
+    have a sparse day among these: see worker/upkeep/filling.py.
 
     `now` is in ms; `faults` are told of sites for which it fails. False where time was up or a stop
     is requested, before all were deleted. Raises Unavailable.
     """
     faults = faults or Faults(WORK)
-    before = oldest_kept(now, max_age_days)
+    oldest = fetch_oldest(engine, now, max_age_days)
     deadline = time.monotonic() + BUDGET_SECONDS
-    waiting = what_to_prune(engine, before)
+    waiting = what_to_prune(engine, oldest)
     if waiting:
         # Committed first: where events are missing, everybody knows that they may be.
-        raise_pruned_before(engine, before)
+        raise_pruned_before(engine, {old.site_id: old.before for old in waiting})
+        raise_pruned_before(engine, fetch_outdated(engine, oldest))
     pruned = 0
     while waiting and time.monotonic() < deadline and not stopping.is_set():
         started = time.monotonic()
-        prune_some, most, site_id = waiting[-1]
+        old = waiting[-1]
         deleted = 0  # where it fails, until the next hour
-        with own_fault(engine, partial(faults.note, site_id)):
-            deleted = prune_some(engine, site_id, before)
-        pruned += deleted if prune_some is prune_chunk else 0
-        if deleted < most:
+        with own_fault(engine, partial(faults.note, old.site_id)):
+            deleted = old.prune_some(engine, old.site_id, old.before)
+        pruned += deleted if old.prune_some is prune_chunk else 0
+        if deleted < old.most:
             waiting.pop()
         stopping.wait(max(PAUSE_SECONDS, time.monotonic() - started))
     if pruned:
@@ -152,24 +162,29 @@ def prune_events(
     return not waiting
 
 
-def what_to_prune(engine: Engine, before: int) -> list[tuple[Prune, int, str]]:
-    """By which function, how much at a time and of which site; the last comes first.
-
-    Segments go before events, and events only of sites all of whose events are counted.
-    """
+def what_to_prune(engine: Engine, oldest: Oldest) -> list[Old]:
+    """The last comes first: segments go before events, and events only of sites all of whose events
+    are counted."""
     with translated_errors(), engine.begin() as connection:
         known = connection.scalars(select(sites.c.site_id).order_by(sites.c.site_id)).all()
         with_events = [
-            site_id
+            Old(prune_chunk, CHUNK_ROWS, site_id, before)
             for site_id in known
-            if oldest_events(connection, site_id, before, 1) and not is_behind(connection, site_id)
+            if (before := oldest.of(site_id)) is not None
+            and oldest_events(connection, site_id, before, 1)
+            and not is_behind(connection, site_id)
         ]
-        older = select(segments.c.site_id).where(segments.c.bucket < before).distinct()
-        with_segments = connection.scalars(older.prefix_with("/* worker.prune_segments */")).all()
-    return [
-        *((prune_chunk, CHUNK_ROWS, site_id) for site_id in with_events),
-        *((prune_segments, CHUNK_SEGMENTS, site_id) for site_id in with_segments),
-    ]
+        firsts = select(segments.c.site_id, func.min(segments.c.bucket)).group_by(
+            segments.c.site_id
+        )
+        with_segments = [
+            Old(prune_segments, CHUNK_SEGMENTS, site_id, before)
+            for site_id, first in connection.execute(
+                firsts.prefix_with("/* worker.prune_segments */")
+            )
+            if (before := oldest.of(site_id)) is not None and first < before
+        ]
+    return [*with_events, *with_segments]
 
 
 def oldest_events(
@@ -186,12 +201,36 @@ def oldest_events(
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def raise_pruned_before(engine: Engine, before: int) -> None:
+def fetch_outdated(engine: Engine, oldest: Oldest) -> dict[str, int]:
+    """The sites of which events were deleted once, and before which moment none is left by now:
+    those with the same are compared with their counts together, see worker/verify."""
     with translated_errors(), engine.begin() as connection:
-        row = {"id": 1, "pruned_before": before}
-        connection.execute(insert_ignoring_known(connection, retention), row)
-        lower = retention.c.pruned_before < before
-        connection.execute(update(retention).where(lower).values(pruned_before=before))
+        rows = connection.execute(select(site_retention).prefix_with("/* worker.retention */"))
+        return {
+            site_id: before
+            for site_id, pruned_before in rows
+            if (before := oldest.of(site_id)) is not None and before > pruned_before
+        }
+
+
+def raise_pruned_before(engine: Engine, befores: Mapping[str, int]) -> None:
+    """Let everybody know that events of these sites may be gone that are before a moment; never
+    less than was said already."""
+    of = site_retention.c
+    ordered = sorted(befores.items(), key=lambda item: (item[1], item[0]))
+    for before, some in groupby(ordered, key=lambda item: item[1]):
+        site_ids = [site_id for site_id, _ in some]
+        for first in range(0, len(site_ids), CHUNK_SITES):
+            chunk = site_ids[first : first + CHUNK_SITES]
+            with translated_errors(), engine.begin() as connection:
+                rows = [{"site_id": site_id, "pruned_before": before} for site_id in chunk]
+                connection.execute(insert_ignoring_known(connection, site_retention), rows)
+                lower = update(site_retention).where(
+                    of.site_id.in_(chunk), of.pruned_before < before
+                )
+                connection.execute(
+                    lower.values(pruned_before=before).prefix_with("/* worker.retention */")
+                )
 
 
 def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
@@ -203,7 +242,7 @@ def prune_chunk(engine: Engine, site_id: str, before: int) -> int:
     """
     with translated_errors(), engine.begin() as connection:
         take_locks(connection, [site_id])
-        if fetch_before(connection, before, 1, site_id):
+        if fetch_before(connection, site_id, before):
             return 0
         # One that was written since they were looked for; from now on nobody writes any.
         delete_segments(connection, site_id, end=before, most=CHUNK_SEGMENTS)

@@ -238,7 +238,7 @@ def fetch_days(reader: Engine, site_id: str, end: int) -> list[int]:
         for segment in fetch_segments(connection, site_id, 0, end):
             if segment.is_complete:
                 has[segment.bucket - segment.bucket % DAY_MS] += segment.events
-        pruned_before = fetch_pruned_before(connection) or 0
+        pruned_before = fetch_pruned_before(connection, site_id) or 0
         sparse = fetch_days_of_totals(connection, site_id)
     if today:
         counted[last_day] = sum(today.values())
@@ -305,7 +305,7 @@ def build(
         if connection.scalar(select_rebuilds(site_id)) != rebuilds:
             return False
         hours = fetch_hours(connection, site_id, segment.bucket, segment.until)
-        pruned_before = fetch_pruned_before(connection) or 0
+        pruned_before = fetch_pruned_before(connection, site_id) or 0
         if hours.total() != segment.events or segment.bucket < pruned_before:
             return False
         delete_segments(connection, site_id, segment.bucket, segment.until)

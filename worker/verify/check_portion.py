@@ -19,7 +19,7 @@ from shared.counts.rollups import (
 )
 from shared.counts.sparse import Kept
 from shared.db.tables import users
-from worker.stored.extent import Covered, fetch_pruned_before
+from worker.stored.extent import Covered, fetch_pruned_of
 from worker.verify.check import Check
 from worker.verify.check_segments import (
     Held,
@@ -66,9 +66,28 @@ class Stored:
 def check_portion(
     connection: Connection, portion: Portion, findings: Findings, covered: Covered
 ) -> None:
-    """Compare it, but for days of which events may be pruned."""
-    pruned_before = fetch_pruned_before(connection) or 0
-    since = max(portion.start, min(pruned_before, portion.end))
+    """Compare it, but for days of which events may be pruned: sites that keep theirs for another
+    time apart, of which there are few kinds."""
+    pruned_before = fetch_pruned_of(connection, portion.sites)
+    by_moment: dict[int, list[str]] = defaultdict(list)
+    for site_id in portion.sites:
+        # None of its days is left out where all of these are later, nor one compared where earlier.
+        by_moment[max(portion.start, min(pruned_before[site_id], portion.end))].append(site_id)
+    for since, sites in by_moment.items():
+        some = replace(portion, sites=tuple(sites))
+        last = max(pruned_before[site_id] for site_id in sites)
+        check_since(connection, some, since, last, findings, covered)
+
+
+def check_since(
+    connection: Connection,
+    portion: Portion,
+    since: int,
+    pruned_before: int,
+    findings: Findings,
+    covered: Covered,
+) -> None:
+    """Compare what is from `since` on."""
     weeks = portion.weeks
     check = Check(connection, portion, findings)
     span = (min(portion.start, weeks[0]), max(portion.end, weeks[1]))

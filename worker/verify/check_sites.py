@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from shared.db.tables import events, outcomes, pending_counts, sites, users
 from shared.outcomes import Outcome
-from worker.stored.extent import bounds, fetch_pruned_before
+from worker.stored.extent import bounds, fetch_pruned_before, has_pruned
 from worker.stored.key_order import pages, values_of
 from worker.stored.site_rows import MAX_NUMBER
 from worker.verify.findings import NO_ROW, Findings, place
@@ -17,7 +17,7 @@ from worker.verify.portion import LABEL
 def check_site(connection: Connection, site_id: str, findings: Findings) -> None:
     row = connection.execute(select(sites).where(sites.c.site_id == site_id)).one_or_none()
     check_numbers(connection, site_id, row.users if row else 0, findings)
-    pruned_before = fetch_pruned_before(connection)
+    pruned_before = fetch_pruned_before(connection, site_id)
     first_and_last = bounds(connection, events.c.timestamp, site_id)
     known = span_of(connection, site_id, row)
     if known is None or not first_and_last:
@@ -75,7 +75,7 @@ def check_numbers(connection: Connection, site_id: str, taken: int, findings: Fi
 
 def check_outcomes(connection: Connection, findings: Findings) -> None:
     """As many events as were stored, ever; unless some were pruned."""
-    if fetch_pruned_before(connection) is not None:
+    if has_pruned(connection):
         return
     stored = select(func.sum(outcomes.c.events)).where(outcomes.c.outcome == Outcome.STORED)
     expected = int(connection.scalar(stored) or 0)

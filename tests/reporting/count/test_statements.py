@@ -66,7 +66,7 @@ OTHERS = [
     select_site_totals("site-3", "site-5"),
     select_outcomes(),
     select_site_settings(["site-3"]),
-    select_pruned_before(),
+    select_pruned_before("site-3"),
 ]
 
 

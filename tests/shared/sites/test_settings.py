@@ -39,6 +39,7 @@ EVERYTHING = {
     "currency": " eur",
     "public": True,
     "visitor_period": "week",
+    "raw_data_age": 30,
 }
 
 
@@ -65,6 +66,7 @@ def test_what_is_set_is_kept_in_one_form() -> None:
         currency="EUR",
         public=True,
         visitor_period="week",
+        raw_data_age=30,
     )
     assert set(EVERYTHING) == set(NAMES)
     assert decode_settings(encode_settings(settings)) == settings
@@ -79,6 +81,8 @@ def test_what_is_not_given_stays_and_what_is_empty_goes() -> None:
         assert settings_from({"visitor_period": none}, EVERY_WEEK) == NOTHING_SET
     limited = settings_from({"events_per_second": 0})
     assert limited != NOTHING_SET
+    kept = settings_from({"raw_data_age": 0})
+    assert kept != settings_from({"raw_data_age": None}, kept) == NOTHING_SET
     assert settings_from({"events_per_second": None}, limited) == NOTHING_SET
     told = settings_from({"time_zone": "Asia/Kolkata", "week_start": "sunday", "currency": "INR"})
     assert (told.time_zone, told.week_start, told.currency) == ("Asia/Kolkata", "sunday", "INR")
@@ -108,6 +112,9 @@ def test_of_what_an_earlier_version_has_set_the_rest_is_as_it_was_then() -> None
         ("events_per_second", 1_000_001, "a number from 0 to 1000000"),
         ("events_per_second", True, "a number from 0 to 1000000"),
         ("events_per_second", "7", "a number from 0 to 1000000"),
+        ("raw_data_age", -1, "a number from 0 to 36500, or null"),
+        ("raw_data_age", 36_501, "a number from 0 to 36500, or null"),
+        ("raw_data_age", 1.5, "a number from 0 to 36500, or null"),
         ("visitor_period", "year", "one of day, week, month"),
         ("visitor_period", 7, "one of day, week, month"),
         ("visitor_period", ["week"], "one of day, week, month"),

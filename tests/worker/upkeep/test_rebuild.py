@@ -230,7 +230,7 @@ def contents(engine: Engine) -> list[Any]:
 STATEMENTS = (
     "SELECT /* worker.site_locks */",
     "INSERT /* worker.site_rows */",
-    "SELECT retention",
+    "SELECT /* worker.retention */",
     "SELECT /* worker.rebuild */ events",
     "SELECT /* worker.rebuild */ pending_counts",
     "SELECT /* worker.rebuild */ recent_users",

@@ -239,7 +239,7 @@ def test_what_a_segment_is_made_of_may_be_merged_later(
         "SELECT /* worker.segments */ sites.rebuilds",
         "SELECT /* worker.segments */ events_by_hour",
         "SELECT /* worker.segments */ pending_counts",
-        "SELECT retention",
+        "SELECT /* worker.retention */",
         "INTO segments",
         "INTO segment_columns",
     ],

@@ -29,8 +29,9 @@ from tests.merged import merge, merge_as_before
 from worker.stopping import StopFlag
 from worker.stored.extent import Part
 from worker.stored.sparse_days import fetch_grown, fetch_mixed
+from worker.upkeep.ages import Oldest, fetch_oldest
 from worker.upkeep.filling import fill, fill_before
-from worker.upkeep.retention import oldest_kept, prune_events
+from worker.upkeep.retention import prune_events
 
 TOTALS_BELOW, DAYS_BELOW = 10, 60
 pytestmark = pytest.mark.sparse(TOTALS_BELOW, DAYS_BELOW)
@@ -171,8 +172,9 @@ def test_before_its_events_go_a_day_is_counted_in_full(
     assert prune_events(engine, NOW, 2, StopFlag())
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(events)) == 60
-    before = oldest_kept(NOW, 2)
-    assert fill_before(reader, engine, before, StopFlag())
+    oldest = fetch_oldest(engine, NOW, 2)
+    before = oldest.of("a") or 0
+    assert fill_before(reader, engine, oldest, StopFlag())
     assert all(day >= before for _, day in kept(engine))
     expected = values_before(engine, before)
     assert prune_events(engine, NOW, 2, StopFlag())
@@ -197,7 +199,9 @@ TRIED, SOME = 12, 4
 WORKS: dict[str, Callable[[Engine, Engine], object]] = {
     "merging": lambda _reader, engine: merge(engine),
     "filling": lambda reader, engine: fill(reader, engine, fetch_grown, StopFlag()),
-    "before pruning": lambda reader, engine: fill_before(reader, engine, NOW, StopFlag()),
+    "before pruning": lambda reader, engine: fill_before(
+        reader, engine, Oldest(NOW, {}), StopFlag()
+    ),
 }
 
 

@@ -51,13 +51,14 @@ def test_days_whose_events_may_be_pruned_have_none(
     engine: Engine, database_settings: Settings, reader: Engine
 ) -> None:
     commit(engine, "b", varied_events(1, 100, sites="a", days=4))
-    raise_pruned_before(engine, TODAY - 2 * DAY_MS)
-    with once(reader, "after", READING, partial(raise_pruned_before, engine, TODAY - DAY_MS)):
+    raise_pruned_before(engine, {"a": TODAY - 2 * DAY_MS})
+    later = partial(raise_pruned_before, engine, {"a": TODAY - DAY_MS})
+    with once(reader, "after", READING, later):
         assert build_segments(reader, engine, NOW, StopFlag())
     assert [s.bucket - s.bucket % DAY_MS for s in held(engine)] == [TODAY - DAY_MS, TODAY]
     # Read before it was pruned, and about to be written after.
     commit(engine, "c", events_in(0.5, day=TODAY - DAY_MS, batch="late"))
-    with once(reader, "after", READING, partial(raise_pruned_before, engine, TODAY)):
+    with once(reader, "after", READING, partial(raise_pruned_before, engine, {"a": TODAY})):
         assert build_segments(reader, engine, NOW, StopFlag())
     assert [s.bucket - s.bucket % DAY_MS for s in in_force(engine)] == [TODAY]
 
