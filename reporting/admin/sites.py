@@ -35,8 +35,8 @@ WITH_EVENTS = Parameter(
     one_of("true", "false"),
     "false",
 )
-# What concerns other sites: whose events are whose, and how many one may have.
-FOR_ALL = ("aliases", "events_per_second")
+# What concerns other sites: whose events are whose, how many one may have, and for how long.
+FOR_ALL = ("aliases", "events_per_second", "raw_data_age")
 
 
 class NewSite(SiteSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,7 +199,8 @@ CALLS = (
         "post",
         "/admin/sites",
         "Register a site",
-        "Ingestion knows within five seconds. Settings hold for events from then on.",
+        "Ingestion knows within five seconds. Settings hold for events from then on, but "
+        "`raw_data_age` for those that are there, too.",
         make_site,
         (Example("created", "It is registered", ChangedSite(BLOG, [])),),
         body=Body(

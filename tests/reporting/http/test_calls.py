@@ -124,12 +124,12 @@ def stored(engine: Engine) -> Any:
         return fetch_keys(connection), fetch_sites(connection)
 
 
-@pytest.mark.parametrize("name", ["aliases", "events_per_second"])
+@pytest.mark.parametrize("name", ["aliases", "events_per_second", "raw_data_age"])
 def test_what_concerns_other_sites_takes_a_key_for_all(
     keyed: FlaskClient, writing: Engine, name: str
 ) -> None:
     create_site(writing, "shop", {}, NOW)
-    value = {"aliases": ["blog"], "events_per_second": 0}[name]
+    value = {"aliases": ["blog"], "events_per_second": 0, "raw_data_age": 0}[name]
     patch = ("patch", "/admin/sites/{site_id}")
     answer = ask(keyed, patch, "ff_admin_shop", body={name: value})
     assert (answer.status_code, answer.json["field"]) == (403, name)

@@ -100,6 +100,30 @@ export const GROUPS = [
       },
     ],
   },
+  {
+    title: "For how long",
+    fields: [
+      {
+        name: "visitor_period",
+        label: "A visitor without a user_id is the same for",
+        kind: "choice",
+        unset: "day",
+        choices: [
+          ["day", "a day"],
+          ["week", "a week"],
+          ["month", "a month"],
+        ],
+        hint: `Of UTC. ${FROM_NOW_ON} Visitors of today count once more when it is changed.`,
+      },
+      {
+        name: "raw_data_age",
+        label: "Days after which its events are deleted",
+        kind: "number",
+        least: 0,
+        hint: "Their counts stay. Empty: as MAX_AGE says; 0: never. Those that are older already go, too.",
+      },
+    ],
+  },
 ];
 
 export const FIELDS = GROUPS.flatMap((group) => group.fields);
