@@ -11,11 +11,12 @@ from ingestion.protocols.json_answers import Accepted, Dropped, Refused
 from ingestion.protocols.known import protocols_with
 from ingestion.protocols.posted import OTHER_NAMES
 from ingestion.protocols.protocol import Protocol
-from ingestion.protocols.refusals import AWAY, FULL
+from ingestion.protocols.refusals import AWAY, FULL, shown
 from ingestion.tracker.openapi import tracker_paths
 from shared.fields import MAX_EVENTS
 from shared.http.openapi import (
     KEY_OR_OPEN,
+    RETRY_AFTER,
     STATUS_SCHEMA,
     Json,
     common_paths,
@@ -27,7 +28,7 @@ from shared.http.openapi import (
     refusal,
     same_as,
 )
-from shared.keys.keys import Key, Kind, wrong_kind
+from shared.keys.keys import Key, Kind, all_sites, keys_unknown, wrong_kind
 
 ABOUT = """\
 Takes events and answers `202` as soon as they are kept: in the queue, in Redis, or while that \
@@ -57,9 +58,16 @@ NO_KEY_GIVEN = refusal(
     no_key=error("No key", "unauthorized", "a valid API key is required"),
 )
 WRONG_KEY = wrong_kind(Key("", Kind.INGEST), Kind.READ)
+OF_BLOG = all_sites(["blog"])
 NOT_WITH_THIS = refusal(
     "A key that does not read numbers, or not those of all sites.",
     posting_key=error("A key for posting", "wrong_key", WRONG_KEY.message),
+    key_of_a_site=error("A key of one site", OF_BLOG.code, OF_BLOG.message, OF_BLOG.field),
+)
+NOT_NOW = refusal(
+    "For now; try again after `Retry-After`.",
+    headers=RETRY_AFTER,
+    keys_unknown=shown("Redis is away, and has told of no keys", keys_unknown()),
 )
 READY = {
     "ready": example("Ready", {"status": "ready"}),
@@ -141,7 +149,7 @@ def describe(event_path: str = "", tracker_path: str = "") -> Json:
                 security=KEY_OR_OPEN,
                 ready=READY,
                 not_ready=NOT_READY,
-                refused={"401": NO_KEY_GIVEN, "403": NOT_WITH_THIS},
+                refused={"401": NO_KEY_GIVEN, "403": NOT_WITH_THIS, "503": NOT_NOW},
                 metrics=METRICS,
             ),
         },

@@ -106,6 +106,9 @@ Nothing was kept: neither does Redis take it now nor, where that is why, the spo
 again after `Retry-After`."""
 TOO_SLOW = """\
 The body did not arrive in time; nothing was kept. Of gunicorn no client hears this: it waits."""
+NONE_GOOD = """\
+Bad input; nothing was kept. Where several events are all bad, `code` is that of the first, which \
+alone would be answered `400`, `403` or `413`."""
 NOT_TAKEN = by_code(
     shown("A page on a host that is none of the site's", host_not_allowed("shop", "copy.example")),
     shown("Not registered, with `REGISTERED_SITES_ONLY`", unknown_site("shop")),
@@ -125,7 +128,7 @@ OVER = by_code(
     shown("The key has brought all of a day", over(Of.KEY, "", 100_000, 5.4e6)),
 )
 REFUSALS: Json = {
-    "400": answer("Bad input; nothing was kept.", "Refused", BAD_INPUT),
+    "400": answer(NONE_GOOD, "Refused", BAD_INPUT),
     "401": refusal(
         "No key or a wrong one; only with `INGEST_AUTH=true`.",
         unauthorized=shown("No key", NO_KEY, body=ONE),

@@ -94,7 +94,10 @@ def fetch_breakdown(connection: Connection, query: Query) -> Breakdown:
     return Breakdown(*range_of(query), query.dimension, [Row(*value) for value in values])
 
 
-WRONG = {"The end before the start": {"from": "2025-11-16", "to": "2025-11-15"}}
+WRONG = {
+    "The end before the start": {"from": "2025-11-16", "to": "2025-11-15"},
+    "An end without a start": {"to": "2025-11-15"},
+}
 PRUNED = failure(
     "Half an hour of which the events are gone",
     "pruned",

@@ -6,13 +6,14 @@ from typing import Any, get_type_hints
 import msgspec
 
 from reporting.ask.parameter import Asked, Parameter, asked_from
+from reporting.ask.parameters import SITE
 from reporting.http.delivery import CSV, HEADERS, csv_text
 from reporting.http.seats import BUSY, BUSY_SENTENCE
 from reporting.route import Example, Route, failure
 from shared.errors import InvalidInput
 from shared.http import openapi
 from shared.http.openapi import JSON_TYPE, KEY_OR_OPEN, RETRY_AFTER, Json
-from shared.keys.keys import Key, Kind, keys_unknown, wrong_kind
+from shared.keys.keys import Key, Kind, all_sites, keys_unknown, other_site, wrong_kind
 
 UNAUTHORIZED = openapi.refusal(
     "No key where one is needed, or a wrong one; only with `API_AUTH` set.",
@@ -23,11 +24,7 @@ UNKNOWN_HOST = (
     "other in Host may be a website's that leads here; set API_AUTH, or ALLOW_OPEN=true"
 )
 WRONG_KEY = wrong_kind(Key("", Kind.INGEST), Kind.READ)
-STRANGE = openapi.refusal(
-    "A `Host` that others may have, without `API_AUTH`; with it, a key of another kind or site.",
-    unknown_host=openapi.error("Another name", "unknown_host", UNKNOWN_HOST),
-    wrong_key=openapi.error("A key for posting", "wrong_key", WRONG_KEY.message),
-)
+OTHER = ["shop"]
 TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
 KEYS_UNKNOWN = failure(
     "The database is away, and has told of no keys", "keys_unknown", str(keys_unknown())
@@ -35,6 +32,7 @@ KEYS_UNKNOWN = failure(
 Parameters = Sequence[Parameter[Any]]
 Query = Callable[[Asked, int], Any]
 Wrong = Mapping[str, Mapping[str, Any]]
+AWAY = "For now; try again after `Retry-After`."
 UNCHANGED = {"304": {"description": "As it was when the `If-None-Match` was given."}}
 
 
@@ -59,11 +57,43 @@ def paths_and_schemas(routes: Mapping[str, Iterable[Route[Any]]]) -> tuple[Json,
     return paths, schemas
 
 
+def strange(error: InvalidInput, **request: Any) -> Json:
+    """Who may not ask this; `error` is what whoever has a key of another site is told."""
+    return openapi.refusal(
+        "A `Host` that others may have, without `API_AUTH`; with it, a key for something else.",
+        unknown_host=openapi.error("Another name", "unknown_host", UNKNOWN_HOST),
+        wrong_key=openapi.error("A key for posting", "wrong_key", WRONG_KEY.message),
+        other_site=openapi.error(
+            "A key of another site", error.code, error.message, error.field, **request
+        ),
+    )
+
+
+def strange_to(route: Route[Any]) -> Json:
+    asked = asking(route.parameters, route.examples[0].asked or {})["query"]
+    if SITE.name in asked:
+        return strange(other_site(OTHER, asked[SITE.name]))
+    if route.shows_own:
+        return strange(other_site(OTHER, SITE.example), query={SITE.name: SITE.example})
+    return strange(all_sites(OTHER))
+
+
+# What is answered about a service as a whole to whoever may not ask it, or not now.
+REFUSED = {
+    "401": UNAUTHORIZED,
+    "403": strange(all_sites(OTHER)),
+    "503": openapi.refusal(
+        AWAY,
+        headers=RETRY_AFTER,
+        keys_unknown=openapi.example(KEYS_UNKNOWN.summary, KEYS_UNKNOWN.value),
+    ),
+}
+
+
 def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
     faults = examples_of(route, [*route.faults, TOO_MANY, KEYS_UNKNOWN])
     own = refusals_of(route.parameters, route.query, route.wrong)
     refusals = examples_of(route, [*own, *route.refusals])
-    away = "For now; try again after `Retry-After`."
     return openapi.operation(
         tag,
         route.summary,
@@ -73,8 +103,8 @@ def operation_of(tag: str, route: Route[Any], good: Json) -> Json:
             **(UNCHANGED if "ETag" in good["headers"] else {}),
             "400": openapi.refusal("Bad parameters.", **refusals),
             "401": UNAUTHORIZED,
-            "403": STRANGE,
-            "503": openapi.refusal(away, headers=RETRY_AFTER, **faults),
+            "403": strange_to(route),
+            "503": openapi.refusal(AWAY, headers=RETRY_AFTER, **faults),
         },
         security=KEY_OR_OPEN,
         parameters=[
@@ -88,7 +118,10 @@ def parameter_of(known: Parameter[Any], asked: Mapping[str, Any]) -> Json:
     place = {"in": "path" if known.in_path else "query"}
     described = openapi.query(known.name, known.kind.schema, known.description) | place
     if known.is_required:
-        return described | {"required": True, "example": known.example}
+        not_empty = {"minLength": 1} if "maxLength" in known.kind.schema else {}
+        schema = known.kind.schema | not_empty
+        return described | {"schema": schema, "required": True, "example": known.example}
+    described["allowEmptyValue"] = True  # as if it was not given
     return described | ({"example": asked[known.name]} if known.name in asked else {})
 
 

@@ -3,7 +3,7 @@
 from reporting.dashboard.openapi import DASHBOARD_OPERATIONS
 from reporting.http.call_description import call_paths_and_schemas
 from reporting.http.calls import CALLS
-from reporting.http.description import STRANGE, UNAUTHORIZED, paths_and_schemas
+from reporting.http.description import REFUSED, paths_and_schemas
 from reporting.http.routes import ROUTES
 from reporting.route import NO_DATABASE, NO_REDIS, failure
 from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document, example
@@ -15,9 +15,10 @@ database is away. Questions only read, over connections that cannot write.
 With `API_AUTH` set, every route but `/health`, `/ready` and the dashboard asks for the key: \
 `Authorization: <key>` or `Authorization: Bearer <key>`; numbers of a site that is public \
 (`footfall sites set`) need none, but what names single users or sessions. A query parameter that \
-a route does not know is an error, so that a misspelt one is not silently ignored. Paths that do \
-not exist are answered `404` and wrong methods `405`, in the shape of every other error; slashes \
-too many, as in `//stats` or `/health/`, change nothing, but where they are part of a name."""
+a route does not know is an error, so that a misspelt one is not silently ignored; an empty one \
+counts as not given. Paths that do not exist are answered `404` and wrong methods `405`, in the \
+shape of every other error; slashes too many, as in `//stats` or `/health/`, change nothing, but \
+where they are part of a name."""
 TAGS = {
     "numbers": "What was counted.",
     "now": "The last minutes, and what dashboards of other systems poll.",
@@ -56,7 +57,7 @@ OPENAPI: Json = document(
         security=KEY_OR_OPEN,
         ready={"ready": example("Ready", {"status": "ready"})},
         not_ready={fault.name: example(fault.summary, fault.value) for fault in NOT_READY},
-        refused={"401": UNAUTHORIZED, "403": STRANGE},
+        refused=REFUSED,
         metrics=METRICS,
     ),
     schemas=SCHEMAS | CALL_SCHEMAS | {"Status": STATUS_SCHEMA},

@@ -221,3 +221,8 @@ def test_what_is_not_there_is_answered_in_the_shape_of_every_error(
     assert (answer.get_json()["status"], answer.get_json()["code"]) == ("error", code)
     assert answer.get_json()["error"]
     assert ("Allow" in answer.headers) == (status == 405)
+
+
+def test_a_method_that_is_not_there_needs_no_key(make_ingestion: MakeIngestion) -> None:
+    answer = make_ingestion(api_auth="key").test_client().open("/metrics", method="TRACE")
+    assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")

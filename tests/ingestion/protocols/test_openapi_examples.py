@@ -69,6 +69,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "headers": {"Authorization": "Bearer ff_posting"},
     },
     "posting_key": {"headers": {"Authorization": "ff_posting"}},
+    "key_of_a_site": {"headers": {"Authorization": "ff_of_blog"}},
     **{name: {"body": ONE | {"site_id": "shop"}} for name in ("site_limit", "address_limit")},
     "key_quota": {
         "body": ONE | {"site_id": "blog"},
@@ -96,6 +97,7 @@ FORGETFUL = {
 
 # Those that a key is refused for.
 OF_A_KEY = ("wrong_key", "other_site", "key_quota")
+OF_A_READER = ("posting_key", "key_of_a_site")
 
 
 @contextlib.contextmanager
@@ -109,7 +111,7 @@ def settings_for(example: Example, settings: Settings) -> Settings:
     """The settings under which a service answers so."""
     changes: dict[str, dict[str, Any]] = {
         "unauthorized": {"api_auth": "key", "ingest_auth": True},
-        **{key: {"api_auth": "key"} for key in ("no_key", "posting_key")},
+        **{key: {"api_auth": "key"} for key in ("no_key", *OF_A_READER)},
         **{key: {"api_auth": "key", "ingest_auth": True} for key in OF_A_KEY},
         "site_limit": {"site_events_per_second": 100},
         "address_limit": {"address_events_per_second": 50},
@@ -145,10 +147,11 @@ def circumstances(example: Example, app: Ingestion, valkey: ValkeyServer) -> Ite
         its_hosts = settings_from({"hosts": ["shop.example"]})
         registered = {"shop" if example.name == "host_not_allowed" else "other": its_hosts}
         PublishedSites(queue).replace(b"", "", registered)
-    if example.name in {*OF_A_KEY, "posting_key"}:
+    if example.name in {*OF_A_KEY, *OF_A_READER}:
         keys = {
             digest_of("ff_posting"): Key("one", Kind.INGEST, ("blog",), None, 100_000),
             digest_of("ff_reading"): Key("other", Kind.READ),
+            digest_of("ff_of_blog"): Key("third", Kind.READ, ("blog",)),
         }
         PublishedSites(queue).replace(b"", "", {}, keys)
         app.door.sites.look()
