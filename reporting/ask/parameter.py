@@ -97,4 +97,5 @@ def unknown(name: str, known: Collection[str]) -> InvalidInput:
         hint = f"did you mean {nearest[0]}?"
     else:
         hint = f"known are {', '.join(sorted(known))}" if known else "this route takes none"
-    return InvalidInput("unknown_parameter", f"unknown parameter {name}; {hint}", field=name)
+    called = name or "without a name"
+    return InvalidInput("unknown_parameter", f"unknown parameter {called}; {hint}", field=name)

@@ -60,7 +60,7 @@ SETTINGS = operation(
     PAGE["responses"],
 )
 DASHBOARD_OPERATIONS: Json = {
-    "/": {"get": PAGE},
-    "/settings": {"get": SETTINGS},
-    "/assets/{digest}/{name}": {"get": ASSET},
+    "/": PAGE,
+    "/settings": SETTINGS,
+    "/assets/{digest}/{name}": ASSET,
 }

@@ -25,6 +25,7 @@ UNKNOWN_HOST = (
 )
 WRONG_KEY = wrong_kind(Key("", Kind.INGEST), Kind.READ)
 OTHER = ["shop"]
+ANOTHER_NAME = openapi.error("Another name", "unknown_host", UNKNOWN_HOST)
 TOO_MANY = failure("Too many questions at a time", BUSY, BUSY_SENTENCE)
 KEYS_UNKNOWN = failure(
     "The database is away, and has told of no keys", "keys_unknown", str(keys_unknown())
@@ -61,7 +62,7 @@ def strange(error: InvalidInput, **request: Any) -> Json:
     """Who may not ask this; `error` is what whoever has a key of another site is told."""
     return openapi.refusal(
         "A `Host` that others may have, without `API_AUTH`; with it, a key for something else.",
-        unknown_host=openapi.error("Another name", "unknown_host", UNKNOWN_HOST),
+        unknown_host=ANOTHER_NAME,
         wrong_key=openapi.error("A key for posting", "wrong_key", WRONG_KEY.message),
         other_site=openapi.error(
             "A key of another site", error.code, error.message, error.field, **request
@@ -78,6 +79,12 @@ def strange_to(route: Route[Any]) -> Json:
     return strange(all_sites(OTHER))
 
 
+# Also of what needs no key.
+NOT_UNDER_THIS_NAME = {
+    "403": openapi.refusal(
+        "A `Host` that others may have, without `API_AUTH`.", unknown_host=ANOTHER_NAME
+    )
+}
 # What is answered about a service as a whole to whoever may not ask it, or not now.
 REFUSED = {
     "401": UNAUTHORIZED,

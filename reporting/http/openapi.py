@@ -3,7 +3,7 @@
 from reporting.dashboard.openapi import DASHBOARD_OPERATIONS
 from reporting.http.call_description import call_paths_and_schemas
 from reporting.http.calls import CALLS
-from reporting.http.description import REFUSED, paths_and_schemas
+from reporting.http.description import NOT_UNDER_THIS_NAME, REFUSED, paths_and_schemas
 from reporting.http.routes import ROUTES
 from reporting.route import NO_DATABASE, NO_REDIS, failure
 from shared.http.openapi import KEY_OR_OPEN, STATUS_SCHEMA, Json, common_paths, document, example
@@ -43,6 +43,12 @@ NOT_READY = (
     ),
     NO_REDIS,
 )
+
+
+def dashboard(page: Json) -> Json:
+    return {**page, "responses": page["responses"] | NOT_UNDER_THIS_NAME}
+
+
 PATHS, SCHEMAS = paths_and_schemas(ROUTES)
 CALL_PATHS, CALL_SCHEMAS = call_paths_and_schemas(CALLS)
 OPENAPI: Json = document(
@@ -52,12 +58,13 @@ OPENAPI: Json = document(
     tags=[{"name": name, "description": description} for name, description in TAGS.items()],
     paths=PATHS
     | CALL_PATHS
-    | DASHBOARD_OPERATIONS
+    | {path: {"get": dashboard(page)} for path, page in DASHBOARD_OPERATIONS.items()}
     | common_paths(
         security=KEY_OR_OPEN,
         ready={"ready": example("Ready", {"status": "ready"})},
         not_ready={fault.name: example(fault.summary, fault.value) for fault in NOT_READY},
         refused=REFUSED,
+        not_described=NOT_UNDER_THIS_NAME,
         metrics=METRICS,
     ),
     schemas=SCHEMAS | CALL_SCHEMAS | {"Status": STATUS_SCHEMA},

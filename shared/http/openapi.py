@@ -166,15 +166,26 @@ def curl(url: str, method: str, operation: Mapping[str, Any]) -> str:
 
 
 def common_paths(
-    *, security: list[Json], ready: Json, not_ready: Json, refused: Json, metrics: str
+    *,
+    security: list[Json],
+    ready: Json,
+    not_ready: Json,
+    refused: Json,
+    metrics: str,
+    not_described: Json | None = None,
 ) -> Json:
     """Health, readiness, metrics and documentation; `ready` and `not_ready` are examples, `refused`
-    are answers where the numbers are asked for without a key."""
+    are answers where the numbers are asked for without a key, `not_described` those to whom the
+    documentation is not shown."""
 
     def told(summary: str, description: str, media_type: str, answered: str, **media: Any) -> Json:
         content = {media_type: {"schema": {"type": "string"}, **media}}
         answers = {"200": {"description": answered, "content": content}}
         return operation("operation", summary, description, answers)
+
+    def described(*said: str, **media: Any) -> Json:
+        page = told(*said, **media)
+        return {"get": {**page, "responses": page["responses"] | (not_described or {})}}
 
     numbers = told(
         "Numbers about the service",
@@ -205,23 +216,19 @@ def common_paths(
         "/health": {"get": health},
         "/ready": {"get": readiness},
         "/metrics": {"get": numbers},
-        "/openapi.json": {
-            "get": told(
-                "This description, for programs",
-                "OpenAPI 3.1.",
-                JSON_TYPE,
-                "The document.",
-                schema={"type": "object"},
-            )
-        },
-        "/docs": {
-            "get": told(
-                "This description, for people",
-                "One page; it loads nothing from elsewhere.",
-                "text/html",
-                "The page.",
-            )
-        },
+        "/openapi.json": described(
+            "This description, for programs",
+            "OpenAPI 3.1.",
+            JSON_TYPE,
+            "The document.",
+            schema={"type": "object"},
+        ),
+        "/docs": described(
+            "This description, for people",
+            "One page; it loads nothing from elsewhere.",
+            "text/html",
+            "The page.",
+        ),
     }
 
 

@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, render_template_string, request
 from markupsafe import escape
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY, Collector
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
@@ -108,6 +108,12 @@ def add_common_routes(
     app.register_error_handler(InvalidInput, answer_invalid_input)
     app.register_error_handler(Unavailable, answer_unavailable)
     app.register_error_handler(HTTPException, answer_http_exception)
+
+    @app.before_request
+    def check_method() -> None:
+        """`post` is another than `POST`, which Werkzeug would take it for, and has no body here."""
+        if request.url_rule and request.environ["REQUEST_METHOD"] != request.method:
+            raise MethodNotAllowed(request.url_rule.methods)
 
     @app.get("/health")
     def health() -> Response:
