@@ -17,7 +17,7 @@ LOCK = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo load ingestion worker reporting periodic valkey migrate
-.PHONY: test check lint format bench bench-reporting chaos screenshots lock clean mariadb
+.PHONY: test check lint audit format bench bench-reporting chaos screenshots lock clean mariadb
 
 help: ## List the targets
 	@echo "Footfall. Start everything with: make run"
@@ -66,7 +66,11 @@ lint: $(VENV)/dev ## Check style, types and who imports whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+audit: $(VENV)/dev ## Ask whether a pinned package has a known vulnerability
+	@$(BIN)/python -m scripts.audit $(ARGS)
+
 check: lint test ## Run every check and all tests
+	@$(BIN)/python -m scripts.audit --if-online
 
 format: $(VENV)/dev ## Format the code, and fix what can be fixed
 	@$(BIN)/ruff check --fix .
