@@ -17,7 +17,7 @@ LOCK = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo load ingestion worker reporting periodic valkey migrate
-.PHONY: test check lint audit format bench bench-reporting chaos screenshots lock clean mariadb
+.PHONY: test check lint audit fuzz format bench bench-reporting chaos screenshots lock clean mariadb
 
 help: ## List the targets
 	@echo "Footfall. Start everything with: make run"
@@ -68,6 +68,10 @@ lint: $(VENV)/dev ## Check style, types and who imports whom
 
 audit: $(VENV)/dev ## Ask whether a pinned package has a known vulnerability
 	@$(BIN)/python -m scripts.audit $(ARGS)
+
+fuzz: $(VENV)/dev ## Ask both services whatever their APIs allow, and more (EXAMPLES=1000 SEED=7)
+	@EXAMPLES=$${EXAMPLES:-300} SEED=$${SEED:-$$(date +%s)} \
+		$(BIN)/python -m pytest --numprocesses 2 tests/openapi $(ARGS)
 
 check: lint test ## Run every check and all tests
 	@$(BIN)/python -m scripts.audit --if-online
