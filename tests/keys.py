@@ -20,6 +20,7 @@ def add_row(
     revoked_at: int | None = None,
     key_id: str = "",
     name: str = "",
+    successor: str | None = None,
 ) -> None:
     """Let there be this key; its id is how its text begins, unless it is given."""
     row = {
@@ -32,5 +33,6 @@ def add_row(
         "changed_at": now,
         "expires_at": expires_at,
         "revoked_at": revoked_at,
+        "successor": successor,
     }
     connection.execute(insert(api_keys), row)

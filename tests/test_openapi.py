@@ -21,7 +21,7 @@ from tests.documented import conforms, examples_of, operations_of, request_of
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = {"ingestion": ingestion.openapi.OPENAPI, "reporting": reporting.http.openapi.OPENAPI}
 FACTORIES = {"ingestion": create_ingestion, "reporting": create_reporting}
-METHODS = {"get", "post", "options"}
+METHODS = {"get", "post", "patch", "delete", "options"}
 CODE = re.compile(r'(?:InvalidInput|Unavailable|missing|invalid_name)\(\s*"([a-z_]+)"')
 # As Flask writes it: `<name:user_id>`.
 PATH_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")

@@ -20,13 +20,16 @@ from shared.keys.stored import (
     MOST_EVENTS_PER_DAY,
     MOST_SITES,
     StoredKey,
+    bad_name,
     create_key,
     dead_key,
     fetch_keys,
     no_such_key,
+    other_name,
     over_already,
     revoke_key,
     rotate_key,
+    rotated_key,
 )
 from shared.keys.told import NOT_ASKED, ToldKey, told_key, unasked
 
@@ -194,6 +197,16 @@ CALLS = (
                     "Nothing that a key has",
                     {"kind": "read", "colour": "red"},
                 ),
+                refused(
+                    bad_name("name"),
+                    "A name that cannot be printed",
+                    {"kind": "read", "name": "a\0b"},
+                ),
+                refused(
+                    other_name("newspaper", "news"),
+                    "For a site by another name of it",
+                    {"kind": "read", "sites": ["newspaper"]},
+                ),
             )
         },
         is_for_all=True,
@@ -209,9 +222,26 @@ CALLS = (
         body=Body(Rotation, {"rotated": {"until": "2025-11-20T00:00:00Z"}}, is_required=False),
         status=201,
         refusals={
-            400: (refused(over_already("until"), "It would be over", {"until": OVER}),),
+            400: (
+                refused(over_already("until"), "It would be over", {"until": OVER}),
+                refused(
+                    InvalidInput(
+                        "bad_field", "until: expected `datetime | null`, got `bool`", field="until"
+                    ),
+                    "A time that is none",
+                    {"until": False},
+                ),
+                refused(
+                    InvalidInput("unknown_field", "there is no for to give", field="for"),
+                    "Nothing that a rotation has",
+                    {"for": "a week"},
+                ),
+            ),
             404: (UNKNOWN,),
-            409: (refused(dead_key("Gone0000"), "It was revoked", key_id="Gone0000"),),
+            409: (
+                refused(dead_key("Gone0000"), "It was revoked", key_id="Gone0000"),
+                refused(rotated_key("Once0000", "Xk3vPq9T"), "It was rotated", key_id="Once0000"),
+            ),
         },
         is_for_all=True,
     ),

@@ -166,6 +166,7 @@ SHOP = ToldSite(
 )
 NEWS = ToldSite(
     site_id="news",
+    aliases=("newspaper",),
     created_at="2025-11-15T18:00:00Z",
     changed_at="2025-11-15T18:00:00Z",
     revision=1,

@@ -46,6 +46,7 @@ TYPE_AND_SIZE: Json = {
 }
 NO_JSON = "the body is not JSON: Input data was truncated"
 BROKEN = {"body": "{", "headers": {"Content-Type": JSON_TYPE}}
+NO_OBJECT = "the body must be a JSON object: Expected `object`, got `array`"
 FORBIDDEN = "A key of another kind or site; without `API_AUTH`, whoever asks from elsewhere."
 AWAY = "For now; try again after `Retry-After`."
 
@@ -131,6 +132,7 @@ def bad_of(call: Call) -> Iterator[Example]:
         yield shown._replace(asked=asked)
     if call.body is not None:
         yield failure("No JSON", "invalid_json", NO_JSON, None, BROKEN)
+        yield failure("No object", "bad_body", NO_OBJECT, None, {"body": []})
     yield from call.refusals.get(400, ())
 
 

@@ -143,6 +143,16 @@ def over_already(field: str) -> InvalidInput:
     return InvalidInput("bad_expiry", f"{field} is over already", field=field)
 
 
+def bad_name(name: str) -> InvalidInput:
+    sentence = f"{name} must be a text of at most {MAX_NAME} characters that can be printed"
+    return InvalidInput("bad_name", sentence, field=name)
+
+
+def other_name(name: str, site_id: str) -> InvalidInput:
+    sentence = f"{name} is another name of {site_id}: name that"
+    return InvalidInput("other_name", sentence, field="site_id")
+
+
 def dead_key(key_id: str) -> InvalidInput:
     sentence = f"{key_id} holds no more: create one"
     return InvalidInput("dead_key", sentence, field="key_id", status=409)
@@ -199,8 +209,7 @@ def refuse_other_names(connection: Connection, sites: Sequence[str]) -> None:
     is_other = site_names.c.name.in_(sites) & (site_names.c.site_id != site_names.c.name)
     row = connection.execute(select(site_names).prefix_with(LABEL).where(is_other)).first()
     if row is not None:
-        sentence = f"{row.name} is another name of {row.site_id}: name that"
-        raise InvalidInput("other_name", sentence, field="site_id")
+        raise other_name(row.name, row.site_id)
 
 
 def checked_sites(sites: Iterable[str]) -> tuple[str, ...]:
@@ -213,6 +222,5 @@ def checked_sites(sites: Iterable[str]) -> tuple[str, ...]:
 
 def checked(text: str, name: str) -> str:
     if not text.strip() or len(text) > MAX_NAME or UNPRINTABLE.search(text):
-        sentence = f"{name} must be a text of at most {MAX_NAME} characters that can be printed"
-        raise InvalidInput("bad_name", sentence, field=name)
+        raise bad_name(name)
     return text

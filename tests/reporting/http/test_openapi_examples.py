@@ -109,13 +109,14 @@ def register(engine: Engine) -> None:
     """What the examples of settings speak of."""
     early = at("2025-11-15T18:00:00")
     create_site(engine, "shop", {"name": "The shop", "hosts": ["shop.example"]}, early)
-    create_site(engine, "news", {}, early)
+    create_site(engine, "news", {"aliases": ["newspaper"]}, early)
     old = {"site_id": "old", "asked_at": early, "moved": 0}
     name = "The shop's own page"
     with engine.begin() as connection:
         connection.execute(erasures.insert(), old)
         add_row(connection, "ff_1", Kind.READ, ["shop"], now=early, key_id="Xk3vPq9T", name=name)
         add_row(connection, "ff_2", Kind.READ, now=early, key_id="Gone0000", revoked_at=early)
+        add_row(connection, "ff_3", Kind.READ, now=early, key_id="Once0000", successor="Xk3vPq9T")
 
 
 def merge_all(settings: Settings) -> None:
