@@ -34,6 +34,7 @@ from tests.ingestion.test_servers import (
     start,
 )
 from tests.ingestion.wsgi import ONE, number, payloads, queued
+from tests.looped import run_looped
 from tests.servers import ServiceProcess, ValkeyServer, wait_until
 
 STALLED = 300
@@ -353,5 +354,5 @@ def test_the_loop_waits_for_no_salt(
         await door.delivery.close()
         return answer.status
 
-    assert asyncio.run(run()) == 202
+    assert run_looped(run()) == 202
     assert threads[0].startswith("reader") == bool(query and not knows_today)

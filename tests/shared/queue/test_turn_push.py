@@ -21,6 +21,7 @@ from shared.queue.event_queue import EventQueue
 from shared.queue.push_command import NotTaken
 from shared.queue.turn_push import TurnPush, Waiting
 from tests.conftest import MakeQueue
+from tests.looped import run_looped
 from tests.servers import PATIENCE_SECONDS, ValkeyServer
 
 Outcome = BaseException | None
@@ -94,7 +95,7 @@ def test_all_requests_of_a_turn_are_one_call(door: EventQueue, valkey: ValkeySer
             assert calls(valkey) == before + 1
             assert waiting(door) == [event for events in requests for event in events]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_a_call_has_bounds_and_a_request_is_never_cut(
             assert calls(valkey) == before + expected
             assert waiting(door) == [event for events in requests for event in events]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_what_cannot_be_on_its_way_at_once_waits_and_comes_in_order(
@@ -131,7 +132,7 @@ def test_what_cannot_be_on_its_way_at_once_waits_and_comes_in_order(
             assert await push(turns, *[[b"%d" % n] for n in range(100)]) == [None] * 100
             assert waiting(door) == [b"%d" % n for n in range(100)]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_a_full_backlog_refuses_each_request_by_itself(make_queue: MakeQueue) -> None:
@@ -148,7 +149,7 @@ def test_a_full_backlog_refuses_each_request_by_itself(make_queue: MakeQueue) ->
             assert await push(turns, [b"f"]) == [None]
             assert waiting(queue) == [b"f"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_a_job_is_enqueued_for_what_came(door: EventQueue) -> None:
@@ -159,7 +160,7 @@ def test_a_job_is_enqueued_for_what_came(door: EventQueue) -> None:
             await push(turns, [b"b"])
         assert door.redis.llen(door.rq.key) == 1
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_what_is_executed_too_late_is_refused(
@@ -174,7 +175,7 @@ def test_what_is_executed_too_late_is_refused(
             await until_taken(turns, b"after")
             assert waiting(door) == [b"after"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_a_connection_that_was_killed_is_replaced_by_itself(
@@ -189,7 +190,7 @@ def test_a_connection_that_was_killed_is_replaced_by_itself(
                 await until_taken(turns, b"%d" % number)
             assert waiting(door) == [b"%d" % n for n in range(20)]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_forgotten_scripts_are_loaded_again(door: EventQueue) -> None:
@@ -199,7 +200,7 @@ def test_forgotten_scripts_are_loaded_again(door: EventQueue) -> None:
             await until_taken(turns, b"1")
             assert waiting(door) == [b"1"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_a_server_that_refuses_is_not_connected_to_a_hundred_times_a_second(
@@ -220,7 +221,7 @@ def test_a_server_that_refuses_is_not_connected_to_a_hundred_times_a_second(
             await until_taken(turns, b"after")
             assert waiting(door) == [b"after"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_without_redis_each_is_refused_at_once_and_none_waits(
@@ -236,7 +237,7 @@ def test_without_redis_each_is_refused_at_once_and_none_waits(
             await until_taken(turns, b"after")
             assert waiting(door) == [b"after"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_an_outage_gathers_no_tracebacks(door: EventQueue, valkey: ValkeyServer) -> None:
@@ -253,7 +254,7 @@ def test_an_outage_gathers_no_tracebacks(door: EventQueue, valkey: ValkeyServer)
         await turns.close()
         assert max(depths) < 10
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def depth_of(error: BaseException) -> int:
@@ -276,7 +277,7 @@ def test_a_hanging_redis_is_noticed_in_time_and_what_hung_is_executed_by_nobody(
             await until_taken(turns, b"after")
             assert waiting(door) == [b"after"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_whoever_has_gone_is_no_trouble(door: EventQueue) -> None:
@@ -287,7 +288,7 @@ def test_whoever_has_gone_is_no_trouble(door: EventQueue) -> None:
             assert await push(turns, [b"here"]) == [None]
             assert waiting(door) == [b"gone", b"here"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_at_the_end_what_is_on_its_way_is_waited_for(door: EventQueue) -> None:
@@ -301,7 +302,7 @@ def test_at_the_end_what_is_on_its_way_is_waited_for(door: EventQueue) -> None:
         assert future.exception() is None
         assert waiting(door) == [b"last"]
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def test_at_the_end_what_is_not_answered_is_handed_on(
@@ -317,7 +318,7 @@ def test_at_the_end_what_is_not_answered_is_handed_on(
         await turns.close()
         assert all(isinstance(future.exception(), NotTaken) for future in futures)
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 class Nonsense:
@@ -380,7 +381,7 @@ def test_what_is_no_redis_refuses_and_is_tried_again(
         assert turns.link or turns.opening
         await turns.close()
 
-    asyncio.run(run())
+    run_looped(run())
 
 
 def replay_all(spool: Spool, queue: EventQueue) -> None:
