@@ -71,10 +71,21 @@ def doctor_command(seconds: int | None, as_json: bool) -> None:
 def first_look(sources: Sources) -> Seen:
     """What there is once ingestion has had the time to tell of itself."""
     seen = look(sources, now_ms())
-    while seen.redis.problem is None and not seen.doors and seen.asked_ms < HEARD_MS:
+    started = time.monotonic()
+    while is_waiting(seen):
         time.sleep(EACH_SECONDS)
+        # By a clock of our own: somebody whose clock is ahead may have set the mark in Redis.
+        asked_ms = round(1000 * (time.monotonic() - started))
         seen = look(sources, now_ms())
+        seen = replace(seen, asked_ms=max(seen.asked_ms, asked_ms))
     return seen
+
+
+def is_waiting(seen: Seen) -> bool:
+    """Whether an ingestion may yet tell of itself. Where Redis lets nobody look, none can."""
+    redis = seen.redis
+    is_asked = redis.problem is None and redis.unwatched is None
+    return is_asked and not seen.doors and seen.asked_ms < HEARD_MS
 
 
 def watch(sources: Sources, seen: Seen, seconds: int, *, is_quiet: bool) -> Seen:

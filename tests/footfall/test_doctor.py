@@ -14,12 +14,16 @@ from click.testing import CliRunner, Result
 from footfall import doctor
 from footfall.__main__ import cli
 from ingestion.app import Ingestion
+from reporting.answers.doctor import processes
+from reporting.answers.doctor.look import look
+from reporting.answers.doctor.seen import Seen
+from reporting.route import Sources
 from shared.clock import now_ms
 from shared.queue.event_queue import EventQueue
 from shared.queue.watching import DoorReport, Noted, Watching
 from tests.conftest import MakeIngestion
 from tests.ingestion.wsgi import ONE, post
-from tests.servers import free_port, wait_until
+from tests.servers import ValkeyServer, free_port, wait_until
 
 NOTED = Noted(
     door="machine:1",
@@ -136,6 +140,43 @@ def test_an_ingestion_that_runs_is_waited_for(
     assert answer["ingestion_processes"] == 1
     assert "no_ingestion" not in {finding["code"] for finding in answer["findings"]}
     wait_until(lambda: Watching(queue).look(now_ms()).asked_ms > 0)
+
+
+def test_where_requests_cannot_be_looked_at_nobody_is_waited_for(
+    environ: dict[str, str], valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_again(_: float) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(time, "sleep", not_again)
+    with valkey.client() as client:
+        client.replicaof("127.0.0.1", str(free_port()))
+        try:
+            codes = {finding["code"] for finding in told(environ)[1]["findings"]}
+        finally:
+            client.replicaof("NO", "ONE")
+    assert "unwatched" in codes
+    assert "no_ingestion" not in codes
+
+
+def test_a_mark_by_a_clock_that_is_ahead_does_not_keep_it_waiting(
+    environ: dict[str, str], queue: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def look_at_most(sources: Sources, now: int) -> Seen:
+        nonlocal looks
+        looks += 1
+        assert looks < 20
+        return look(sources, now)
+
+    monkeypatch.setattr(doctor, "HEARD_MS", 1_000)
+    monkeypatch.setattr(processes, "HEARD_MS", 1_000)
+    monkeypatch.setattr(doctor, "look", look_at_most)
+    Watching(queue).ask(now_ms() + 3_600_000)
+    codes = {finding["code"] for finding in told(environ)[1]["findings"]}
+    assert looks > 2
+    assert "no_ingestion" in codes
 
 
 def test_without_an_ingestion_its_settings_here_are_looked_at(
