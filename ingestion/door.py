@@ -20,7 +20,7 @@ from ingestion.delivery.onlookers import Onlookers, report_of
 from ingestion.delivery.refused import RefusalCount, site_named
 from ingestion.delivery.spool import Spool
 from ingestion.limits import Limits, note_reached
-from ingestion.noting import NO_ROUTE, Noting, became, stray_path
+from ingestion.noting import NO_ROUTE, Noting, Routes, became
 from ingestion.protocols.known import finder, protocols_with
 from ingestion.protocols.protocol import (
     Answer,
@@ -92,6 +92,7 @@ class Door:
         self.limits = Limits(settings, self.sites, self.senders, self.salts.days)
         origins = frozenset(settings.cors_origins)
         self.cors_origins = frozenset[str]() if "*" in origins else origins
+        self.routes = Routes(self.protocols, settings.tracker_path, settings.ingestion_prefix)
         self.noting = Noting(self.senders, self.countries, self.country_header, self.cors_origins)
 
     def receive(self, protocol: Protocol, request: Request) -> Answer:
@@ -277,13 +278,14 @@ class Door:
         """Note it for who looks on; without an outcome or an error it is a preflight."""
         try:
             what = became(outcome, error)
-            self.onlookers.add(self.noting.noted(protocol.paths[0], request, self.clock(), what))
+            path = self.routes.reached(protocol, request.path)
+            self.onlookers.add(self.noting.noted(path, request, self.clock(), what))
         except Exception:  # what was kept is answered so, or its client would send it again
             log.exception("a request is not shown to who looks on")
 
     def note_stray(self, request: Request) -> None:
         """The same of one for which there is no route, if it ends as one of ours."""
-        if self.onlookers.want_notes and (path := stray_path(request.path)):
+        if self.onlookers.want_notes and (path := self.routes.stray(request.path)):
             self.onlookers.add(self.noting.noted(path, request, self.clock(), NO_ROUTE))
 
     def report(self, settings: Settings) -> DoorReport:

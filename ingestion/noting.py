@@ -5,7 +5,7 @@ No key, no user, no whole address, no query, no path that a client has thought u
 
 import ipaddress
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -13,21 +13,20 @@ from maxminddb import Reader
 
 from ingestion.cors import cors_headers
 from ingestion.delivery.onlookers import own_name
-from ingestion.protocols.known import PROTOCOLS
-from ingestion.protocols.protocol import Outcome, Refusal
+from ingestion.protocols.protocol import Outcome, Protocol, Refusal
 from ingestion.reading.request import Request
 from ingestion.visitor.addresses import Address
 from ingestion.visitor.countries import code_from, country_of
 from ingestion.visitor.senders import USUAL, Senders, address_of_peer
 from shared.errors import InvalidInput
 from shared.event import decode_event
+from shared.http.paths import plain_path
 from shared.queue.watching import LOOPBACK, PEER, PRIVATE, PROXY, PUBLIC, Noted
 from shared.urls import host_from, host_named
 
 PREFLIGHT_STATUS = 204
 ORIGIN_REFUSED = "cors_origin"
 SCRIPT = "/tracker.js"
-ROUTES = (*(path for protocol in PROTOCOLS for path in protocol.paths), SCRIPT)
 SCHEMES = ("http", "https")
 # What is left of an address.
 IPV4_BITS, IPV6_BITS = 24, 48
@@ -65,6 +64,32 @@ class Became(NamedTuple):
 
 # What is answered where there is no such route.
 NO_ROUTE = Became(404, "not_found")
+
+
+class Routes:
+    """The paths that ingestion knows, and how they are shown."""
+
+    def __init__(self, protocols: Sequence[Protocol], own_script: str, prefix: str) -> None:
+        """`own_script` is TRACKER_PATH, `prefix` what a proxy may leave before any; either may be
+        empty."""
+        self.prefix = prefix
+        scripts = (SCRIPT, own_script) if own_script else (SCRIPT,)
+        known = (*(path for protocol in protocols for path in protocol.paths), *scripts)
+        # One may end as another does.
+        self.longest_first = sorted(known, key=len, reverse=True)
+
+    def reached(self, protocol: Protocol, path: str) -> str:
+        """The protocol's route that a request to `path` came to."""
+        plain = plain_path(path)
+        meant = (plain, plain.removeprefix(self.prefix))
+        return next((path for path in meant if path in protocol.paths), protocol.paths[0])
+
+    def stray(self, path: str) -> str | None:
+        """How a path is shown under which there is no route, where it ends as one of ours: what
+        stands before that, a proxy may have left there. None for any other."""
+        ends = (route for route in self.longest_first if path.endswith(route) and path != route)
+        end = next(ends, None)
+        return end and f"…{end}"
 
 
 class Noting:
@@ -194,13 +219,6 @@ def became(outcome: Outcome | None, error: Refusal | None) -> Became:
         return Became(outcome.status, code, event.site_id, len(outcome.encoded), ahead)
     site_id = left_out.site_id if left_out else wrong.named if wrong else None
     return Became(outcome.status, code, site_id)
-
-
-def stray_path(path: str) -> str | None:
-    """How a path is shown under which there is no route, where it ends as one of ours: what stands
-    before that, a proxy may have left there. None for any other."""
-    ends = next((route for route in ROUTES if path.endswith(route) and path != route), None)
-    return ends and f"…{ends}"
 
 
 def cut(address: Address | None) -> str | None:

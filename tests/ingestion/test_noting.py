@@ -241,6 +241,39 @@ def test_what_comes_under_another_path_is_noted_where_it_ends_as_ours(
     ]
 
 
+def test_paths_of_an_installation_s_own_are_noted_as_they_are(
+    make_ingestion: MakeIngestion, watching_it: Watching
+) -> None:
+    app = make_ingestion(
+        event_path="/api/event", tracker_path="/js/f.js", ingestion_prefix="/below"
+    )
+    client = app.test_client()
+    round_of(app)
+    for path in ("/api/event", "//api/event/", "/below/api/event", "/event", "/below/events"):
+        assert post(app, ONE, path).status == 202
+    headers = {"Origin": SHOP, "Access-Control-Request-Method": "POST"}
+    for path in ("/api/event", "/below/api/event", "/below/event"):
+        assert client.options(path, headers=headers).status_code == 204
+    for path in ("/hidden/api/event", "/hidden/js/f.js", "/hidden/event", "/hidden/f.js"):
+        assert client.get(path).status_code == 404
+    round_of(app)
+    noted = watching_it.look(now_ms()).noted
+    assert [each.path for each in noted if each.method == "POST"] == [
+        *["/api/event"] * 3,
+        "/event",
+        "/events",
+    ]
+    assert [each.path for each in noted if each.method == "OPTIONS"] == [
+        *["/api/event"] * 2,
+        "/event",
+    ]
+    assert [each.path for each in noted if each.method == "GET"] == [
+        "…/api/event",
+        "…/js/f.js",
+        "…/event",
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [("https", "https"), ("HTTP", "http"), ("https, http", "https"), ("x", None)],
