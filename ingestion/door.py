@@ -47,7 +47,7 @@ from ingestion.sites.rules import (
 from ingestion.sites.site_book import SiteBook
 from ingestion.telemetry import count_answers, count_dropped
 from ingestion.visitor.addresses import Address
-from ingestion.visitor.countries import code_from, country_of, open_countries
+from ingestion.visitor.countries import built_at_of, code_from, country_of, open_countries
 from ingestion.visitor.salts import Salts
 from ingestion.visitor.senders import Senders
 from ingestion.visitor.visitors import Browser, asks_for_visitors
@@ -290,8 +290,12 @@ class Door:
 
     def report(self, settings: Settings) -> DoorReport:
         """How this process is set up, and what it tells in /ready."""
-        warnings = tuple(self.sites.warnings(self.clock()))
-        return msgspec.structs.replace(report_of(settings), warnings=warnings)
+        return msgspec.structs.replace(
+            report_of(settings),
+            # Of the file in use, which another may have replaced since.
+            country_built_at=built_at_of(self.countries) if self.countries else None,
+            warnings=tuple(self.sites.warnings(self.clock())),
+        )
 
     def close(self) -> None:
         """End what works behind it, and its connections."""

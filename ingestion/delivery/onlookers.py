@@ -12,8 +12,7 @@ from functools import cached_property
 import msgspec
 import redis
 
-from ingestion.visitor.countries import open_countries
-from shared.clock import SECOND_MS
+from ingestion.visitor.countries import built_at_of, open_countries
 from shared.errors import BadSetting
 from shared.private import told_to_others
 from shared.queue.event_queue import EventQueue
@@ -117,4 +116,4 @@ def country_file(path: str) -> tuple[str | None, int | None]:
     if reader is None:
         return None, None
     with reader:
-        return None, reader.metadata().build_epoch * SECOND_MS
+        return None, built_at_of(reader)

@@ -10,6 +10,7 @@ import maxminddb
 from maxminddb import InvalidDatabaseError, Reader
 
 from ingestion.visitor.addresses import Address
+from shared.clock import SECOND_MS
 from shared.errors import BadSetting
 
 CODE = re.compile("[A-Za-z]{2}")
@@ -37,6 +38,11 @@ def open_countries(path: str) -> Reader | None:
         f"COUNTRY_DATABASE: {path}: holds no countries, it is {kind}; "
         "take GeoLite2-Country or another of that layout"
     )
+
+
+def built_at_of(countries: Reader) -> int:
+    """When it was built, in ms."""
+    return countries.metadata().build_epoch * SECOND_MS
 
 
 def country_of(countries: Reader, address: Address) -> str | None:

@@ -73,7 +73,8 @@ class DoorReport(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     asks_for_key: bool = False
     trusted_proxies: tuple[str, ...] = ()
     registered_only: bool = False
-    # A sentence where the file of COUNTRY_DATABASE cannot be used; when it was built, in ms.
+    # A sentence where the file of COUNTRY_DATABASE cannot be used; when the one in use was built,
+    # in ms.
     country_problem: str | None = None
     country_built_at: int | None = None
     # The same of DATA_DIR, where others than its owner may read it.

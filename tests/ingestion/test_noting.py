@@ -13,10 +13,10 @@ import pytest
 from ingestion.app import Ingestion
 from ingestion.delivery import onlookers
 from ingestion.delivery.onlookers import MOST_NOTED, report_of
-from shared.clock import now_ms
+from shared.clock import SECOND_MS, now_ms
 from shared.queue import watching
 from shared.queue.event_queue import EventQueue
-from shared.queue.watching import MOST_KEPT, Noted, Watched, Watching
+from shared.queue.watching import MOST_KEPT, DoorReport, Noted, Watched, Watching
 from shared.settings import Settings
 from tests.conftest import MakeIngestion
 from tests.ingestion.sites.test_at_the_door import publish
@@ -382,6 +382,26 @@ def test_a_process_reports_how_it_is_set_up(
     assert (report.host, report.trusted_proxies) == ("127.0.0.1", ("10.0.0.0/8",))
     assert 89_000 < report.ahead_ms < 91_000
     assert (report.country_problem, report.country_built_at) == (None, None)
+
+
+def test_a_process_reports_the_age_of_the_country_file_that_it_uses(
+    make_ingestion: MakeIngestion, watching_it: Watching, tmp_path: Path
+) -> None:
+    path = tmp_path / "countries.mmdb"
+    app = make_ingestion(country_database=write(path, COUNTRIES))
+    built_at = report_of(Settings(country_database=str(path))).country_built_at
+    assert built_at is not None
+
+    def told() -> DoorReport:
+        round_of(app)
+        return watching_it.look(now_ms()).reports[0]
+
+    wait_until(lambda: now_ms() >= built_at + SECOND_MS)  # a file says in which second it was made
+    Path(write(tmp_path / "newer.mmdb", COUNTRIES)).rename(path)
+    assert told().country_built_at == built_at
+    path.unlink()
+    assert told().country_built_at == built_at
+    assert told().country_problem is not None  # nor would it start again
 
 
 def test_of_a_process_that_is_gone_nothing_is_told(
