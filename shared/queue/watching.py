@@ -141,14 +141,19 @@ class Watching:
         return int(seconds) * SECOND_MS + int(microseconds) // 1000
 
     def look(self, now: int) -> Watched:
-        """Look on, and see what there is, the oldest request first."""
+        """Look on, and see what there is, the oldest request first; what processes that ended have
+        left of themselves is taken out."""
         asked_ms = self.ask(now)
         with self.redis.pipeline(transaction=False) as pipeline:
             pipeline.lrange(self.noted, 0, -1)
             pipeline.hvals(self.reports)
             lines, told = pipeline.execute()
         heard_since = self.time() - SILENT_MS
-        reports = [each for each in read(told, decode_report) if each.told_at >= heard_since]
+        found = read(told, decode_report)
+        reports = [each for each in found if each.told_at >= heard_since]
+        # The others' reports let none of these expire.
+        if ended := [each.name for each in found if each.told_at < heard_since]:
+            self.redis.hdel(self.reports, *ended)
         noted = sorted(read(lines, decode_noted), key=lambda each: each.at)
         return Watched(asked_ms, noted, sorted(reports, key=lambda each: each.name))
 

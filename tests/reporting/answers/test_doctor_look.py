@@ -17,7 +17,7 @@ from shared.clock import DAY_MS, now_ms
 from shared.keys.keys import Kind
 from shared.queue.event_queue import EventQueue
 from shared.queue.refusals import Refused
-from shared.queue.watching import DoorReport, Noted, Watching
+from shared.queue.watching import SILENT_MS, DoorReport, Noted, Watching
 from shared.settings import Settings
 from tests.events import make_event
 from tests.keys import add_row
@@ -61,6 +61,17 @@ def test_requests_and_reports_are_seen(sources: Sources, queue: EventQueue) -> N
     seen = look(sources, now_ms())
     assert seen.noted == [NOTED]
     assert [report.name for report in seen.doors] == ["machine:1"]
+
+
+def test_reports_of_processes_that_ended_are_taken_out(sources: Sources, queue: EventQueue) -> None:
+    watching = Watching(queue)
+    for number, ago in enumerate((0, SILENT_MS - 5_000, SILENT_MS + 1, 60_000)):
+        report = DoorReport(name=f"machine:{number}", told_at=watching.time() - ago)
+        watching.report(report)
+    queue.redis.hset(watching.reports, "machine:9", b"of another version")
+    look(sources, now_ms())
+    names: Any = queue.redis.hkeys(watching.reports)
+    assert {*names} == {b"machine:0", b"machine:1", b"machine:9"}
 
 
 def test_clocks_are_compared(sources: Sources, reporting_settings: Settings) -> None:
