@@ -64,7 +64,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     """The application. Connects to nothing until the first request."""
     app = Reporting("reporting", static_folder=None)
     app.sources = make_sources(settings)
-    app.desk = Desk(settings, app.sources.queue)
+    app.desk = Desk(settings, app.sources.queue, app.sources.ledger)
     app.seats = Seats(settings.query_seconds)
     app.status_seats = Seats(STATUS_PATIENCE_SECONDS, longest_line=STATUS_LINE)
     patience = min(ADMIN_PATIENCE_SECONDS, settings.query_seconds)

@@ -17,9 +17,12 @@ STATEMENT_SECONDS = 10
 class Desk:
     """Connects to nothing until something is asked of it; threads share it."""
 
-    def __init__(self, settings: Settings, queue: EventQueue) -> None:
+    def __init__(self, settings: Settings, queue: EventQueue, reading: Engine) -> None:
         self.settings = settings
         self.queue = queue
+        # For what is only shown, of where it is written: on SQLite whoever may write waits for who
+        # does.
+        self.reading = reading
 
     @cached_property
     def engine(self) -> Engine:

@@ -11,7 +11,7 @@ from reporting.admin.desk import Desk
 from reporting.admin.sites import Warnings
 from reporting.answers.members import about
 from reporting.route import Example
-from shared.clock import DAY_MS
+from shared.clock import DAY_MS, iso_from_ms
 from shared.db.database import translated_errors
 from shared.errors import InvalidInput
 from shared.fields import MAX_NAME
@@ -33,6 +33,8 @@ from shared.keys.stored import (
 )
 from shared.keys.told import NOT_ASKED, ToldKey, told_key, unasked
 
+# The last whole second that can be written so.
+LATEST_MS = 253_402_300_799_000
 # How long a key that is rotated holds, unless it is said.
 GRACE_MS = DAY_MS
 
@@ -79,16 +81,21 @@ class RevokedKey(msgspec.Struct):
 
 
 def list_keys(desk: Desk, _: Asking) -> Keys:
-    with translated_errors(), desk.engine.begin() as connection:
+    with translated_errors(), desk.reading.begin() as connection:
         return Keys([told_key(key) for key in fetch_keys(connection)])
 
 
 def make_key(desk: Desk, asking: Asking) -> MadeKey:
     given = asking.read(NewKey)
     end = later_ms("expires_at", given.expires_at, asking.now)
-    made, text = create_key(
-        desk.engine, given.kind, given.sites, given.name, end, asking.now, given.events_per_day
-    )
+    try:
+        made, text = create_key(
+            desk.engine, given.kind, given.sites, given.name, end, asking.now, given.events_per_day
+        )
+    except InvalidInput as error:
+        if error.field == "site_id":  # as the command calls each of them
+            error.field = "sites"
+        raise
     return new_key(desk, made, text)
 
 
@@ -113,6 +120,9 @@ def later_ms(field: str, moment: datetime | None, now: int) -> int | None:
     end = int(moment.timestamp() * 1000)
     if end <= now:
         raise over_already(field)
+    if end > LATEST_MS:
+        sentence = f"{field} must not be later than {iso_from_ms(LATEST_MS)}"
+        raise InvalidInput("bad_expiry", sentence, field=field)
     return end
 
 

@@ -14,7 +14,7 @@ from shared.clock import iso_from_ms
 from shared.db.database import translated_errors
 from shared.errors import InvalidInput
 from shared.sites.erasures import Erasure, fetch_erasures
-from shared.sites.settings import SiteSettings, unknown_setting
+from shared.sites.settings import NOTHING_SET, SiteSettings, unknown_setting
 from shared.sites.stored import (
     change_site,
     changed_meanwhile,
@@ -22,6 +22,7 @@ from shared.sites.stored import (
     delete_site,
     erase_site,
     fetch_sites,
+    find_site,
     known_site,
     name_taken,
     site_known,
@@ -92,7 +93,7 @@ class Erasures(msgspec.Struct):
 
 def list_sites(desk: Desk, asking: Asking) -> RegisteredSites:
     after, limit = asking.asked[CURSOR] or "", asking.asked[PAGE_LIMIT]
-    with translated_errors(), desk.engine.begin() as connection:
+    with translated_errors(), desk.reading.begin() as connection:
         found = fetch_sites(connection, after, limit + 1, asking.caller.sites)
     page = found[:limit]
     more = page[-1].site_id if len(found) > limit else msgspec.UNSET
@@ -100,7 +101,7 @@ def list_sites(desk: Desk, asking: Asking) -> RegisteredSites:
 
 
 def show_site(desk: Desk, asking: Asking) -> ToldSite:
-    with translated_errors(), desk.engine.begin() as connection:
+    with translated_errors(), desk.reading.begin() as connection:
         return told_site(known_site(connection, asking.site_id))
 
 
@@ -130,6 +131,8 @@ def set_site(desk: Desk, asking: Asking) -> ChangedSite:
 def leave_site(desk: Desk, asking: Asking) -> LeftSite:
     with_events = asking.asked[WITH_EVENTS] == "true"
     site_id = asking.site_id
+    if asking.caller.sites:
+        refuse_to_forget(desk, site_id)
     if with_events:
         erase_site(desk.engine, site_id, asking.now)
     else:
@@ -138,7 +141,7 @@ def leave_site(desk: Desk, asking: Asking) -> LeftSite:
 
 
 def list_erasures(desk: Desk, asking: Asking) -> Erasures:
-    with translated_errors(), desk.engine.begin() as connection:
+    with translated_errors(), desk.reading.begin() as connection:
         found = fetch_erasures(connection)
     return Erasures([told_erasure(one) for one in found.values() if asking.is_for(one.site_id)])
 
@@ -148,12 +151,26 @@ def told_erasure(erasure: Erasure) -> ToldErasure:
     return ToldErasure(erasure.site_id, iso_from_ms(erasure.asked_at), erasure.events, done)
 
 
+def refuse_to_forget(desk: Desk, site_id: str) -> None:
+    """Raises InvalidInput where what concerns other sites is set, and would be gone with the site;
+    whoever is asked to keep an eye on these has to do it."""
+    with translated_errors(), desk.reading.begin() as connection:
+        found = find_site(connection, site_id)
+    for name in FOR_ALL:
+        if found and getattr(found.settings, name) != getattr(NOTHING_SET, name):
+            raise concerns_others(name)
+
+
+def concerns_others(name: str) -> InvalidInput:
+    sentence = f"{name} concerns other sites as well, and this key is not for all"
+    return InvalidInput("other_site", sentence, field=name, status=403)
+
+
 def refuse_for_some(asking: Asking, given: dict[str, Any]) -> None:
     """Raises InvalidInput where a key of some sites would set what concerns the others."""
     for name in FOR_ALL:
         if asking.caller.sites and name in given:
-            sentence = f"{name} concerns other sites as well, and this key is not for all"
-            raise InvalidInput("other_site", sentence, field=name, status=403)
+            raise concerns_others(name)
 
 
 SHOP = ToldSite(

@@ -1,7 +1,9 @@
 """Who may change what is set where nobody needs a key: whoever asks from this machine, and is no
 page of another website.
 
-A key is nothing that a browser sends by itself, so whoever has one is asked no more.
+A key is nothing that a browser sends by itself, so whoever has one is asked no more. A proxy on
+this machine that tells nothing of its clients cannot be told from one of them: before there is
+any, API_AUTH has to be set.
 """
 
 from flask import Request
@@ -20,6 +22,8 @@ PASSED_ON = (
     "X-Real-IP",
     "Via",
 )
+# As nginx asks, unless it is told otherwise, and no browser nor curl.
+OLD_PROTOCOL = "HTTP/1.0"
 # What browsers say of a request that a page of this very service makes, or a person.
 OWN_PAGES = ("same-origin", "none")
 KEY_NEEDED = (
@@ -32,9 +36,9 @@ OTHER_ORIGIN = "this was asked by the page of another website"
 def check_from_here(request: Request, settings: Settings) -> None:
     """Raises InvalidInput for whoever may not, without a key."""
     is_here = is_loopback(request.remote_addr or "") and not settings.allow_open
-    # Or leaves its path on.
-    is_passed_on = any(name in request.headers for name in PASSED_ON) or request.script_root
-    if not is_here or is_passed_on:
+    is_old = request.environ.get("SERVER_PROTOCOL") == OLD_PROTOCOL
+    is_below = bool(request.script_root)  # a proxy leaves its path on
+    if not is_here or is_old or is_below or any(name in request.headers for name in PASSED_ON):
         raise InvalidInput("key_needed", KEY_NEEDED, status=403)
     if request.method not in READING and not is_own_page(request):
         raise InvalidInput("other_origin", OTHER_ORIGIN, status=403)

@@ -157,7 +157,7 @@ def take_names(connection: Connection, site_id: str, names: Iterable[str]) -> No
                     insert(site_names).prefix_with(LABEL), {"name": name, "site_id": site_id}
                 )
         except KnownKey as error:
-            raise name_taken(name) from error
+            raise name_taken(name, "site_id" if name == site_id else "aliases") from error
 
 
 def site_known(site_id: str) -> InvalidInput:
@@ -175,9 +175,9 @@ def changed_meanwhile(site_id: str, revision: int) -> InvalidInput:
     return InvalidInput("changed_meanwhile", sentence, field="revision", status=409)
 
 
-def name_taken(name: str) -> InvalidInput:
+def name_taken(name: str, field: str = "aliases") -> InvalidInput:
     sentence = f"{name!r} is a name of another site: the list of sites shows whose"
-    return InvalidInput("name_taken", sentence, field="aliases", status=409)
+    return InvalidInput("name_taken", sentence, field=field, status=409)
 
 
 def leave_names(connection: Connection, names: Iterable[str]) -> None:

@@ -61,6 +61,11 @@ def test_a_site_is_registered_changed_and_deleted(
     blamed = page.locator('[data-field="hosts"] .problem')
     expect(blamed).to_contain_text("'no host' is no host")
     expect(page.get_by_label("Hosts")).to_have_attribute("aria-invalid", "true")
+    kept = page.get_by_label("Days after which its events are deleted")
+    kept.press_sequentially("1e")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator('[data-field="raw_data_age"] .problem')).to_have_text("This is no number.")
+    kept.fill("")
     page.get_by_label("Hosts").fill("shop.example\n\n *.shop.example ")
     page.get_by_label("Most events a second").fill("20")
     page.get_by_role("button", name="Save").click()
@@ -88,7 +93,11 @@ def test_who_saw_an_older_site_is_told_so(
 ) -> None:
     complaints.expect(REFUSED)
     ask(alone, "POST", "/admin/sites", {"site_id": "a/b ü"})
+    ask(alone, "POST", "/admin/sites", {"site_id": "new"})
     page = opened(make_page(), alone)
+    page.get_by_role("link", name="new").click()
+    expect(page.get_by_role("heading", name="new")).to_be_visible()
+    page.go_back()
     page.get_by_role("link", name="a/b ü").click()
     expect(page.get_by_label("Name")).to_be_visible()
     path = "/admin/sites/a%2Fb%20%C3%BC"
@@ -159,7 +168,7 @@ def test_the_doctor_shows_what_is_sent_and_what_is_wrong(make_page: MakePage, al
 def test_axe_finds_nothing_serious(make_page: MakePage, alone: Stack, scheme: str) -> None:
     ask(alone, "POST", "/admin/sites", {"site_id": "shop"})
     page = make_page(color_scheme=scheme, viewport=PHONE, reduced_motion="reduce")
-    for part in ("", "#sites/shop", "#sites/new", "#keys", "#doctor"):
+    for part in ("", "#sites/shop", "#register", "#keys", "#doctor"):
         opened(page, alone, part)
         assert flaws(page) == [], part
         assert not is_wider_than_the_window(page), part

@@ -136,6 +136,42 @@ def test_what_concerns_other_sites_takes_a_key_for_all(
     assert ask(keyed, patch, "ff_admin", body={name: value}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "limit", [{"aliases": ["1"]}, {"events_per_second": 5}, {"raw_data_age": 0}]
+)
+def test_what_concerns_other_sites_is_not_deleted_with_one(
+    keyed: FlaskClient, writing: Engine, limit: dict[str, Any]
+) -> None:
+    create_site(writing, "shop", limit, NOW)
+    delete = ("delete", "/admin/sites/{site_id}")
+    for with_events in ("false", "true"):
+        query = {"with_events": with_events}
+        answer = ask(keyed, delete, "ff_admin_shop", query_string=query)
+        assert (answer.status_code, answer.json["field"]) == (403, next(iter(limit)))
+    assert ask(keyed, delete, "ff_admin").status_code == 200
+
+
+def test_a_moment_that_cannot_be_written_is_refused(here: FlaskClient) -> None:
+    late = "9999-12-31T23:59:59-01:00"
+    body = {"kind": "read", "expires_at": late}
+    answer = ask(here, ("post", "/admin/keys"), "", body=body)
+    assert (answer.status_code, answer.json["field"]) == (400, "expires_at")
+    made = ask(here, ("post", "/admin/keys"), "", body={"kind": "read"}).json
+    rotate = ("post", "/admin/keys/{key_id}/rotate")
+    key_id = made["about"]["key_id"]
+    answer = ask(here, rotate, "", key_id=key_id, body={"until": late})
+    assert (answer.status_code, answer.json["field"]) == (400, "until")
+    assert len(ask(here, ("get", "/admin/keys"), "").json["keys"]) == 1
+
+
+def test_the_field_to_blame_is_one_that_was_given(here: FlaskClient) -> None:
+    ask(here, ("post", "/admin/sites"), "", body={"site_id": "news", "aliases": ["paper"]})
+    taken = ask(here, ("post", "/admin/sites"), "", body={"site_id": "paper"})
+    assert (taken.json["code"], taken.json["field"]) == ("name_taken", "site_id")
+    other = ask(here, ("post", "/admin/keys"), "", body={"kind": "read", "sites": ["paper"]})
+    assert (other.json["code"], other.json["field"]) == ("other_name", "sites")
+
+
 def test_a_site_is_made_changed_shown_and_left(
     here: FlaskClient, writing: Engine, queue: EventQueue
 ) -> None:
@@ -291,6 +327,7 @@ STRANGERS: dict[str, tuple[dict[str, str], str]] = {
     "of another port": ({"Origin": "http://localhost:3000"}, "other_origin"),
     "as browsers say it": ({"Sec-Fetch-Site": "cross-site"}, "other_origin"),
     "of another machine there": ({"Sec-Fetch-Site": "same-site"}, "other_origin"),
+    "passed on by a proxy that hides it": ({}, "key_needed"),
     "passed on": ({"X-Forwarded-For": "203.0.113.9"}, "key_needed"),
     "below a path": ({"X-Forwarded-Prefix": "/stats"}, "key_needed"),
     "passed on by others": ({"Forwarded": "for=203.0.113.9"}, "key_needed"),
@@ -303,8 +340,9 @@ def test_without_keys_nobody_else_changes_anything(
     here: FlaskClient, writing: Engine, who: str
 ) -> None:
     headers, code = STRANGERS[who]
+    environ = {} if headers else {"SERVER_PROTOCOL": "HTTP/1.0"}
     for call in EVERY:
-        answer = ask(here, call, "", headers=headers)
+        answer = ask(here, call, "", headers=headers, environ_overrides=environ)
         if code == "other_origin" and call[0] == "get":
             continue  # a browser shows it to no page of another origin
         assert (answer.status_code, answer.json["code"]) == (403, code), call

@@ -133,6 +133,15 @@ export function textOf(field, value) {
   return field.kind === "list" ? value.join("\n") : String(value ?? "");
 }
 
+// Nothing is no number, and what cannot be read is not nothing: it would be taken for that.
+export function numberIn(field, input) {
+  if (input.validity.badInput) throw wrong(field.name, "This is no number.");
+  return input.value === "" ? null : Number(input.value);
+}
+
+export const wrong = (field, message) =>
+  Object.assign(new Error(message), { status: 400, field });
+
 export function valueOf(field, input) {
   if (field.kind === "check") return input.checked;
   if (field.kind === "list") {
@@ -141,6 +150,6 @@ export function valueOf(field, input) {
       .map((entry) => entry.trim())
       .filter(Boolean);
   }
-  if (field.kind === "number") return input.value === "" ? null : Number(input.value);
+  if (field.kind === "number") return numberIn(field, input);
   return input.value.trim();
 }

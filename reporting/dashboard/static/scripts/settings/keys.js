@@ -4,11 +4,13 @@ import { ask } from "../api.js";
 import { announce, h } from "../dom.js";
 import { clockTime } from "../format.js";
 import { change } from "./calls.js";
+import { numberIn, wrong } from "./fields.js";
 import { actions, fieldOf, onSubmit, submit } from "./form.js";
 import { askFirst } from "./question.js";
 import { card, hint, tableOf } from "./parts.js";
 
 const DAY_MS = 86_400_000;
+const MOST_DAYS = 36_500;
 const FIELDS = [
   {
     name: "kind",
@@ -27,7 +29,13 @@ const FIELDS = [
     kind: "list",
     hint: "For these only, one a line; empty: for all.",
   },
-  { name: "days", label: "Holds for, in days", kind: "number", least: 1, hint: "Empty: for ever." },
+  {
+    name: "expires_at",
+    label: "Holds for, in days",
+    kind: "number",
+    least: 1,
+    hint: "Empty: for ever.",
+  },
   {
     name: "events_per_day",
     label: "Most events a day",
@@ -37,15 +45,17 @@ const FIELDS = [
   },
 ];
 
-export async function showKeys(root, made = null) {
-  const { keys } = await ask("admin/keys");
+export async function showKeys(root, signal, made = null) {
+  // First, for if the list does not come it is lost.
+  if (made) root.replaceChildren(shown(made));
+  const { keys } = await ask("admin/keys", {}, { signal });
   const open = !("asksKey" in document.documentElement.dataset);
   const good = keys.filter((key) => stateOf(key) === "");
   const gone = keys.filter((key) => stateOf(key) !== "");
   const form = h("form", {}, h("div", { class: "fields" }, ...FIELDS.map((one) => fieldOf(one))));
   form.append(actions(submit("Make a key")));
   onSubmit(form, async () => {
-    await showKeys(root, await change("POST", "admin/keys", givenIn(form)));
+    await showKeys(root, signal, await change("POST", "admin/keys", givenIn(form)));
     return "Made.";
   });
   root.replaceChildren(
@@ -53,7 +63,7 @@ export async function showKeys(root, made = null) {
     card(
       "Keys",
       good.length
-        ? tableOf(HEADS, good.map((key) => rowOf(root, key)))
+        ? tableOf(HEADS, good.map((key) => rowOf(key, (made) => showKeys(root, signal, made))))
         : hint(
             open
               ? "None. Nobody is asked for a key, since API_AUTH is empty."
@@ -77,7 +87,8 @@ export async function showKeys(root, made = null) {
 
 const HEADS = ["Key", "Kind", "Sites", "Events a day", "Last used", "Until", ""];
 
-function rowOf(root, key) {
+// `again` draws all of it anew, with a key that was made.
+function rowOf(key, again) {
   return [
     nameOf(key),
     key.kind,
@@ -90,24 +101,24 @@ function rowOf(root, key) {
       {},
       key.successor
         ? null
-        : h("button", { type: "button", class: "quiet", onclick: () => rotate(root, key) }, "Rotate"),
-      h("button", { type: "button", class: "quiet", onclick: () => revoke(root, key) }, "Revoke"),
+        : h("button", { type: "button", class: "quiet", onclick: () => rotate(key, again) }, "Rotate"),
+      h("button", { type: "button", class: "quiet", onclick: () => revoke(key, again) }, "Revoke"),
     ),
   ];
 }
 
-function rotate(root, key) {
+function rotate(key, again) {
   askFirst({
     title: `Rotate ${key.name || key.key_id}?`,
     parts: [hint("Another key like it is made. This one holds for one more day.")],
     button: "Rotate",
     answer: async () => {
-      await showKeys(root, await change("POST", `${pathOf(key)}/rotate`, {}));
+      await again(await change("POST", `${pathOf(key)}/rotate`, {}));
     },
   });
 }
 
-function revoke(root, key) {
+function revoke(key, again) {
   askFirst({
     title: `Revoke ${key.name || key.key_id}?`,
     parts: [hint("Within five seconds nobody gets in with it any more. It cannot be brought back.")],
@@ -115,7 +126,7 @@ function revoke(root, key) {
     answer: async () => {
       await change("DELETE", pathOf(key));
       announce("Revoked");
-      await showKeys(root);
+      await again(null);
     },
   });
 }
@@ -137,12 +148,13 @@ function shown(made) {
 }
 
 function givenIn(form) {
-  const { kind, name, sites, days, events_per_day } = form.elements;
+  const { kind, name, sites, expires_at, events_per_day } = form.elements;
+  const days = numberIn({ name: "expires_at" }, expires_at);
+  const most = numberIn({ name: "events_per_day" }, events_per_day);
   const given = { kind: kind.value, name: name.value.trim(), sites: lines(sites.value) };
-  if (days.value !== "") {
-    given.expires_at = new Date(Date.now() + Number(days.value) * DAY_MS).toISOString();
-  }
-  if (events_per_day.value !== "") given.events_per_day = Number(events_per_day.value);
+  if (days > MOST_DAYS) throw wrong("expires_at", `At most ${MOST_DAYS} days, or none for ever.`);
+  if (days !== null) given.expires_at = new Date(Date.now() + days * DAY_MS).toISOString();
+  if (most !== null) given.events_per_day = most;
   return given;
 }
 

@@ -16,17 +16,17 @@ addEventListener("hashchange", show);
 show();
 
 async function show() {
-  const [part = "sites", ...rest] = location.hash.slice(1).split("/").filter(Boolean);
-  const named = rest.map(decodeURIComponent);
+  const [part = "sites", rest] = location.hash.slice(1).split("/").filter(Boolean);
   for (const link of document.querySelectorAll(".tabs a")) {
-    if (link.hash === `#${part}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#${part === "register" ? "sites" : part}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   looking.abort();
   looking = new AbortController();
+  const { signal } = looking;
   root.setAttribute("aria-busy", "true");
   try {
-    await drawn(part, named);
+    await drawn(part, decoded(rest), signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === undefined) throw error; // a bug of ours
@@ -36,15 +36,24 @@ async function show() {
     }
     root.replaceChildren(card("Not available", hint(error.message), again()));
   } finally {
-    root.setAttribute("aria-busy", "false");
+    if (!signal.aborted) root.setAttribute("aria-busy", "false");
   }
 }
 
-function drawn(part, named) {
-  if (part === "keys") return showKeys(root);
-  if (part === "doctor") return showDoctor(root, looking.signal);
-  if (named[0] === "new") return showNewSite(root, named[1]);
-  return named.length ? showSite(root, named[0]) : showSites(root);
+function drawn(part, name, signal) {
+  if (part === "keys") return showKeys(root, signal);
+  if (part === "doctor") return showDoctor(root, signal);
+  if (part === "register") return showNewSite(root, name);
+  return name ? showSite(root, name, signal) : showSites(root, signal);
+}
+
+// As it stands where it cannot be read.
+function decoded(text = "") {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 const again = () => h("button", { type: "button", class: "button", onclick: show }, "Try again");

@@ -3,19 +3,20 @@
 import { address, ask } from "../api.js";
 import { announce, h } from "../dom.js";
 import { change } from "./calls.js";
-import { FIELDS, GROUPS, textOf, valueOf } from "./fields.js";
+import { FIELDS, GROUPS, textOf, valueOf, wrong } from "./fields.js";
 import { actions, fieldOf, onSubmit, submit } from "./form.js";
 import { card, hint, tableOf } from "./parts.js";
 import { askFirst } from "./question.js";
 
 const AT_A_TIME = 500;
 
-export async function showSites(root) {
+export async function showSites(root, signal) {
   const [registered, seen, erasures] = await Promise.all([
     every("admin/sites", "sites"),
     ask("sites", { limit: AT_A_TIME }).then((answer) => answer.sites),
     ask("admin/erasures").then((answer) => answer.erasures),
   ]);
+  signal.throwIfAborted();
   const known = new Set(registered.flatMap((site) => [site.site_id, ...site.aliases]));
   const others = seen.filter((site) => !known.has(site.site_id));
   const going = erasures.filter((one) => one.done_at === null);
@@ -33,7 +34,7 @@ export async function showSites(root) {
             ]),
           )
         : hint("None yet: all sites are taken as they come, with nothing set."),
-      h("a", { class: "button", href: "#sites/new" }, "Register a site"),
+      h("a", { class: "button", href: "#register" }, "Register a site"),
     ),
     ...(others.length
       ? [
@@ -46,7 +47,7 @@ export async function showSites(root) {
                 String(site.total_events),
                 h(
                   "a",
-                  { class: "quiet", href: `#sites/new/${encodeURIComponent(site.site_id)}` },
+                  { class: "quiet", href: `#register/${encodeURIComponent(site.site_id)}` },
                   "Register",
                 ),
               ]),
@@ -86,8 +87,8 @@ export function showNewSite(root, siteId = "") {
   root.replaceChildren(card("Register a site", form));
 }
 
-export async function showSite(root, siteId) {
-  let site = await ask(pathOf(siteId));
+export async function showSite(root, siteId, signal) {
+  let site = await ask(pathOf(siteId), {}, { signal });
   const form = h("form", {}, ...groups(site));
   const remove = h(
     "button",
@@ -119,7 +120,7 @@ function askToDelete(siteId) {
     button: "Delete",
     answer: async (form) => {
       if (form.elements.typed.value !== siteId) {
-        throw Object.assign(new Error(`Type ${siteId}.`), { status: 400, field: "typed" });
+        throw wrong("typed", `Type ${siteId}.`);
       }
       const with_events = String(form.elements.with_events.checked);
       await change("DELETE", address(pathOf(siteId), { with_events }));
