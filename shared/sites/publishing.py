@@ -6,6 +6,8 @@ an order that nobody knows: what was read before somebody else published is not 
 again.
 """
 
+from hashlib import blake2s
+
 import redis
 from sqlalchemy import Connection, Engine
 
@@ -15,10 +17,13 @@ from shared.keys.stored import fetch_good_keys, fetch_keys_stamp
 from shared.queue.event_queue import EventQueue
 from shared.queue.faults import explained
 from shared.sites.published import PublishedSites
+from shared.sites.settings import NAMES
 from shared.sites.stored import fetch_sites, fetch_stamp
 from shared.sites.strangers import Strangers
 
 ATTEMPTS = 10
+# Of what is published of a site: a version that knows more of them publishes anew.
+FORMAT = blake2s(" ".join(NAMES).encode(), digest_size=4).hexdigest()
 LATER = "{}: the periodic process tells ingestion later"
 
 
@@ -41,7 +46,7 @@ def publish_sites(published: PublishedSites, engine: Engine) -> bool:
 
 
 def fetch_stamp_of_all(connection: Connection) -> str:
-    return f"{fetch_stamp(connection)} {fetch_keys_stamp(connection)}"
+    return f"{FORMAT} {fetch_stamp(connection)} {fetch_keys_stamp(connection)}"
 
 
 def tell_ingestion(

@@ -72,6 +72,14 @@ TOLD_BY = frozenset({"name", "time_zone", "week_start", "currency", "public"})
 
 encode_settings = msgspec.json.Encoder().encode
 decode_settings = msgspec.json.Decoder(SiteSettings).decode
+decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def encode_over(settings: SiteSettings, before: str) -> bytes:
+    """As they replace what was encoded `before`: what a later version has set there, which this one
+    does not know, stays."""
+    unknown = {name: raw for name, raw in decode_members(before).items() if name not in NAMES}
+    return encode_settings(unknown | msgspec.to_builtins(settings))
 
 
 def settings_from(given: Mapping[str, Any], before: SiteSettings = NOTHING_SET) -> SiteSettings:

@@ -17,6 +17,7 @@ from shared.sites.settings import (
     SiteSettings,
     check_site_id,
     decode_settings,
+    encode_over,
     encode_settings,
     names_of,
     settings_from,
@@ -59,7 +60,10 @@ def change_site(
     changed since it was seen, and Unavailable."""
     of = site_settings.c
     with translated_errors(), engine.begin() as connection:
-        before = known_site(connection, site_id, for_update=True)
+        row = find_row(connection, site_id, for_update=True)
+        if row is None:
+            raise unregistered(site_id)
+        before = site_from(row)
         if seen_revision is not None and seen_revision != before.revision:
             raise changed_meanwhile(site_id, before.revision)
         settings = settings_from(given, before.settings)
@@ -75,7 +79,7 @@ def change_site(
             .values(
                 changed_at=now,
                 revision=changed.revision,
-                settings=encode_settings(settings).decode(),
+                settings=encode_over(settings, row.settings).decode(),
             )
         )
     return changed
@@ -115,11 +119,15 @@ def known_site(connection: Connection, site_id: str, *, for_update: bool = False
 def find_site(
     connection: Connection, site_id: str, *, for_update: bool = False
 ) -> StoredSite | None:
+    row = find_row(connection, site_id, for_update=for_update)
+    return None if row is None else site_from(row)
+
+
+def find_row(connection: Connection, site_id: str, *, for_update: bool = False) -> Any:
     statement = select(site_settings).prefix_with(LABEL).where(site_settings.c.site_id == site_id)
     if for_update:
         statement = statement.with_for_update()
-    row = connection.execute(statement).first()
-    return None if row is None else site_from(row)
+    return connection.execute(statement).first()
 
 
 def fetch_sites(

@@ -1,12 +1,13 @@
 """Registered sites in the database, and how the door hears of them."""
 
+import json
 from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
-from shared.db.tables import site_names
+from shared.db.tables import site_names, site_settings
 from shared.errors import InvalidInput
 from shared.queue.event_queue import EventQueue
 from shared.sites import publishing, stored
@@ -130,3 +131,34 @@ def test_who_has_read_too_early_reads_again(
     change_site(engine, "a", {"name": "A"}, LATER)
     with pytest.raises(redis.RedisError, match="again and again"):
         publish_sites(published, engine)
+
+
+def test_what_a_later_version_has_set_stays_where_something_else_is_changed(engine: Engine) -> None:
+    create_site(engine, "a", {"name": "A", "hosts": ["a.example"]}, NOW)
+    later = '{"name":"A","hosts":["a.example"],"later":{"x":[1.50]},"also":"y"}'
+    with engine.begin() as connection:
+        connection.execute(update(site_settings).values(settings=later))
+    changed = change_site(engine, "a", {"name": "", "public": True}, LATER)
+    assert changed.settings == SiteSettings(hosts=("a.example",), public=True)
+    with engine.begin() as connection:
+        assert known_site(connection, "a") == changed
+        kept = connection.scalar(select(site_settings.c.settings))
+    assert json.loads(kept or "") == {
+        "later": {"x": [1.5]},
+        "also": "y",
+        "hosts": ["a.example"],
+        "public": True,
+    }
+
+
+def test_what_a_version_with_other_settings_published_is_published_anew(
+    engine: Engine, queue: EventQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_site(engine, "a", {"visitor_period": "week"}, NOW)
+    published = PublishedSites(queue)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(publishing, "FORMAT", "")
+        assert publish_sites(published, engine)
+        assert not publish_sites(published, engine)
+    assert publish_sites(published, engine)
+    assert not publish_sites(published, engine)
