@@ -1,5 +1,6 @@
 """Raw events past MAX_AGE go, their counts stay, and nobody is misled about what is left."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from worker.run.rq_worker import KNOWN_JOBS
 from worker.stopping import StopFlag
 from worker.stored.extent import fetch_pruned_before
 from worker.upkeep import retention
+from worker.upkeep.ages import Oldest
 
 ROLLUPS = (
     events_by_minute,
@@ -171,6 +173,23 @@ def test_pruning_stops_when_asked_and_when_its_time_is_up(
     monkeypatch.undo()
     assert retention.prune_events(engine, NOW, 2, StopFlag())
     assert rows(engine, events) == 0
+
+
+def test_what_comes_before_deleting_takes_none_of_its_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many sites it takes longer than that."""
+    commit(engine, "b", dated_events(1, 5))
+    monkeypatch.setattr(retention, "BUDGET_SECONDS", 0.2)
+    find = retention.fetch_outdated
+
+    def slowly(engine: Engine, oldest: Oldest) -> dict[str, int]:
+        time.sleep(0.3)
+        return find(engine, oldest)
+
+    monkeypatch.setattr(retention, "fetch_outdated", slowly)
+    retention.prune_events(engine, NOW, 2, StopFlag())
+    assert rows(engine, events) < 20
 
 
 def test_events_that_no_rollup_counts_yet_stay(engine: Engine) -> None:
