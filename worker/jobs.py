@@ -136,7 +136,8 @@ def add_receipts() -> None:
 def prune_events() -> None:
     """Periodic: delete raw events past their age, of sites that have such an age."""
     max_age, stopping = settings().max_age, runtime().stopping
-    engine, now = runtime().engine, now_ms()
+    engine = runtime().engine
+    now = ages.earlier_clock(engine, now_ms())
     oldest = ages.fetch_oldest(engine, now, max_age)
     if oldest.keep_all:
         return

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from shared.clock import DAY_MS
 from shared.db.database import translated_errors
+from shared.db.dialects import dialect_of
 from shared.sites.stored import fetch_sites
 
 
@@ -33,6 +34,14 @@ def fetch_oldest(engine: Engine, now: int, max_age_days: int | None) -> Oldest:
         oldest_kept(now, max_age_days),
         {site_id: oldest_kept(now, days) for site_id, days in ages.items() if days is not None},
     )
+
+
+def earlier_clock(engine: Engine, now: int) -> int:
+    """`now`, in ms of this machine's clock, or what the database's shows where that is earlier:
+    what is deleted by a clock that is ahead is gone for good. Raises Unavailable."""
+    with translated_errors(), engine.begin() as connection:
+        shown = dialect_of(engine).fetch_now(connection)
+    return now if shown is None else min(now, shown)
 
 
 def oldest_kept(now: int, days: int | None) -> int | None:

@@ -11,6 +11,7 @@ from footfall.by_hand import check_not_pruned
 from reporting.app import create_app
 from shared.clock import DAY_MS, now_ms
 from shared.counts.rollups import TOTAL
+from shared.db.dialects import dialect_of
 from shared.db.tables import (
     events,
     events_by_day,
@@ -285,3 +286,23 @@ def test_the_periodic_process_goes_by_the_settings_in_the_database(
     with engine.connect() as connection:
         left = select(func.count()).select_from(events).where(events.c.site_id == "never")
         assert connection.scalar(left) == 1
+
+
+@pytest.mark.sparse(10, 60)
+@pytest.mark.parametrize("ahead", ["here", "database"])
+def test_a_clock_that_is_ahead_deletes_nothing_as_long_as_the_other_is_right(
+    engine: Engine, become: Callable[..., None], monkeypatch: pytest.MonkeyPatch, ahead: str
+) -> None:
+    become(MAX_AGE="10")
+    right = now_ms()
+    wrong = right + 400 * DAY_MS
+    shown = right if ahead == "here" else wrong
+    dialect = type(dialect_of(engine))
+    monkeypatch.setattr(dialect, "fetch_now", lambda _dialect, _connection: shown)
+    monkeypatch.setattr(jobs, "now_ms", lambda: right + wrong - shown)
+    commit(engine, "b", [make_event(0, timestamp=right - DAY_MS)])
+    merge(engine)
+    jobs.prune_events()
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(events)) == 1
+        assert connection.scalar(select(func.count()).select_from(sparse_days)) == 1
