@@ -81,11 +81,14 @@ class Salts:
         }
         self.days = self.of[DAY]
 
-    def fetch(self, period: Period, start: int, lasting_ms: int) -> bytes:
+    def fetch(
+        self, period: Period, start: int, lasting_ms: int, known: bytes | None = None
+    ) -> bytes:
         if time.monotonic() < self.silent_until:
             raise Unavailable("queue_unavailable", "the queue had no salt a moment ago")
         try:
-            return self.queue.share_salt(start, lasting_ms, "" if period is DAYS else period.name)
+            name = "" if period is DAYS else period.name
+            return self.queue.share_salt(start, lasting_ms, name, known)
         except Unavailable:
             self.silent_until = time.monotonic() + SILENT_SECONDS
             raise
@@ -113,9 +116,7 @@ class PeriodSalts:
     """Those of one kind of period: the last for another day, this one and, a day before it begins,
     the next. Only its owner can read the file, and what is over is taken out of it."""
 
-    def __init__(
-        self, fetch: Callable[[Period, int, int], bytes], period: Period, file: Path | None
-    ) -> None:
+    def __init__(self, fetch: Callable[..., bytes], period: Period, file: Path | None) -> None:
         self.share = fetch
         self.period = period
         self.file = file
@@ -163,6 +164,8 @@ class PeriodSalts:
         """Fetch this one and the one of a day later, where they are used, and keep them. Raises
         Unavailable, and OSError."""
         try:
+            if is_used and self.period is not DAYS:
+                self.offer_known(now)
             for moment in (now, now + DAY_MS) if is_used else ():
                 self.of_period(self.period.start_of(moment), now)
         finally:  # what is over goes, also while there are no new ones
@@ -170,6 +173,14 @@ class PeriodSalts:
             if self.file is not None and self.known != self.written:
                 keep_private(self.file, encode_salts(self.known))
                 self.written = self.known
+
+    def offer_known(self, now: int) -> None:
+        """Let Redis have those that are known here, where it has none: one that lost its data would
+        give another to who comes new, for up to a month. Where it has another, this process keeps
+        its own."""
+        with contextlib.suppress(Unavailable):  # they are offered again, and nobody waits for that
+            for start, salt in self.lasting(self.known, now).items():
+                self.share(self.period, start, self.over_at(start) - now, salt)
 
     def lasting(self, salts: dict[int, bytes], now: int) -> dict[int, bytes]:
         """Those that are not over."""

@@ -195,14 +195,16 @@ class EventQueue:
             reason = f"{waiting} events wait already, and MAX_BACKLOG_BYTES is {bound}"
         return Unavailable("backlog_full", reason, retry_after_seconds=5)
 
-    def share_salt(self, start: int, lasting_ms: int, period: str = "") -> bytes:
+    def share_salt(
+        self, start: int, lasting_ms: int, period: str = "", known: bytes | None = None
+    ) -> bytes:
         """The random bytes that all processes have for a day, given by its first ms, or for another
-        `period` that begins then; made, to last so long, where nobody has asked before. Raises
-        Unavailable."""
+        `period` that begins then; made, to last so long, where nobody has asked before, or taken to
+        be what is `known` already. Raises Unavailable."""
         key = f"{self.salt_prefix}{period and f'{period}:'}{start}"
 
         def fetch() -> bytes:
-            args = (secrets.token_bytes(SALT_BYTES), lasting_ms)
+            args = (known or secrets.token_bytes(SALT_BYTES), lasting_ms)
             return bytes(self._salt(keys=[key], args=args))
 
         try:

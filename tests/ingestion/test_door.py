@@ -43,7 +43,7 @@ class Kept:
     def push(self, events: list[bytes], _charges: Charges) -> None:
         self.events += map(decode_event, events)
 
-    def share_salt(self, start: int, lifetime_ms: int, period: str) -> bytes:
+    def share_salt(self, start: int, lifetime_ms: int, period: str, *_: object) -> bytes:
         return b"salt"
 
 

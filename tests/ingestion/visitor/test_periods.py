@@ -222,6 +222,40 @@ def test_what_is_over_goes_of_each_kind_while_redis_is_away(
     assert starts_in(tmp_path / "salts-week.json") == []
 
 
+def lose_salts(queue: EventQueue) -> None:
+    queue.redis.delete(*queue.redis.keys(f"{queue.salt_prefix}*"))
+
+
+def test_a_redis_that_lost_its_data_gets_the_salts_of_longer_periods_back(
+    queue: EventQueue, tmp_path: Path
+) -> None:
+    longer = {"week": MONDAY, "month": NOVEMBER}
+    first = Salts(queue, tmp_path)
+    first.look_ahead(MONDAY, longer)
+    lose_salts(queue)
+    first.look_ahead(MONDAY, longer)
+    left = queue.redis.pttl(f"{queue.salt_prefix}week:{MONDAY}")
+    assert 0 <= NEXT_MONDAY + DAY_MS - MONDAY - left < 60_000
+    second = Salts(queue)
+    second.look_ahead(MONDAY, longer)
+    for name, start in longer.items():
+        assert second.of[name].known[start] == first.of[name].known[start]
+    # A salt of a day is not written anew: nobody must have it twice.
+    assert second.days.known[MONDAY] != first.days.known[MONDAY]
+
+
+def test_a_process_keeps_its_own_salt_where_redis_has_another(queue: EventQueue) -> None:
+    first, second = Salts(queue), Salts(queue)
+    first.look_ahead(MONDAY, {"week"})
+    lose_salts(queue)
+    second.look_ahead(MONDAY, {"week"})
+    own = [salts.of["week"].known[MONDAY] for salts in (first, second)]
+    assert own[0] != own[1]
+    first.look_ahead(MONDAY, {"week"})
+    assert first.of["week"].known[MONDAY] == own[0]
+    assert queue.share_salt(MONDAY, DAY_MS, "week") == own[1]
+
+
 @pytest.mark.parametrize("site_id", ["weekly", "monthly"])
 def test_neither_the_turn_of_a_period_nor_a_restart_needs_redis(
     site_id: str,
