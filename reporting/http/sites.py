@@ -13,6 +13,7 @@ from reporting.route import Route
 from shared.keys.keys import Key, Kind
 from shared.sites.settings import NOTHING_SET, Sites, SiteSettings
 from shared.sites.stored import fetch_sites, fetch_stamp
+from shared.zones import MONDAY, WEEK_STARTS
 
 # Of those that /sites lists to whoever has no key; each of the others is found by its id.
 MOST_LISTED = 1000
@@ -67,5 +68,8 @@ class SiteBook(Book):
 
 def told_by(settings: SiteSettings) -> SiteSettings | None:
     """Only what questions go by; None where that is nothing."""
-    told = SiteSettings(time_zone=settings.time_zone, week_start=settings.week_start)
+    week_start = settings.week_start
+    if week_start not in WEEK_STARTS:  # a later version's
+        week_start = MONDAY
+    told = SiteSettings(time_zone=settings.time_zone, week_start=week_start)
     return None if told == NOTHING_SET else told

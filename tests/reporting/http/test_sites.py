@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, update
 
 from reporting.app import Reporting, create_app
 from reporting.http import book as book_module
 from reporting.http import sites as sites_module
 from reporting.http.sites import SiteBook
 from shared.db.database import writing_engine
+from shared.db.tables import site_settings
 from shared.errors import Unavailable
 from shared.settings import Settings
 from shared.sites.settings import NOTHING_SET
@@ -164,3 +165,17 @@ def test_of_public_sites_some_are_listed_and_each_is_known(
     create_site(writing, "c", {"public": True}, NOW)
     book.look()
     assert (set(book.public), book.listed) == ({"a", "c"}, ("a",))
+
+
+def test_what_a_later_version_has_set_is_no_fault_of_ours(app: Reporting, writing: Engine) -> None:
+    create_site(writing, "a", {}, NOW)
+    later = """{"week_start":"friday","time_zone":"Asia/Later"}"""
+    with writing.begin() as connection:
+        connection.execute(update(site_settings).values(settings=later))
+    client = app.test_client()
+    weeks = "/stats/timeseries?site_id=a&interval=week&from=2025-11-01&to=2025-11-15"
+    told = client.get(f"{weeks}&tz=UTC")
+    assert told.status_code == 200
+    assert told.get_json() == client.get(f"{weeks}&tz=UTC&week_start=monday").get_json()
+    refused = client.get(weeks)
+    assert (refused.status_code, refused.get_json()["code"]) == (400, "bad_timezone")
