@@ -56,9 +56,18 @@ def test_versions_before_take_events_of_all_sites_for_gone_where_any_site_s_are(
     [*product(earlier.DATABASES, ["head", "heads"]), ("oceanbase", "head")],
     indirect=["database_url"],
 )
-@pytest.mark.parametrize("words", ["dead_letters", "retention", "alembic_version"])
+@pytest.mark.parametrize(
+    ("words", "moment"),
+    [
+        ("dead_letters", "before"),
+        ("retention", "before"),
+        ("site_retention", "before"),
+        ("site_retention", "after"),
+        ("alembic_version", "before"),
+    ],
+)
 def test_killed_halfway_it_can_run_again(
-    settings: Settings, database_url: str, revision: str, words: str
+    settings: Settings, database_url: str, revision: str, words: str, moment: str
 ) -> None:
     engine = writing_engine(dataclasses.replace(settings, database_url=database_url))
 
@@ -66,10 +75,10 @@ def test_killed_halfway_it_can_run_again(
         if "CREATE TABLE" in statement and words in statement:
             raise KeyboardInterrupt
 
-    event.listen(engine, "before_cursor_execute", die)
+    event.listen(engine, f"{moment}_cursor_execute", die)
     with pytest.raises(KeyboardInterrupt):
         migrate(engine, revision)
-    event.remove(engine, "before_cursor_execute", die)
+    event.remove(engine, f"{moment}_cursor_execute", die)
     migrate(engine)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
     engine.dispose()
