@@ -238,8 +238,8 @@ def test_a_redis_that_lost_its_data_gets_the_salts_of_longer_periods_back(
     assert 0 <= NEXT_MONDAY + DAY_MS - MONDAY - left < 60_000
     second = Salts(queue)
     second.look_ahead(MONDAY, longer)
-    for name, start in longer.items():
-        assert second.of[name].known[start] == first.of[name].known[start]
+    for name, began in longer.items():
+        assert second.of[name].known[began] == first.of[name].known[began]
     # A salt of a day is not written anew: nobody must have it twice.
     assert second.days.known[MONDAY] != first.days.known[MONDAY]
 
