@@ -42,6 +42,10 @@ HOLDS = {
 }
 LEFT = "{} is not registered any more"
 ASKED = "All events and numbers of {} are deleted, for good. Go on?"
+ASKED_OF_AGE = (
+    "{} has a raw_data_age of its own. Without it, its events stay for as long as MAX_AGE says, "
+    "and older ones are deleted, for good. Go on?"
+)
 ERASING = (
     "{} is being deleted by the periodic process: `footfall sites erasures` tells when that is "
     "done. What is posted of it until then is not kept"
@@ -146,9 +150,11 @@ def set_command(site_id: str, **given: Any) -> None:
 @click.option("--with-events", is_flag=True, help="Delete its events and all its numbers, too.")
 @click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
 def delete_command(site_id: str, *, with_events: bool, yes: bool) -> None:
-    """Forget what is set for a site. Its events stay, and are counted, but --with-events."""
-    if with_events and not yes:
-        click.confirm(ASKED.format(site_id), abort=True, err=True)
+    """Forget what is set for a site. Its events stay for as long as MAX_AGE says, and are counted,
+    but --with-events."""
+    question = ASKED if with_events else None if yes else question_of_age(site_id)
+    if question and not yes:
+        click.confirm(question.format(site_id), abort=True, err=True)
     with changing(is_left=True) as engine:
         if with_events:
             erase_site(engine, site_id, now_ms())
@@ -188,6 +194,13 @@ def list_command() -> None:
         sites = fetch_sites(connection)
     for site in sites:
         click.echo(as_json(site).decode())
+
+
+def question_of_age(site_id: str) -> str | None:
+    """What to ask before a site that keeps its events for a time of its own is forgotten."""
+    with reading() as engine, translated_errors(), engine.begin() as connection:
+        age = known_site(connection, site_id).settings.raw_data_age
+    return None if age is None else ASKED_OF_AGE
 
 
 def given_in(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -311,7 +311,8 @@ CALLS = (
         "delete",
         "/admin/sites/{site_id}",
         "Forget a site",
-        "What is set for it is forgotten; its events stay, and are counted, but `with_events`: "
+        "What is set for it is forgotten; its events stay for as long as `MAX_AGE` says, and are "
+        "counted, but `with_events`: "
         "then all it has is deleted by the periodic process, and what is posted of it until that "
         "is done is not kept.",
         leave_site,

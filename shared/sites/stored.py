@@ -86,8 +86,8 @@ def change_site(
 
 
 def delete_site(engine: Engine, site_id: str) -> StoredSite:
-    """Forget what is set for a site, and that it is registered; its events stay. Raises
-    InvalidInput and Unavailable."""
+    """Forget what is set for a site, and that it is registered; its events stay for as long as
+    MAX_AGE says. Raises InvalidInput and Unavailable."""
     with translated_errors(), engine.begin() as connection:
         site = known_site(connection, site_id, for_update=True)
         forget_site(connection, site_id)

@@ -88,6 +88,16 @@ def test_a_site_is_registered_changed_shown_and_forgotten(
     assert published(queue) == []
 
 
+def test_it_asks_before_it_forgets_for_how_long_events_are_kept(environ: dict[str, str]) -> None:
+    told(run(environ, "create", "shop", "--raw-data-age", "0"))
+    asked = run(environ, "delete", "shop")
+    assert asked.exit_code == 1
+    assert "shop has a raw_data_age of its own" in asked.stderr
+    assert told(run(environ, "show", "shop"))["raw_data_age"] == 0
+    assert run(environ, "delete", "shop", "--yes").exit_code == 0
+    assert run(environ, "list").stdout == ""
+
+
 def test_how_a_site_is_told_holds_for_the_past_as_well(environ: dict[str, str]) -> None:
     created = told(run(environ, "create", "shop", "--time-zone", "Asia/Kolkata", "--public"))
     assert (created["time_zone"], created["public"]) == ("Asia/Kolkata", True)

@@ -112,7 +112,9 @@ function askToDelete(siteId) {
     name: "with_events",
     label: "Delete its events and all its numbers, too",
     kind: "check",
-    hint: "For good. Without it only what is set here is forgotten, and its events stay.",
+    hint:
+      "For good. Without it only what is set here is forgotten, and its events stay for as long as " +
+      "MAX_AGE says.",
   };
   askFirst({
     title: `Delete ${siteId}?`,
