@@ -225,7 +225,8 @@ class Settings:
     )
     max_age: int | None = setting(
         None,
-        "Days after which raw events are deleted; their counts stay. Empty: they are kept.",
+        "Days after which raw events are deleted, unless their site has an age of its own; their "
+        "counts stay. Empty: they are kept.",
         integer(1, 36_500),
     )
     query_seconds: int = setting(

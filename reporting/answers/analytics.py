@@ -8,7 +8,7 @@ name, and both filter the overall counts too; an event stamped after now counts 
 Unlike there, the oldest day, week and month are whole, where it cuts them at the very millisecond
 that long ago; days are UTC, whatever is set for a site; `week_start` may name another day than
 Sunday; and `type` may be left out, which counts every event. Counts of a user
-or a `type` come from the events themselves, so they know only those that MAX_AGE has left.
+or a `type` come from the events themselves, so they know none that was deleted for its age.
 """
 
 from collections import Counter
@@ -112,7 +112,7 @@ ANALYTICS = Route(
     "weeks and months with an event are listed; a week is named by the day it begins with, which "
     "is a Sunday unless `week_start` says otherwise. The oldest of each is the one that now was in "
     "`lookback` days, weeks or months ago, counted whole. With `uniqueId` or `type`, what "
-    "`MAX_AGE` has deleted is not counted. Of event types `limit` are listed at a time, and "
+    "was deleted for its age is not counted. Of event types `limit` are listed at a time, and "
     "`next_cursor` says where to go on while there are more.",
     parameters=(
         by.LOOKBACK,
