@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 KNOWN_SECONDS = 2.0
 # Beyond that nobody goes by what was known while another asks anew.
 OLD_SECONDS = 2 * KNOWN_SECONDS
+# How long one that has never said anything is not asked again: it may be there by now.
+UNKNOWN_SECONDS = 0.1
 
 
 class Book:
@@ -38,9 +40,11 @@ class Book:
 
     def look(self) -> None:
         """Know what there is, as of a moment ago, or as far as it was ever known."""
-        if self.age() >= KNOWN_SECONDS and self.lock.acquire(blocking=self.age() >= OLD_SECONDS):
+        good_for = KNOWN_SECONDS if self.is_known else UNKNOWN_SECONDS
+        is_old = self.age() >= max(good_for, OLD_SECONDS if self.is_known else 0)
+        if self.age() >= good_for and self.lock.acquire(blocking=is_old):
             try:
-                if self.age() >= KNOWN_SECONDS:
+                if self.age() >= good_for:
                     self.read()
                     self.asked_at = time.monotonic()
             finally:

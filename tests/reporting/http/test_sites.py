@@ -29,6 +29,7 @@ QUESTION = "/stats?site_id=a"
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_module, "KNOWN_SECONDS", 0.0)
     monkeypatch.setattr(book_module, "OLD_SECONDS", 0.0)
+    monkeypatch.setattr(book_module, "UNKNOWN_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -179,3 +180,24 @@ def test_what_a_later_version_has_set_is_no_fault_of_ours(app: Reporting, writin
     assert told.get_json() == client.get(f"{weeks}&tz=UTC&week_start=monday").get_json()
     refused = client.get(weeks)
     assert (refused.status_code, refused.get_json()["code"]) == (400, "bad_timezone")
+
+
+def test_a_book_that_knows_nothing_asks_again_soon(
+    reporting_settings: Settings, writing: Engine
+) -> None:
+    away = f"mysql://footfall@127.0.0.1:{free_port()}/footfall"
+    engine = writing_engine(dataclasses.replace(reporting_settings, database_url=away))
+    book = SiteBook([engine])
+    with pytest.raises(Unavailable):
+        book.settings_of("a")
+    book.engines = [writing]
+    wait_until(lambda: not is_raised(book), seconds=book_module.KNOWN_SECONDS / 2)
+    engine.dispose()
+
+
+def is_raised(book: SiteBook) -> bool:
+    try:
+        book.settings_of("a")
+    except Unavailable:
+        return True
+    return False
