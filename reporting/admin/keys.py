@@ -93,9 +93,7 @@ def make_key(desk: Desk, asking: Asking) -> MadeKey:
             desk.engine, given.kind, given.sites, given.name, end, asking.now, given.events_per_day
         )
     except InvalidInput as error:
-        if error.field == "site_id":  # as the command calls each of them
-            error.field = "sites"
-        raise
+        raise of_sites(error) from None
     return new_key(desk, made, text)
 
 
@@ -111,6 +109,13 @@ def new_key(desk: Desk, made: StoredKey, text: str) -> MadeKey:
 def end_key(desk: Desk, asking: Asking) -> RevokedKey:
     revoked = revoke_key(desk.engine, asking.asked[KEY_ID], asking.now)
     return RevokedKey(told_key(revoked), [*desk.tell()])
+
+
+def of_sites(error: InvalidInput) -> InvalidInput:
+    """The same, where it is of a site: the command gives each as `site_id`."""
+    if error.field == "site_id":
+        error.field = "sites"
+    return error
 
 
 def later_ms(field: str, moment: datetime | None, now: int) -> int | None:
@@ -213,7 +218,7 @@ CALLS = (
                     {"kind": "read", "name": "a\0b"},
                 ),
                 refused(
-                    other_name("newspaper", "news"),
+                    of_sites(other_name("newspaper", "news")),
                     "For a site by another name of it",
                     {"kind": "read", "sites": ["newspaper"]},
                 ),

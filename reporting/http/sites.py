@@ -50,16 +50,12 @@ class SiteBook(Book):
 
     def visitor(self, public_routes: Mapping[str, Route[object]]) -> Key | None:
         """What may be asked without a key: the numbers of the public sites that the request names,
-        or which these are; None where it is anything else. Raises Unavailable where nobody knows
-        yet which are."""
+        or which these are; None where it is anything else, or nobody knows yet which are."""
         route = public_routes.get(request.endpoint or "")
         if route is None or any(request.args.getlist(by.UNIQUE_ID.name)):
             return None
         named = tuple(filter(None, request.args.getlist(by.SITE.name)))
         self.look()
-        if not self.is_known:
-            assert self.fault is not None
-            raise self.fault
         if not (self.public.issuperset(named) if named else route.shows_own):
             return None
         sites = named or self.listed

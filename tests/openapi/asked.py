@@ -23,7 +23,7 @@ from schemathesis.hooks import HookContext
 
 from tests.documented import Json, conforms, operations_of
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))
 SEED = int(os.environ.get("SEED", "1"))
 MOST_TOLD = 10
 # Every method that a client can think of, but OPTIONS, which all routes answer, and HEAD.

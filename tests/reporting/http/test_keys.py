@@ -333,8 +333,9 @@ def test_nobody_knows_a_key_before_the_database_has_told(reporting_settings: Set
     answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": "ff_reads"})
     assert (answer.status_code, answer.get_json()["code"]) == (503, "keys_unknown")
     assert answer.headers["Retry-After"]
-    answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": "wrong"})
-    assert answer.status_code == 401
+    for text in ("", "wrong"):
+        answer = app.test_client().get("/stats?site_id=a", headers={"Authorization": text})
+        assert answer.status_code == 401
     app.close()
 
 
@@ -353,16 +354,4 @@ def test_where_no_key_is_asked_for_none_is_looked_at(
     for text in ("ff_reads_other", "wrong"):
         headers = {"Authorization": text}
         assert app.test_client().get(f"/stats?site_id={MINE}", headers=headers).status_code == 200
-    app.close()
-
-
-def test_while_nobody_knows_what_is_public_nobody_is_asked_for_a_key(
-    reporting_settings: Settings,
-) -> None:
-    away = f"mysql://footfall@127.0.0.1:{free_port()}/footfall"
-    settings = dataclasses.replace(reporting_settings, api_auth="root", database_url=away)
-    app = create_app(settings, clock=lambda: NOW)
-    answer: Any = app.test_client().get("/stats", query_string={"site_id": MINE})
-    assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")
-    assert app.test_client().get("/pipeline/status").status_code == 401
     app.close()
