@@ -23,13 +23,15 @@ WORKERS = 2
 
 
 class Quarter(NamedTuple):
-    """What it took. `thirds` are the events a second of each third of them, as they were stored.
-    `reporting` is the CPU seconds of the process that answered meanwhile; what it asked of the
-    database is in the database's. `at_end` is the cost of what the periodic process makes of the
-    days that are over, `segments` of them, within minutes."""
+    """What it took. `thirds` are the events a second of each third of them, as they were stored,
+    `costs` the CPU seconds meanwhile: what is merged then may be of earlier ones. `reporting` is
+    the CPU seconds of the process that answered meanwhile; what it asked of the database is in the
+    database's. `at_end` is the cost of what the periodic process makes of the days that are over,
+    `segments` of them, within minutes."""
 
     drained: Drained
     thirds: list[float]
+    costs: list[Cost]
     reporting: float
     at_end: Cost
     segments: int
@@ -68,11 +70,16 @@ class Progress:
         self.traffic = traffic
         self.started = 0.0
         self.samples: list[tuple[float, int]] = [(0.0, 0)]
+        # At the beginning, and where each third of the events was stored.
+        self.costs: list[Cost] = []
 
     def look(self) -> None:
         if not self.started:
             self.started = perf_counter()
-        self.samples.append((perf_counter() - self.started, self.pipeline.rest.stored()))
+        stored = self.pipeline.rest.stored()
+        self.samples.append((perf_counter() - self.started, stored))
+        if stored * 3 >= len(self.costs) * self.traffic.events:
+            self.costs.append(self.pipeline.cost())
 
     def newest(self) -> int:
         """When the last of what is stored happened, in ms."""
@@ -120,6 +127,7 @@ def measure_quarter(servers: Servers, version: Version, traffic: Traffic) -> Qua
         return Quarter(
             drained,
             thirds_of(progress.samples, traffic.events),
+            [after.since(before) for before, after in pairwise(progress.costs[:4])],
             asking,
             at_end,
             pipeline.rest.segments(),

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from bench.against.programs import CannotRun
 from bench.against.versions import Version
-from bench.pipeline.cost import COST_HEADS
+from bench.pipeline.cost import COST_HEADS, Cost
 from bench.pipeline.loads import Case
 from bench.pipeline.pace import Moment, pace_table
 from bench.pipeline.quarter import Quarter
@@ -21,6 +21,7 @@ QUARTER_HEADS = (
     "events",
     "events/s",
     "of thirds",
+    "µs of worker, upkeep, database meanwhile",
     *COST_HEADS,
     "reporting, apart",
     "segments, apart",
@@ -73,12 +74,17 @@ class Results:
         }
 
 
+def thirds_cost(cost: Cost, events: int) -> str:
+    return ", ".join(f"{3e6 * part / events:.0f}" for part in cost[:3])
+
+
 def quarter_row(version: Version, quarter: Quarter) -> Sequence[str]:
     return (
         version.name,
         f"{quarter.events:,}",
         f"{quarter.drained.per_second:,.0f}",
         ", ".join(f"{rate:,.0f}" for rate in quarter.thirds),
+        "; ".join(thirds_cost(cost, quarter.events) for cost in quarter.costs),
         *quarter.drained.cost.as_cells(quarter.events),
         f"{1e6 * quarter.reporting / quarter.events:.1f}",
         f"{1e6 * quarter.at_end.together / quarter.events:.1f} ({quarter.segments:,})",
