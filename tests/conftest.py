@@ -11,7 +11,6 @@ from typing import Any
 
 import hypothesis
 import pytest
-import redis
 from flask.testing import FlaskClient
 from pymysql.connections import Connection
 
@@ -22,7 +21,7 @@ from shared.queue.event_queue import EventQueue
 from shared.settings import Settings
 from tests.failover import Pair, pair_in
 from tests.migrated import MigratedDatabases, MigratedFile
-from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer, wait_until
+from tests.servers import MariaDbServer, OceanBaseServer, ValkeyServer
 
 # The same examples in each run: what fails here fails everywhere, and nothing fails now and then.
 hypothesis.settings.register_profile("footfall", derandomize=True, deadline=None)
@@ -109,18 +108,10 @@ def valkey_server() -> Iterator[ValkeyServer]:
 def valkey(valkey_server: ValkeyServer) -> Iterator[ValkeyServer]:
     """A Valkey that runs and is empty. The test may kill or pause it."""
     valkey_server.revive()
-    wait_until(lambda: is_emptied(valkey_server))
+    with valkey_server.client() as client:
+        client.flushall()
     yield valkey_server
     valkey_server.revive()
-
-
-def is_emptied(server: ValkeyServer) -> bool:
-    """Not at once where a test before had connections cut, and one of them is this one."""
-    try:
-        with server.client() as client:
-            return bool(client.flushall())
-    except redis.ConnectionError:
-        return False
 
 
 @pytest.fixture
