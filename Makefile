@@ -58,7 +58,7 @@ install: $(VENV)/run ## Install into .venv
 ##: developing
 
 test: $(VENV)/dev mariadb ## Run all tests (ARGS='-k worker')
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
