@@ -71,7 +71,7 @@ def create_app(settings: Settings, clock: Callable[[], int] = now_ms) -> Reporti
     app.admin_seats = Seats(patience, longest_line=ADMIN_LINE)
     asked = [engine for engine in (app.sources.ledger, app.sources.replica) if engine is not None]
     keys = KeyBook(asked, app.sources.queue, settings.api_auth)
-    sites = SiteBook(asked)
+    sites = SiteBook(asked, app.sources.engine, app.seats)
     ask_for_key(app, settings, keys, sites, clock)
     collector = LedgerCollector(app.sources, clock)
     public_url = settings.public_reporting_url

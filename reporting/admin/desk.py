@@ -20,7 +20,7 @@ class Desk:
     def __init__(self, settings: Settings, queue: EventQueue, reading: Engine) -> None:
         self.settings = settings
         self.queue = queue
-        # For what is only shown, of where it is written: on SQLite whoever may write waits for who
+        # For what is only read, of where it is written: on SQLite whoever may write waits for who
         # does.
         self.reading = reading
 
@@ -31,7 +31,7 @@ class Desk:
     def tell(self, *, is_left: bool = False) -> Sequence[str]:
         """Let ingestion know what was changed just now; where a site `is_left`, it goes on as one
         that nobody has registered. Returns what whoever changed it should know."""
-        later = tell_ingestion(self.queue, self.engine, self.settings.max_sites, is_left=is_left)
+        later = tell_ingestion(self.queue, self.reading, self.settings.max_sites, is_left=is_left)
         return [] if later is None else [later]
 
     def close(self) -> None:

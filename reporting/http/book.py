@@ -18,8 +18,6 @@ log = logging.getLogger(__name__)
 KNOWN_SECONDS = 2.0
 # Beyond that nobody goes by what was known while another asks anew.
 OLD_SECONDS = 2 * KNOWN_SECONDS
-# How long one that has never said anything is not asked again: it may be there by now.
-UNKNOWN_SECONDS = 0.1
 
 
 class Book:
@@ -28,8 +26,6 @@ class Book:
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.engines = engines
-        # What kept it from being read the last time, where nobody told.
-        self.fault: Unavailable | None = None
         self.is_known = False
         self.asked_at = -math.inf
         self.lock = threading.Lock()
@@ -40,11 +36,9 @@ class Book:
 
     def look(self) -> None:
         """Know what there is, as of a moment ago, or as far as it was ever known."""
-        good_for = KNOWN_SECONDS if self.is_known else UNKNOWN_SECONDS
-        is_old = self.age() >= max(good_for, OLD_SECONDS if self.is_known else 0)
-        if self.age() >= good_for and self.lock.acquire(blocking=is_old):
+        if self.age() >= KNOWN_SECONDS and self.lock.acquire(blocking=self.age() >= OLD_SECONDS):
             try:
-                if self.age() >= good_for:
+                if self.age() >= KNOWN_SECONDS:
                     self.read()
                     self.asked_at = time.monotonic()
             finally:
@@ -59,15 +53,12 @@ class Book:
         return time.monotonic() - self.asked_at
 
     def read(self) -> None:
-        fault = None
         for engine in self.engines:
             try:
                 with at_once(), translated_errors(), engine.begin() as connection:
                     self.fill(connection)
             except Unavailable as error:
                 log.debug("%s reads nothing new: %s", type(self).__name__, error)
-                fault = fault or error
                 continue
             self.is_known = True
             return
-        self.fault = fault

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Engine
 
 from reporting.ask import parameters as by
 from reporting.http.book import Book
+from reporting.http.seats import Seats
 from reporting.route import Route
+from shared.db.database import translated_errors
 from shared.keys.keys import Key, Kind
 from shared.sites.settings import NOTHING_SET, Sites, SiteSettings
 from shared.sites.stored import fetch_sites, fetch_stamp
@@ -20,10 +22,13 @@ MOST_LISTED = 1000
 
 
 class SiteBook(Book):
-    """What is set for sites."""
+    """What is set for sites. Where none of its databases has told that at once, a question waits
+    for it as for its answer: in one of its `seats`, over the engine of `questions`."""
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
+    def __init__(self, engines: Sequence[Engine], questions: Engine, seats: Seats) -> None:
         super().__init__(engines)
+        self.questions = questions
+        self.seats = seats
         self.stamp = ""
         self.sites: Sites = {}
         self.public: frozenset[str] = frozenset()
@@ -44,8 +49,9 @@ class SiteBook(Book):
         other numbers."""
         self.look()
         if not self.is_known:
-            assert self.fault is not None
-            raise self.fault.with_traceback(None)  # it may be raised again and again
+            with self.seats.taken(), translated_errors(), self.questions.begin() as connection:
+                self.fill(connection)
+            self.is_known = True
         return self.sites.get(site_id, NOTHING_SET)
 
     def visitor(self, public_routes: Mapping[str, Route[object]]) -> Key | None:

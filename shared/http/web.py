@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.errors import InvalidInput, Unavailable
+from shared.http.openapi import JSON_TYPE
 from shared.http.paths import links_up, with_plain_paths
 
 # What tells how the API is used, and no number.
@@ -99,6 +101,10 @@ def add_common_routes(
     app.wsgi_app = with_plain_paths(app)  # type: ignore[assignment, method-assign]
     default = openapi["servers"][0]["url"]
 
+    @cache
+    def openapi_text() -> str:
+        return jsonify(openapi).get_data(as_text=True)
+
     def address() -> str:
         return public_url.rstrip("/") or address_asked(default)
 
@@ -130,11 +136,9 @@ def add_common_routes(
 
     @app.get("/openapi.json")
     def openapi_json() -> Response:
-        answer = jsonify(openapi)
         # No address has a sign that JSON would escape.
-        answer.set_data(answer.get_data(as_text=True).replace(default, address()))
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        text = openapi_text().replace(default, address())
+        return Response(text, headers={"Content-Type": JSON_TYPE, "Cache-Control": "no-store"})
 
     @app.get("/docs")
     def docs() -> Response:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,6 +12,7 @@ from sqlalchemy import Engine, event, update
 from reporting.app import Reporting, create_app
 from reporting.http import book as book_module
 from reporting.http import sites as sites_module
+from reporting.http.seats import BUSY_SENTENCE, SEATS, Seats
 from reporting.http.sites import SiteBook
 from shared.db.database import writing_engine
 from shared.db.tables import site_settings
@@ -29,7 +31,6 @@ QUESTION = "/stats?site_id=a"
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_module, "KNOWN_SECONDS", 0.0)
     monkeypatch.setattr(book_module, "OLD_SECONDS", 0.0)
-    monkeypatch.setattr(book_module, "UNKNOWN_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -42,6 +43,10 @@ def app(reporting_settings: Settings, writing: Engine) -> Iterator[Reporting]:
 def zone_in(client: FlaskClient) -> str | None:
     told: str | None = client.get(QUESTION).get_json().get("tz")
     return told
+
+
+def book_of(engines: Sequence[Engine]) -> SiteBook:
+    return SiteBook(engines, engines[-1], Seats(1))
 
 
 def read_by(engine: Engine) -> list[str]:
@@ -75,7 +80,7 @@ def test_it_is_read_again_where_it_changed_and_soon(
 
 def test_what_did_not_change_is_not_read_again(writing: Engine, at_once: None) -> None:
     create_site(writing, "a", {"time_zone": "Asia/Kolkata"}, NOW)
-    book = SiteBook([writing])
+    book = book_of([writing])
     book.look()
     sent = read_by(writing)
     assert book.settings_of("a").time_zone == "Asia/Kolkata"
@@ -87,7 +92,7 @@ def test_what_did_not_change_is_not_read_again(writing: Engine, at_once: None) -
 def test_of_many_sites_only_what_is_told_otherwise_is_kept(writing: Engine) -> None:
     create_site(writing, "a", {"time_zone": "Asia/Kolkata", "excluded_users": ["u"]}, NOW)
     create_site(writing, "b", {"name": "B", "aliases": ["7"]}, NOW)
-    book = SiteBook([writing])
+    book = book_of([writing])
     assert book.settings_of("b") is NOTHING_SET
     assert book.settings_of("a").excluded_users == ()
     assert list(book.sites) == ["a"]
@@ -128,16 +133,16 @@ def test_the_first_database_that_answers_is_believed(writing: Engine, settings: 
     )
     migrate(behind)
     for engines, zone in (([away, writing], "Asia/Kolkata"), ([behind, writing], "")):
-        assert SiteBook(engines).settings_of("a").time_zone == zone
+        assert book_of(engines).settings_of("a").time_zone == zone
     with pytest.raises(Unavailable) as refused:
-        SiteBook([away]).settings_of("a")
+        book_of([away]).settings_of("a")
     assert refused.value.code == "database_unavailable"
     for engine in (away, behind):
         engine.dispose()
 
 
 def test_one_asks_while_the_others_go_on(writing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = SiteBook([writing])
+    book = book_of([writing])
     assert book.settings_of("a") is NOTHING_SET
     book.asked_at -= book_module.KNOWN_SECONDS
     is_reading, may_end = threading.Event(), threading.Event()
@@ -160,7 +165,7 @@ def test_of_public_sites_some_are_listed_and_each_is_known(
     writing: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sites_module, "MOST_LISTED", 1)
-    book = SiteBook([writing])
+    book = book_of([writing])
     create_site(writing, "a", {"public": True}, NOW)
     create_site(writing, "b", {}, NOW)
     create_site(writing, "c", {"public": True}, NOW)
@@ -182,22 +187,18 @@ def test_what_a_later_version_has_set_is_no_fault_of_ours(app: Reporting, writin
     assert (refused.status_code, refused.get_json()["code"]) == (400, "bad_timezone")
 
 
-def test_a_book_that_knows_nothing_asks_again_soon(
-    reporting_settings: Settings, writing: Engine
+def test_what_no_database_tells_at_once_is_waited_for_as_an_answer_is(
+    writing: Engine, reporting_settings: Settings
 ) -> None:
+    create_site(writing, "a", {"time_zone": "Asia/Kolkata"}, NOW)
     away = f"mysql://footfall@127.0.0.1:{free_port()}/footfall"
     engine = writing_engine(dataclasses.replace(reporting_settings, database_url=away))
-    book = SiteBook([engine])
-    with pytest.raises(Unavailable):
-        book.settings_of("a")
-    book.engines = [writing]
-    wait_until(lambda: not is_raised(book), seconds=book_module.KNOWN_SECONDS / 2)
+    seats = Seats(patience_seconds=0)
+    book = SiteBook([engine], writing, seats)
+    with ExitStack() as taken:
+        for _ in range(SEATS):
+            taken.enter_context(seats.taken())
+        with pytest.raises(Unavailable, match=BUSY_SENTENCE):
+            book.settings_of("a")
+    assert book.settings_of("a").time_zone == "Asia/Kolkata"
     engine.dispose()
-
-
-def is_raised(book: SiteBook) -> bool:
-    try:
-        book.settings_of("a")
-    except Unavailable:
-        return True
-    return False
